@@ -1,0 +1,169 @@
+#include "certs/issuer.h"
+
+#include <openssl/asn1.h>
+#include <openssl/bn.h>
+#include <openssl/digest.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "certs/crypto_error.h"
+#include "certs/san.h"
+
+namespace weft::certs {
+namespace {
+
+// What the calls below can fail of is memory, not input; one status serves them all.
+absl::Status Failed(absl::string_view what) {
+  return absl::InternalError(CryptoError(absl::StrCat("issuing: ", what)).message());
+}
+
+// 127 random bits: positive, and unique without a counter to keep.
+bool SetRandomSerial(X509* x509) {
+  uint8_t bytes[16];
+  RAND_bytes(bytes, sizeof(bytes));
+  bytes[0] = (bytes[0] & 0x7f) | 0x40;
+  bssl::UniquePtr<BIGNUM> number(BN_bin2bn(bytes, sizeof(bytes), nullptr));
+  return number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(x509)) != nullptr;
+}
+
+bool SetValidity(X509* x509, absl::Time from, absl::Time to) {
+  return ASN1_TIME_set(X509_getm_notBefore(x509), absl::ToTimeT(from)) &&
+         ASN1_TIME_set(X509_getm_notAfter(x509), absl::ToTimeT(to));
+}
+
+bool AddExtension(X509* x509, X509* issuer, int nid, const char* value) {
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, issuer, x509, nullptr, nullptr, 0);
+  bssl::UniquePtr<X509_EXTENSION> extension(X509V3_EXT_nconf_nid(nullptr, &context, nid, value));
+  return extension && X509_add_ext(x509, extension.get(), -1);
+}
+
+bool AddUriSan(X509* x509, absl::string_view uri, bool critical) {
+  bssl::UniquePtr<X509_EXTENSION> extension = MakeUriSan(uri, critical);
+  return X509_add_ext(x509, extension.get(), -1);
+}
+
+bool AddNamePart(X509_NAME* name, const char* part, absl::string_view value) {
+  return X509_NAME_add_entry_by_txt(name, part, MBSTRING_UTF8,
+                                    reinterpret_cast<const uint8_t*>(value.data()),
+                                    static_cast<int>(value.size()), -1, 0);
+}
+
+// RFC 5280 limits a common name to 64 characters; the whole trust domain is in the URI SAN.
+bool SetRootName(X509* x509, absl::string_view trust_domain) {
+  bssl::UniquePtr<X509_NAME> name(X509_NAME_new());
+  return name && AddNamePart(name.get(), "O", "weft") &&
+         AddNamePart(name.get(), "CN", trust_domain.substr(0, 64)) &&
+         X509_set_subject_name(x509, name.get()) && X509_set_issuer_name(x509, name.get());
+}
+
+bssl::UniquePtr<X509> BuildRoot(const PrivateKey& key, absl::string_view trust_domain,
+                                absl::Time now) {
+  bssl::UniquePtr<X509> root(X509_new());
+  X509* x = root.get();
+  const bool built = x != nullptr && X509_set_version(x, X509_VERSION_3) && SetRandomSerial(x) &&
+                     SetRootName(x, trust_domain) &&
+                     SetValidity(x, now - kBackdate, now + kRootValidity) &&
+                     X509_set_pubkey(x, key.evp()) &&
+                     AddExtension(x, x, NID_basic_constraints, "critical,CA:TRUE") &&
+                     AddExtension(x, x, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+                     AddExtension(x, x, NID_subject_key_identifier, "hash") &&
+                     AddUriSan(x, TrustDomainUri(trust_domain), /*critical=*/false) &&
+                     X509_sign(x, key.evp(), EVP_sha256()) != 0;
+  return built ? std::move(root) : nullptr;
+}
+
+// The subject is empty, so the SAN is critical (RFC 5280 section 4.2.1.6).
+bool AddLeafExtensions(X509* leaf, X509* issuer, const SpiffeId& id) {
+  return AddExtension(leaf, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
+         AddExtension(leaf, issuer, NID_key_usage, "critical,digitalSignature") &&
+         AddExtension(leaf, issuer, NID_ext_key_usage, "serverAuth,clientAuth") &&
+         AddExtension(leaf, issuer, NID_authority_key_identifier, "keyid") &&
+         AddUriSan(leaf, id.ToString(), /*critical=*/true);
+}
+
+absl::StatusOr<std::string> TrustDomainOf(const Certificate& root) {
+  absl::StatusOr<SubjectAltNames> names = ReadSubjectAltNames(root.x509());
+  if (!names.ok()) return names.status();
+  absl::string_view name = names->uris.size() == 1 ? absl::string_view(names->uris[0]) : "";
+  if (!absl::ConsumePrefix(&name, "spiffe://") || !CheckTrustDomain(name).ok()) {
+    return absl::InvalidArgumentError("root certificate: needs one URI SAN spiffe://TRUST-DOMAIN");
+  }
+  return std::string(name);
+}
+
+}  // namespace
+
+Issuer::Issuer(std::string trust_domain, std::vector<Certificate> chain, PrivateKey key)
+    : trust_domain_(std::move(trust_domain)), chain_(std::move(chain)), key_(std::move(key)) {}
+
+absl::StatusOr<Issuer> Issuer::CreateRoot(absl::string_view trust_domain, absl::Time now) {
+  if (absl::Status status = CheckTrustDomain(trust_domain); !status.ok()) return status;
+  PrivateKey key = PrivateKey::Generate();
+  bssl::UniquePtr<X509> root = BuildRoot(key, trust_domain, now);
+  if (root == nullptr) return Failed("root certificate");
+  std::vector<Certificate> chain;
+  chain.emplace_back(std::move(root));
+  return Issuer(std::string(trust_domain), std::move(chain), std::move(key));
+}
+
+absl::StatusOr<Issuer> Issuer::FromPem(absl::string_view chain_pem, absl::string_view key_pem) {
+  absl::StatusOr<std::vector<Certificate>> chain = ParseCertificates(chain_pem);
+  if (!chain.ok()) return chain.status();
+  absl::StatusOr<PrivateKey> key = PrivateKey::FromPem(key_pem);
+  if (!key.ok()) return key.status();
+  X509* signer = chain->front().x509();
+  if (!X509_check_private_key(signer, key->evp())) {
+    ERR_clear_error();
+    return absl::InvalidArgumentError("CA certificate and private key do not belong together");
+  }
+  if (X509_check_ca(signer) != 1) return absl::InvalidArgumentError("CA certificate: not a CA");
+  absl::StatusOr<std::string> trust_domain = TrustDomainOf(chain->back());
+  if (!trust_domain.ok()) return trust_domain.status();
+  return Issuer(*std::move(trust_domain), *std::move(chain), *std::move(key));
+}
+
+absl::StatusOr<std::vector<std::string>> Issuer::Issue(const PublicKey& key, const SpiffeId& id,
+                                                       absl::Duration validity,
+                                                       absl::Time now) const {
+  if (id.trust_domain != trust_domain_) {
+    return absl::PermissionDeniedError(absl::StrCat("issuer of trust domain ", trust_domain_,
+                                                    " does not sign for ", id.ToString()));
+  }
+  X509* issuer = chain_.front().x509();
+  const absl::Time issuer_end = NotAfter(issuer);
+  if (issuer_end <= now) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the CA certificate of ", trust_domain_, " expired at ",
+                     absl::FormatTime(issuer_end, absl::UTCTimeZone())));
+  }
+  bssl::UniquePtr<X509> leaf(X509_new());
+  X509* x = leaf.get();
+  const bool built = x != nullptr && X509_set_version(x, X509_VERSION_3) && SetRandomSerial(x) &&
+                     X509_set_issuer_name(x, X509_get_subject_name(issuer)) &&
+                     SetValidity(x, now - kBackdate, std::min(now + validity, issuer_end)) &&
+                     X509_set_pubkey(x, key.evp()) && AddLeafExtensions(x, issuer, id) &&
+                     X509_sign(x, key_.evp(), EVP_sha256()) != 0;
+  if (!built) return Failed(absl::StrCat("certificate of ", id.ToString()));
+  std::vector<std::string> pems;
+  pems.push_back(Certificate(std::move(leaf)).ToPem());
+  for (size_t i = 0; i + 1 < chain_.size(); ++i) pems.push_back(chain_[i].ToPem());
+  return pems;
+}
+
+std::string Issuer::ChainPem() const {
+  std::string pem;
+  for (const Certificate& certificate : chain_) pem += certificate.ToPem();
+  return pem;
+}
+
+}  // namespace weft::certs

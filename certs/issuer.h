@@ -1,0 +1,58 @@
+// Signs workload certificates for one trust domain.
+//
+// An Issuer is a signing key and its own chain up to a self-signed root. Today the chain is the
+// root alone; an intermediate per cluster is the same object with a longer chain, and nothing
+// outside changes. Immutable after construction, any thread.
+#ifndef WEFT_CERTS_ISSUER_H_
+#define WEFT_CERTS_ISSUER_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "certs/certificate.h"
+#include "certs/key.h"
+#include "certs/spiffe_id.h"
+
+namespace weft::certs {
+
+// Clocks of two clusters differ; a certificate issued by the faster one must work at once in the
+// slower one.
+inline constexpr absl::Duration kBackdate = absl::Minutes(5);
+inline constexpr absl::Duration kLeafValidity = absl::Hours(24);
+inline constexpr absl::Duration kRootValidity = absl::Hours(24 * 3650);
+
+class Issuer {
+ public:
+  // A new key and a root certificate of its own, valid ten years.
+  static absl::StatusOr<Issuer> CreateRoot(absl::string_view trust_domain, absl::Time now);
+
+  // `chain_pem`: the signing certificate first, the self-signed root last. Checks that the key
+  // belongs to the first, that it is a CA, and that the root names a trust domain.
+  static absl::StatusOr<Issuer> FromPem(absl::string_view chain_pem, absl::string_view key_pem);
+
+  // A leaf for `id` on `key`, then the intermediates up to but without the root; PEM each.
+  // Backdated by kBackdate, ends at now + validity but never after the issuer's own certificate.
+  // PermissionDenied for an id of another trust domain; FailedPrecondition if the issuer has
+  // expired.
+  absl::StatusOr<std::vector<std::string>> Issue(const PublicKey& key, const SpiffeId& id,
+                                                 absl::Duration validity, absl::Time now) const;
+
+  const std::string& trust_domain() const { return trust_domain_; }
+  const Certificate& root() const { return chain_.back(); }
+  std::string ChainPem() const;
+  std::string KeyPem() const { return key_.ToPem(); }
+
+ private:
+  Issuer(std::string trust_domain, std::vector<Certificate> chain, PrivateKey key);
+
+  std::string trust_domain_;
+  std::vector<Certificate> chain_;  // signing certificate first, root last; never empty
+  PrivateKey key_;
+};
+
+}  // namespace weft::certs
+
+#endif  // WEFT_CERTS_ISSUER_H_
