@@ -1,0 +1,354 @@
+#include <google/protobuf/util/json_util.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "api/envoy/cluster.pb.h"
+#include "api/envoy/http_protocol_options.pb.h"
+#include "proxy/config/compile.h"
+#include "proxy/config/compile_address.h"
+#include "proxy/config/compile_endpoints.h"
+#include "proxy/config/compile_tls.h"
+#include "proxy/config/fields.h"
+
+namespace weft {
+namespace {
+
+namespace cluster = envoy::config::cluster::v3;
+namespace core = envoy::config::core::v3;
+using envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
+
+constexpr char kHttpProtocolOptions[] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+absl::StatusOr<ClusterType> TypeOf(const cluster::Cluster& from) {
+  if (from.has_cluster_type()) {
+    return Invalid("cluster_type",
+                   absl::StrCat("unsupported cluster type '", from.cluster_type().name(), "'"));
+  }
+  switch (from.type()) {
+    case cluster::Cluster::STATIC:
+      return ClusterType::kStatic;
+    case cluster::Cluster::STRICT_DNS:
+      return ClusterType::kStrictDns;
+    case cluster::Cluster::LOGICAL_DNS:
+      return ClusterType::kLogicalDns;
+    case cluster::Cluster::EDS:
+      return ClusterType::kEds;
+    case cluster::Cluster::ORIGINAL_DST:
+      return ClusterType::kOriginalDst;
+    default:
+      return Invalid("type", absl::StrCat("unknown value ", static_cast<int>(from.type())));
+  }
+}
+
+struct PolicyName {
+  absl::string_view name;
+  LoadBalancing balancing;
+};
+constexpr PolicyName kPolicies[] = {
+    {"envoy.load_balancing_policies.round_robin", LoadBalancing::kRoundRobin},
+    {"envoy.load_balancing_policies.least_request", LoadBalancing::kLeastRequest},
+    {"envoy.load_balancing_policies.random", LoadBalancing::kRandom},
+    {"envoy.load_balancing_policies.ring_hash", LoadBalancing::kRingHash},
+    {"envoy.load_balancing_policies.maglev", LoadBalancing::kMaglev},
+};
+
+// The first policy that is known, as load_balancing_policy asks for.
+absl::StatusOr<LoadBalancing> FromPolicyList(const cluster::LoadBalancingPolicy& list) {
+  for (const cluster::LoadBalancingPolicy::Policy& policy : list.policies()) {
+    for (const PolicyName& known : kPolicies) {
+      if (policy.typed_extension_config().name() == known.name) return known.balancing;
+    }
+  }
+  return Invalid("load_balancing_policy", "none of its policies is supported");
+}
+
+absl::StatusOr<LoadBalancing> BalancingOf(const cluster::Cluster& from) {
+  if (from.has_load_balancing_policy()) return FromPolicyList(from.load_balancing_policy());
+  switch (from.lb_policy()) {
+    case cluster::Cluster::ROUND_ROBIN:
+    case cluster::Cluster::CLUSTER_PROVIDED:  // ORIGINAL_DST: there is nothing to balance
+      return LoadBalancing::kRoundRobin;
+    case cluster::Cluster::LEAST_REQUEST:
+      return LoadBalancing::kLeastRequest;
+    case cluster::Cluster::RANDOM:
+      return LoadBalancing::kRandom;
+    case cluster::Cluster::RING_HASH:
+      return LoadBalancing::kRingHash;
+    case cluster::Cluster::MAGLEV:
+      return LoadBalancing::kMaglev;
+    default:
+      return Invalid("lb_policy", absl::StrCat("unsupported policy ",
+                                               cluster::Cluster::LbPolicy_Name(from.lb_policy())));
+  }
+}
+
+absl::StatusOr<TransportSocketChoice> CompileChoice(
+    const cluster::Cluster::TransportSocketMatch& from, const Secrets& secrets) {
+  TransportSocketChoice to;
+  to.name = from.name();
+  for (const auto& [key, value] : from.match().fields()) {
+    if (value.kind_case() != google::protobuf::Value::kStringValue) {
+      return Invalid(absl::StrCat("match.", key), "only strings are supported");
+    }
+    to.match.emplace_back(key, value.string_value());
+  }
+  std::sort(to.match.begin(), to.match.end());
+  absl::StatusOr<std::shared_ptr<const ClientTlsContext>> tls =
+      CompileClientTls(from.transport_socket(), secrets);
+  if (!tls.ok()) return Under("transport_socket", tls.status());
+  to.tls = *std::move(tls);
+  return to;
+}
+
+absl::Status CompileTransportSockets(const cluster::Cluster& from, const Secrets& secrets,
+                                     ClusterConfig& to) {
+  if (from.has_transport_socket()) {
+    absl::StatusOr<std::shared_ptr<const ClientTlsContext>> tls =
+        CompileClientTls(from.transport_socket(), secrets);
+    if (!tls.ok()) return Under("transport_socket", tls.status());
+    to.tls = *std::move(tls);
+  }
+  return CompileEach("transport_socket_matches", from.transport_socket_matches(),
+                     to.transport_sockets, [&](const cluster::Cluster::TransportSocketMatch& one) {
+                       return CompileChoice(one, secrets);
+                     });
+}
+
+absl::Status CompileBind(const core::BindConfig& from, ClusterConfig& to) {
+  if (from.has_source_address()) {
+    absl::StatusOr<Address> address = CompileSocketAddress(from.source_address());
+    if (!address.ok()) return Under("source_address", address.status());
+    to.source_address = *address;
+  }
+  for (int i = 0; i < from.socket_options_size(); ++i) {
+    const core::SocketOption& option = from.socket_options(i);
+    if (option.level() != SOL_SOCKET || option.name() != SO_MARK || !option.has_int_value()) {
+      return Invalid(Index("socket_options", i), "only SO_MARK with int_value is supported");
+    }
+    to.mark = static_cast<uint32_t>(option.int_value());
+  }
+  return absl::OkStatus();
+}
+
+void CompileCommonHttp(const core::HttpProtocolOptions& from, ClusterConfig& to) {
+  if (from.has_idle_timeout()) to.idle_timeout = ToTimeout(from.idle_timeout());
+  if (from.has_max_requests_per_connection()) {
+    to.max_requests_per_connection = from.max_requests_per_connection().value();
+  }
+}
+
+// How HTTP is spoken, in the present spelling or in the deprecated fields of the cluster itself.
+absl::Status CompileProtocol(const cluster::Cluster& from, ClusterConfig& to) {
+  if (from.has_http2_protocol_options()) to.protocol = UpstreamProtocol::kHttp2;
+  if (from.has_max_requests_per_connection()) {
+    to.max_requests_per_connection = from.max_requests_per_connection().value();
+  }
+  CompileCommonHttp(from.common_http_protocol_options(), to);
+  auto it = from.typed_extension_protocol_options().find(kHttpProtocolOptions);
+  if (it == from.typed_extension_protocol_options().end()) return absl::OkStatus();
+  absl::StatusOr<HttpProtocolOptions> options = Unpack<HttpProtocolOptions>(it->second);
+  if (!options.ok()) {
+    return Under(absl::StrCat("typed_extension_protocol_options['", kHttpProtocolOptions, "']"),
+                 options.status());
+  }
+  CompileCommonHttp(options->common_http_protocol_options(), to);
+  switch (options->upstream_protocol_options_case()) {
+    case HttpProtocolOptions::kExplicitHttpConfig:
+      to.protocol = options->explicit_http_config().has_http2_protocol_options()
+                        ? UpstreamProtocol::kHttp2
+                        : UpstreamProtocol::kHttp1;
+      break;
+    case HttpProtocolOptions::kUseDownstreamProtocolConfig:
+      to.protocol = UpstreamProtocol::kDownstream;
+      break;
+    case HttpProtocolOptions::kAutoConfig:
+      to.protocol = UpstreamProtocol::kAlpn;
+      break;
+    case HttpProtocolOptions::UPSTREAM_PROTOCOL_OPTIONS_NOT_SET:
+      break;
+  }
+  return absl::OkStatus();
+}
+
+void CompileLimits(const cluster::CircuitBreakers& from, CircuitBreakerLimits& to) {
+  for (const cluster::CircuitBreakers::Thresholds& one : from.thresholds()) {
+    if (one.priority() != core::DEFAULT) continue;
+    if (one.has_max_connections()) to.max_connections = one.max_connections().value();
+    if (one.has_max_pending_requests())
+      to.max_pending_requests = one.max_pending_requests().value();
+    if (one.has_max_requests()) to.max_requests = one.max_requests().value();
+    if (one.has_max_retries()) to.max_retries = one.max_retries().value();
+  }
+}
+
+absl::Status CompileLbConfig(const cluster::Cluster::CommonLbConfig& from, ClusterConfig& to) {
+  if (from.has_healthy_panic_threshold()) {
+    const double percent = from.healthy_panic_threshold().value();
+    if (!(percent >= 0 && percent <= 100)) {
+      return Invalid("healthy_panic_threshold", "must be 0 to 100");
+    }
+    to.panic_threshold_percent = static_cast<uint32_t>(percent);
+  }
+  to.locality_weighted = from.has_locality_weighted_lb_config();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<dns::LookupFamily> FamilyOf(const cluster::Cluster& from) {
+  switch (from.dns_lookup_family()) {
+    // Envoy's AUTO prefers IPv6; a name with both is mostly reached by IPv4, localhost above all.
+    case cluster::Cluster::AUTO:
+    case cluster::Cluster::V4_PREFERRED:
+      return dns::LookupFamily::kV4Preferred;
+    case cluster::Cluster::V4_ONLY:
+      return dns::LookupFamily::kV4Only;
+    case cluster::Cluster::V6_ONLY:
+      return dns::LookupFamily::kV6Only;
+    case cluster::Cluster::ALL:
+      return dns::LookupFamily::kAll;
+    default:
+      return Invalid("dns_lookup_family",
+                     absl::StrCat("unknown value ", static_cast<int>(from.dns_lookup_family())));
+  }
+}
+
+absl::StatusOr<absl::Duration> RefreshInterval(absl::string_view field,
+                                               const google::protobuf::Duration& from) {
+  const absl::Duration interval = ToDuration(from);
+  // Envoy's bound: less would be a flood of questions.
+  if (interval <= absl::Milliseconds(1)) return Invalid(field, "must be above 1ms");
+  return interval;
+}
+
+absl::Status CompileFailureRefresh(const cluster::Cluster::RefreshRate& from, DnsRefresh& to) {
+  absl::StatusOr<absl::Duration> base = RefreshInterval("base_interval", from.base_interval());
+  if (!base.ok()) return base.status();
+  to.failure_base = *base;
+  to.failure_max = 10 * *base;  // Envoy's default
+  if (!from.has_max_interval()) return absl::OkStatus();
+  absl::StatusOr<absl::Duration> most = RefreshInterval("max_interval", from.max_interval());
+  if (!most.ok()) return most.status();
+  if (*most < *base) return Invalid("max_interval", "must not be below base_interval");
+  to.failure_max = *most;
+  return absl::OkStatus();
+}
+
+absl::Status CompileDns(const cluster::Cluster& from, ClusterConfig& to) {
+  if (!IsDns(to.type)) return absl::OkStatus();
+  if (!from.dns_resolvers().empty()) {
+    return Invalid("dns_resolvers", "is not supported; names are asked of /etc/resolv.conf's");
+  }
+  absl::StatusOr<dns::LookupFamily> family = FamilyOf(from);
+  if (!family.ok()) return family.status();
+  to.dns_family = *family;
+  DnsRefresh& refresh = to.dns_refresh;
+  refresh.respect_ttl = from.respect_dns_ttl();
+  if (from.has_dns_refresh_rate()) {
+    absl::StatusOr<absl::Duration> rate =
+        RefreshInterval("dns_refresh_rate", from.dns_refresh_rate());
+    if (!rate.ok()) return rate.status();
+    refresh.rate = *rate;
+  }
+  refresh.failure_base = refresh.failure_max = refresh.rate;
+  if (!from.has_dns_failure_refresh_rate()) return absl::OkStatus();
+  absl::Status status = CompileFailureRefresh(from.dns_failure_refresh_rate(), refresh);
+  return status.ok() ? status : Under("dns_failure_refresh_rate", status);
+}
+
+std::string MetadataJson(const core::Metadata& metadata) {
+  std::string json;
+  if (metadata.filter_metadata().empty()) return json;
+  if (!google::protobuf::util::MessageToJsonString(metadata, &json).ok()) json.clear();
+  return json;
+}
+
+// Everything but the endpoints.
+absl::Status CompileSettings(const cluster::Cluster& from, const Secrets& secrets,
+                             ClusterConfig& to) {
+  to.name = from.name();
+  if (to.name.empty()) return Invalid("name", "must not be empty");
+  absl::StatusOr<ClusterType> type = TypeOf(from);
+  if (!type.ok()) return type.status();
+  to.type = *type;
+  absl::StatusOr<LoadBalancing> balancing = BalancingOf(from);
+  if (!balancing.ok()) return balancing.status();
+  to.balancing = *balancing;
+  if (to.type == ClusterType::kEds) {
+    const std::string& service = from.eds_cluster_config().service_name();
+    to.eds_service_name = service.empty() ? to.name : service;
+  }
+  if (from.has_connect_timeout()) {
+    to.connect_timeout = ToDuration(from.connect_timeout());
+    if (to.connect_timeout <= absl::ZeroDuration()) {
+      return Invalid("connect_timeout", "must be above 0");
+    }
+  }
+  absl::Status status = CompileDns(from, to);
+  if (!status.ok()) return status;
+  status = CompileLbConfig(from.common_lb_config(), to);
+  if (!status.ok()) return Under("common_lb_config", status);
+  status = CompileBind(from.upstream_bind_config(), to);
+  if (!status.ok()) return Under("upstream_bind_config", status);
+  status = CompileProtocol(from, to);
+  if (!status.ok()) return status;
+  CompileLimits(from.circuit_breakers(), to.limits);
+  to.metadata_json = MetadataJson(from.metadata());
+  return CompileTransportSockets(from, secrets, to);
+}
+
+void SetEndpointSet(std::shared_ptr<const EndpointSet> endpoints, ClusterConfig& to) {
+  to.endpoints = std::move(endpoints);
+  to.ring = MakeRing(*to.endpoints, to.balancing);
+}
+
+absl::Status SetEndpoints(const envoy::config::endpoint::v3::ClusterLoadAssignment& from,
+                          ClusterConfig& to) {
+  absl::StatusOr<std::shared_ptr<const EndpointSet>> endpoints = CompileEndpoints(from, to);
+  if (!endpoints.ok()) return endpoints.status();
+  if (!IsDns(to.type)) {
+    SetEndpointSet(*std::move(endpoints), to);
+    return absl::OkStatus();
+  }
+  if (to.type == ClusterType::kLogicalDns && (*endpoints)->endpoints.size() != 1) {
+    return Invalid("endpoints", "a LOGICAL_DNS cluster needs exactly one; STRICT_DNS takes many");
+  }
+  to.named = *std::move(endpoints);
+  SetEndpointSet(ResolvedEndpoints(to, {}), to);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const ClusterConfig>> CompileCluster(
+    const cluster::Cluster& from,
+    const envoy::config::endpoint::v3::ClusterLoadAssignment* assignment, const Secrets& secrets) {
+  auto to = std::make_shared<ClusterConfig>();
+  absl::Status status = CompileSettings(from, secrets, *to);
+  if (!status.ok()) return status;
+  status = SetEndpoints(assignment != nullptr ? *assignment : from.load_assignment(), *to);
+  if (!status.ok()) return assignment != nullptr ? status : Under("load_assignment", status);
+  return to;
+}
+
+absl::StatusOr<std::shared_ptr<const ClusterConfig>> WithEndpoints(
+    const ClusterConfig& cluster,
+    const envoy::config::endpoint::v3::ClusterLoadAssignment& assignment) {
+  auto to = std::make_shared<ClusterConfig>(cluster);
+  absl::Status status = SetEndpoints(assignment, *to);
+  if (!status.ok()) return status;
+  return to;
+}
+
+std::shared_ptr<const ClusterConfig> WithAddresses(
+    const std::shared_ptr<const ClusterConfig>& cluster, const KnownAddresses& known) {
+  std::shared_ptr<const EndpointSet> endpoints = ResolvedEndpoints(*cluster, known);
+  if (SameAddresses(*endpoints, *cluster->endpoints)) return cluster;
+  auto to = std::make_shared<ClusterConfig>(*cluster);
+  SetEndpointSet(std::move(endpoints), *to);
+  return to;
+}
+
+}  // namespace weft

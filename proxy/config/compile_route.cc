@@ -1,0 +1,235 @@
+#include "proxy/config/compile_route.h"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "proxy/config/compile_matchers.h"
+
+namespace weft {
+namespace {
+
+namespace route = envoy::config::route::v3;
+namespace core = envoy::config::core::v3;
+
+uint32_t Denominator(const envoy::type::v3::FractionalPercent& percent) {
+  switch (percent.denominator()) {
+    case envoy::type::v3::FractionalPercent::TEN_THOUSAND:
+      return 10'000;
+    case envoy::type::v3::FractionalPercent::MILLION:
+      return 1'000'000;
+    default:
+      return 100;
+  }
+}
+
+absl::Status CompilePath(const route::RouteMatch& from, RouteMatch& to) {
+  switch (from.path_specifier_case()) {
+    case route::RouteMatch::kPrefix:
+      to.path_kind = RouteMatch::PathKind::kPrefix;
+      to.path = from.prefix();
+      return absl::OkStatus();
+    case route::RouteMatch::kPath:
+      to.path_kind = RouteMatch::PathKind::kExact;
+      to.path = from.path();
+      return absl::OkStatus();
+    case route::RouteMatch::kPathSeparatedPrefix:
+      to.path_kind = RouteMatch::PathKind::kSeparatedPrefix;
+      to.path = from.path_separated_prefix();
+      if (!absl::StartsWith(to.path, "/") || absl::EndsWith(to.path, "/")) {
+        return Invalid("path_separated_prefix", "must start with '/' and not end with it");
+      }
+      return absl::OkStatus();
+    case route::RouteMatch::kSafeRegex: {
+      to.path_kind = RouteMatch::PathKind::kRegex;
+      to.path = from.safe_regex().regex();
+      absl::StatusOr<std::shared_ptr<const re2::RE2>> pattern = CompileRegex(to.path);
+      if (!pattern.ok()) return Under("safe_regex", pattern.status());
+      to.pattern = *std::move(pattern);
+      return absl::OkStatus();
+    }
+    case route::RouteMatch::kConnectMatcher:
+      to.path_kind = RouteMatch::PathKind::kConnect;
+      return absl::OkStatus();
+    case route::RouteMatch::PATH_SPECIFIER_NOT_SET:
+      return Invalid("", "needs one of prefix, path, path_separated_prefix, safe_regex");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RouteMatch> CompileRouteMatch(const route::RouteMatch& from) {
+  RouteMatch to;
+  absl::Status status = CompilePath(from, to);
+  if (!status.ok()) return status;
+  if (from.has_case_sensitive()) to.case_sensitive = from.case_sensitive().value();
+  status = CompileEach("headers", from.headers(), to.headers, CompileHeaderMatch);
+  if (!status.ok()) return status;
+  status = CompileEach("query_parameters", from.query_parameters(), to.query_parameters,
+                       CompileQueryMatch);
+  if (!status.ok()) return status;
+  to.grpc_only = from.has_grpc();
+  if (from.has_runtime_fraction()) {
+    to.fraction_numerator = from.runtime_fraction().default_value().numerator();
+    to.fraction_denominator = Denominator(from.runtime_fraction().default_value());
+  }
+  return to;
+}
+
+uint32_t RedirectStatus(route::RedirectAction::RedirectResponseCode code) {
+  switch (code) {
+    case route::RedirectAction::FOUND:
+      return 302;
+    case route::RedirectAction::SEE_OTHER:
+      return 303;
+    case route::RedirectAction::TEMPORARY_REDIRECT:
+      return 307;
+    case route::RedirectAction::PERMANENT_REDIRECT:
+      return 308;
+    default:
+      return 301;
+  }
+}
+
+absl::StatusOr<RedirectAction> CompileRedirect(const route::RedirectAction& from) {
+  RedirectAction to;
+  to.scheme = from.https_redirect() ? "https" : from.scheme_redirect();
+  to.host = from.host_redirect();
+  to.port = from.port_redirect();
+  if (to.port > 65535) return Invalid("port_redirect", "must be at most 65535");
+  to.path = from.path_redirect();
+  to.prefix_rewrite = from.prefix_rewrite();
+  if (from.has_regex_rewrite()) {
+    absl::StatusOr<RegexRewrite> rewrite = CompileRegexRewrite(from.regex_rewrite());
+    if (!rewrite.ok()) return Under("regex_rewrite", rewrite.status());
+    to.regex_rewrite = *std::move(rewrite);
+  }
+  to.status = RedirectStatus(from.response_code());
+  to.strip_query = from.strip_query();
+  return to;
+}
+
+absl::StatusOr<DirectResponse> CompileDirectResponse(const route::DirectResponseAction& from) {
+  DirectResponse to;
+  to.status = from.status();
+  if (to.status < 200 || to.status > 599) return Invalid("status", "must be 200 to 599");
+  switch (from.body().specifier_case()) {
+    case core::DataSource::SPECIFIER_NOT_SET:
+      return to;
+    case core::DataSource::kInlineString:
+      to.body = from.body().inline_string();
+      return to;
+    case core::DataSource::kInlineBytes:
+      to.body = from.body().inline_bytes();
+      return to;
+    default:
+      return Invalid("body", "only inline_string and inline_bytes are supported");
+  }
+}
+
+template <typename To, typename StatusOrAction>
+absl::Status SetAction(absl::string_view field, StatusOrAction action, To& to) {
+  if (!action.ok()) return Under(field, action.status());
+  to = *std::move(action);
+  return absl::OkStatus();
+}
+
+absl::Status CompileAction(const route::Route& from, Route& to) {
+  switch (from.action_case()) {
+    case route::Route::kRoute:
+      return SetAction("route", CompileForwardAction(from.route()), to.action);
+    case route::Route::kRedirect:
+      return SetAction("redirect", CompileRedirect(from.redirect()), to.action);
+    case route::Route::kDirectResponse:
+      return SetAction("direct_response", CompileDirectResponse(from.direct_response()), to.action);
+    case route::Route::kNonForwardingAction:
+      return Invalid("non_forwarding_action", "is not supported by this proxy");
+    case route::Route::ACTION_NOT_SET:
+      return Invalid("", "needs one of route, redirect, direct_response");
+  }
+  return absl::OkStatus();
+}
+
+// Envoy's command operators ("%REQ(x)%") are not evaluated, so a value with one is refused rather
+// than sent as it stands.
+absl::StatusOr<std::string> LiteralValue(absl::string_view value) {
+  std::string literal;
+  for (size_t i = 0; i < value.size(); ++i) {
+    if (value[i] == '\r' || value[i] == '\n' || value[i] == '\0') {
+      return Invalid("value", "must not hold CR, LF or NUL");
+    }
+    if (value[i] == '%') {
+      if (i + 1 == value.size() || value[i + 1] != '%') {
+        return Invalid("value", absl::StrCat("'", value,
+                                             "': command operators are not supported; a per cent "
+                                             "sign is written %%"));
+      }
+      ++i;
+    }
+    literal.push_back(value[i]);
+  }
+  return literal;
+}
+
+bool IsToken(absl::string_view name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || absl::StrContains("!#$%&'*+-.^_`|~", static_cast<char>(c));
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<HeaderToAdd> CompileHeaderToAdd(const core::HeaderValueOption& from) {
+  HeaderToAdd to;
+  to.name = absl::AsciiStrToLower(from.header().key());
+  // A field of the message's own frame must not be forged; Host and path have rewrites of their
+  // own.
+  if (!IsToken(to.name) || to.name == "host" || to.name == "content-length" ||
+      to.name == "transfer-encoding") {
+    return Invalid("header.key", absl::StrCat("'", from.header().key(), "' cannot be added"));
+  }
+  absl::StatusOr<std::string> value = LiteralValue(from.header().value());
+  if (!value.ok()) return Under("header", value.status());
+  to.value = *std::move(value);
+  switch (from.append_action()) {
+    case core::HeaderValueOption::ADD_IF_ABSENT:
+      to.action = HeaderToAdd::Action::kAddIfAbsent;
+      break;
+    case core::HeaderValueOption::OVERWRITE_IF_EXISTS_OR_ADD:
+      to.action = HeaderToAdd::Action::kOverwriteOrAdd;
+      break;
+    case core::HeaderValueOption::OVERWRITE_IF_EXISTS:
+      to.action = HeaderToAdd::Action::kOverwriteIfExists;
+      break;
+    default:
+      to.action = from.has_append() && !from.append().value() ? HeaderToAdd::Action::kOverwriteOrAdd
+                                                              : HeaderToAdd::Action::kAppend;
+  }
+  return to;
+}
+
+absl::StatusOr<std::string> CompileHeaderToRemove(const std::string& from) {
+  std::string name = absl::AsciiStrToLower(from);
+  if (!IsToken(name) || name == "host") {
+    return Invalid("", absl::StrCat("'", from, "' cannot be removed"));
+  }
+  return name;
+}
+
+absl::StatusOr<Route> CompileRoute(const route::Route& from) {
+  Route to;
+  to.name = from.name();
+  absl::StatusOr<RouteMatch> match = CompileRouteMatch(from.match());
+  if (!match.ok()) return Under("match", match.status());
+  to.match = *std::move(match);
+  absl::Status status = CompileAction(from, to);
+  if (!status.ok()) return status;
+  status = CompileHeaderMutations(from, to.request_headers, to.response_headers);
+  if (!status.ok()) return status;
+  return to;
+}
+
+}  // namespace weft

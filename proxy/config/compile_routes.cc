@@ -1,0 +1,141 @@
+// A whole RouteConfiguration: virtual hosts, the index of their domains, and what they share.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "proxy/config/compile.h"
+#include "proxy/config/compile_retry.h"
+#include "proxy/config/compile_route.h"
+
+namespace weft {
+namespace {
+
+namespace route = envoy::config::route::v3;
+
+void Append(HeaderMutations& to, const HeaderMutations& from) {
+  to.add.insert(to.add.end(), from.add.begin(), from.add.end());
+  to.remove.insert(to.remove.end(), from.remove.begin(), from.remove.end());
+}
+
+// What a level above the routes gives to each route below it.
+struct Inherited {
+  HeaderMutations request_headers;
+  HeaderMutations response_headers;
+  std::optional<RetryPolicy> retry;
+};
+
+void Inherit(const Inherited& from, Route& to) {
+  Append(to.request_headers, from.request_headers);
+  Append(to.response_headers, from.response_headers);
+  if (auto* forward = std::get_if<ForwardAction>(&to.action)) {
+    if (!forward->retry) forward->retry = from.retry;
+  }
+}
+
+absl::StatusOr<VirtualHost> CompileVirtualHost(const route::VirtualHost& from) {
+  VirtualHost to;
+  to.name = from.name();
+  if (to.name.empty()) return Invalid("name", "must not be empty");
+  if (from.domains().empty()) return Invalid("domains", "must not be empty");
+  Inherited inherited;
+  absl::Status status =
+      CompileHeaderMutations(from, inherited.request_headers, inherited.response_headers);
+  if (!status.ok()) return status;
+  if (from.has_retry_policy()) {
+    absl::StatusOr<RetryPolicy> retry = CompileRetryPolicy(from.retry_policy());
+    if (!retry.ok()) return Under("retry_policy", retry.status());
+    inherited.retry = *std::move(retry);
+  }
+  status = CompileEach("routes", from.routes(), to.routes, CompileRoute);
+  if (!status.ok()) return status;
+  for (Route& one : to.routes) Inherit(inherited, one);
+  return to;
+}
+
+using Wildcards = std::vector<std::pair<std::string, size_t>>;
+
+bool AddWildcard(absl::string_view affix, size_t host, Wildcards& domains) {
+  for (const auto& [other, unused] : domains) {
+    if (other == affix) return false;
+  }
+  domains.emplace_back(affix, host);
+  return true;
+}
+
+// Puts `domain` (lower case) into the index of `table`; false if it is there already.
+bool AddDomain(absl::string_view domain, size_t host, RouteTable& table) {
+  if (domain == "*") return !std::exchange(table.any_domain, host).has_value();
+  if (domain.front() == '*') return AddWildcard(domain.substr(1), host, table.suffix_domains);
+  if (domain.back() == '*') {
+    return AddWildcard(domain.substr(0, domain.size() - 1), host, table.prefix_domains);
+  }
+  return table.exact_domains.emplace(domain, host).second;
+}
+
+bool ValidDomain(absl::string_view domain) {
+  if (domain.empty()) return false;
+  return domain.size() == 1 || !absl::StrContains(domain.substr(1, domain.size() - 2), '*');
+}
+
+absl::Status AddDomains(const route::VirtualHost& from, size_t host, RouteTable& table) {
+  for (int i = 0; i < from.domains_size(); ++i) {
+    const std::string domain = absl::AsciiStrToLower(from.domains(i));
+    if (!ValidDomain(domain)) {
+      return Invalid(Index("domains", i),
+                     absl::StrCat("'", domain, "': '*' may only be its first or last character"));
+    }
+    if (!AddDomain(domain, host, table)) {
+      return Invalid(Index("domains", i),
+                     absl::StrCat("'", domain, "' is the domain of another virtual host too"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void LongestFirst(Wildcards& domains) {
+  std::stable_sort(domains.begin(), domains.end(),
+                   [](const auto& a, const auto& b) { return a.first.size() > b.first.size(); });
+}
+
+std::vector<std::string> ClustersOf(const RouteTable& table) {
+  std::vector<std::string> clusters;
+  for (const VirtualHost& host : table.virtual_hosts) {
+    for (const Route& one : host.routes) {
+      const auto* forward = std::get_if<ForwardAction>(&one.action);
+      if (forward == nullptr) continue;
+      for (const WeightedTarget& target : forward->clusters) clusters.push_back(target.cluster);
+    }
+  }
+  std::sort(clusters.begin(), clusters.end());
+  clusters.erase(std::unique(clusters.begin(), clusters.end()), clusters.end());
+  return clusters;
+}
+
+}  // namespace
+
+absl::StatusOr<std::shared_ptr<const RouteTable>> CompileRoutes(
+    const route::RouteConfiguration& from) {
+  auto table = std::make_shared<RouteTable>();
+  table->name = from.name();
+  table->ignore_port_in_host_matching = from.ignore_port_in_host_matching();
+  Inherited inherited;
+  absl::Status status =
+      CompileHeaderMutations(from, inherited.request_headers, inherited.response_headers);
+  if (!status.ok()) return status;
+  status =
+      CompileEach("virtual_hosts", from.virtual_hosts(), table->virtual_hosts, CompileVirtualHost);
+  if (!status.ok()) return status;
+  for (int i = 0; i < from.virtual_hosts_size(); ++i) {
+    for (Route& one : table->virtual_hosts[i].routes) Inherit(inherited, one);
+    status = AddDomains(from.virtual_hosts(i), i, *table);
+    if (!status.ok()) return Under(Index("virtual_hosts", i), status);
+  }
+  LongestFirst(table->suffix_domains);
+  LongestFirst(table->prefix_domains);
+  table->clusters = ClustersOf(*table);
+  return table;
+}
+
+}  // namespace weft

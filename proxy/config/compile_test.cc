@@ -1,0 +1,263 @@
+#include "proxy/config/compile.h"
+
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "api/envoy/cluster.pb.h"
+#include "api/envoy/http_connection_manager.pb.h"
+#include "api/envoy/listener.pb.h"
+#include "api/envoy/route.pb.h"
+#include "api/envoy/router.pb.h"
+#include "api/envoy/sni_cluster.pb.h"
+#include "api/envoy/tcp_proxy.pb.h"
+#include "api/envoy/tls.pb.h"
+#include "api/envoy/tls_inspector.pb.h"
+#include "proxy/config/secrets.h"
+
+namespace weft {
+namespace {
+
+template <typename Message>
+Message FromText(const std::string& text) {
+  Message message;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message)) << text;
+  return message;
+}
+
+constexpr char kAddress[] =
+    R"(name: "l" address { socket_address { address: "0.0.0.0" port_value: 80 } } )";
+constexpr char kTcp[] = R"(filters { name: "tcp" typed_config {
+    [type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy] { cluster: "c" } } } )";
+
+absl::StatusOr<std::shared_ptr<const ListenerConfig>> Listener(const std::string& text) {
+  return CompileListener(FromText<envoy::config::listener::v3::Listener>(text), Secrets{});
+}
+
+std::string HttpChain(const std::string& manager) {
+  return absl::StrCat(R"(filter_chains { filters { name: "hcm" typed_config {
+      [type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager] { )",
+                      manager, " } } } }");
+}
+
+constexpr char kRouter[] = R"(http_filters { name: "r" typed_config {
+    [type.googleapis.com/envoy.extensions.filters.http.router.v3.Router] {} } } )";
+
+TEST(CompileListener, ErrorsNameTheField) {
+  const struct {
+    std::string text;
+    const char* error;
+  } cases[] = {
+      {R"(name: "l")", "address: needs one of"},
+      {R"(address { socket_address { address: "host" port_value: 80 } })",
+       "address.socket_address.address: 'host' is not an IP address"},
+      {R"(address { socket_address { address: "::" port_value: 70000 } })",
+       "address.socket_address.port_value: 70000 is above 65535"},
+      {kAddress, "filter_chains: must not be empty"},
+      {absl::StrCat(kAddress, "filter_chains {}"), "filter_chains[0].filters: must not be empty"},
+      {absl::StrCat(kAddress, "filter_chains { ", kTcp,
+                    "} filter_chains { filters { name: 'envoy.filters.network.mongo_proxy' } ",
+                    kTcp, "}"),
+       "filter_chains[1].filters[0]: unsupported filter 'envoy.filters.network.mongo_proxy'"},
+      {absl::StrCat(kAddress, "default_filter_chain { filter_chain_match { source_ports: 1 } ",
+                    kTcp, "}"),
+       "default_filter_chain.filter_chain_match.source_ports: is not supported"},
+      {absl::StrCat(kAddress, "listener_filters { name: 'x' } filter_chains { ", kTcp, "}"),
+       "listener_filters[0]: unsupported filter 'x'"},
+      {absl::StrCat(kAddress, HttpChain("")), "filter_chains[0].filters[0]: needs one of rds"},
+      {absl::StrCat(kAddress, HttpChain("rds { route_config_name: 'x' }")),
+       "filter_chains[0].filters[0].http_filters: must hold the router"},
+      {absl::StrCat(kAddress, HttpChain(absl::StrCat("rds { route_config_name: 'x' } "
+                                                     "http_filters { name: 'lua' } ",
+                                                     kRouter))),
+       "filter_chains[0].filters[0].http_filters[0]: unsupported filter 'lua'"},
+      {absl::StrCat(kAddress, HttpChain(absl::StrCat(
+                                  "route_config { virtual_hosts { name: 'v' } } ", kRouter))),
+       "filter_chains[0].filters[0].route_config.virtual_hosts[0].domains: must not be empty"},
+  };
+  for (const auto& c : cases) {
+    auto listener = Listener(c.text);
+    ASSERT_FALSE(listener.ok()) << c.error;
+    EXPECT_TRUE(absl::StartsWith(listener.status().message(), c.error)) << listener.status();
+  }
+}
+
+TEST(CompileListener, TheGatewaysChainTakesTheServerNameAsCluster) {
+  auto listener = Listener(absl::StrCat(kAddress, R"(
+      listener_filters { name: "tls" typed_config {
+        [type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector] {} } }
+      filter_chains { filter_chain_match { transport_protocol: "tls" server_names: "*.Example.org" }
+        filters { name: "sni" typed_config {
+          [type.googleapis.com/envoy.extensions.filters.network.sni_cluster.v3.SniCluster] {} } } )",
+                                        kTcp, "}"));
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  EXPECT_TRUE((*listener)->tls_inspector);
+  const FilterChainConfig& chain = (*listener)->chains[0];
+  EXPECT_EQ(chain.match.server_names, std::vector<std::string>{".example.org"});
+  EXPECT_TRUE(std::get<TcpProxyConfig>(chain.service).sni_cluster);
+  EXPECT_EQ((*listener)->clusters, std::vector<std::string>{"c"});
+}
+
+TEST(CompileListener, HttpSettings) {
+  auto listener = Listener(
+      absl::StrCat(kAddress, HttpChain(absl::StrCat(R"(stat_prefix: "s" stream_idle_timeout {}
+          forward_client_cert_details: SANITIZE_SET
+          set_current_client_cert_details { subject { value: true } uri: true }
+          normalize_path { value: true } merge_slashes: true
+          rds { route_config_name: "80" } )",
+                                                    kRouter))));
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const auto& http = std::get<HttpManagerConfig>((*listener)->chains[0].service);
+  EXPECT_EQ(http.stream_idle_timeout, absl::InfiniteDuration());
+  EXPECT_EQ(http.forward_client_cert, ForwardClientCert::kSanitizeSet);
+  EXPECT_TRUE(http.client_cert_details.uri && http.client_cert_details.subject);
+  EXPECT_TRUE(http.path.normalize && http.path.merge_slashes);
+  EXPECT_EQ((*listener)->route_names, std::vector<std::string>{"80"});
+}
+
+TEST(CompileListener, AMissingSecretIsToBeWaitedFor) {
+  auto listener = Listener(absl::StrCat(kAddress, "filter_chains { ", kTcp, R"(
+      transport_socket { name: "tls" typed_config {
+        [type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext] {
+          common_tls_context { tls_certificate_sds_secret_configs { name: "default" } } } } } })"));
+  EXPECT_EQ(listener.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(absl::StrContains(listener.status().message(), "'default'")) << listener.status();
+}
+
+TEST(CompileListener, AFileIsReadOnlyByTheReaderGiven) {
+  const std::string text = absl::StrCat(kAddress, "filter_chains { ", kTcp, R"(
+      transport_socket { name: "tls" typed_config {
+        [type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext] {
+          common_tls_context { tls_certificates {
+            certificate_chain { filename: "c.pem" } private_key { filename: "k.pem" } } } } } } })");
+  EXPECT_TRUE(absl::StrContains(Listener(text).status().message(),
+                                "tls_certificates[0].certificate_chain.filename: files are not"));
+  Secrets secrets;
+  std::vector<std::string> read;
+  secrets.read_file = [&](const std::string& path) -> absl::StatusOr<std::string> {
+    read.push_back(path);
+    return std::string("not PEM");
+  };
+  EXPECT_FALSE(
+      CompileListener(FromText<envoy::config::listener::v3::Listener>(text), secrets).ok());
+  EXPECT_EQ(read, (std::vector<std::string>{"c.pem", "k.pem"}));
+}
+
+TEST(CompileRoutes, ErrorsNameTheField) {
+  const struct {
+    const char* text;
+    const char* error;
+  } cases[] = {
+      {R"(virtual_hosts { name: "v" domains: "A" } virtual_hosts { name: "w" domains: "a" })",
+       "virtual_hosts[1].domains[0]: 'a' is the domain of another"},
+      {R"(virtual_hosts { name: "v" domains: "*" domains: "*" })",
+       "virtual_hosts[0].domains[1]: '*'"},
+      {R"(virtual_hosts { name: "v" domains: "a*b" })", "virtual_hosts[0].domains[0]: 'a*b'"},
+      {R"(virtual_hosts { name: "v" domains: "" })", "virtual_hosts[0].domains[0]: ''"},
+      {R"(virtual_hosts { name: "v" domains: "a" routes { } })",
+       "virtual_hosts[0].routes[0].match: needs one of prefix"},
+      {R"(virtual_hosts { name: "v" domains: "a" routes { match { prefix: "/" } } })",
+       "virtual_hosts[0].routes[0]: needs one of route"},
+      {R"(virtual_hosts { name: "v" domains: "a" routes { match { safe_regex { regex: "(" } } } })",
+       "virtual_hosts[0].routes[0].match.safe_regex.regex: '(' does not compile"},
+      {R"(virtual_hosts { name: "v" domains: "a" routes { match { prefix: "/" }
+          route { weighted_clusters { clusters { name: "a" } } } } })",
+       "virtual_hosts[0].routes[0].route.weighted_clusters: the weights must not sum to 0"},
+      {R"(virtual_hosts { name: "v" domains: "a" routes { match { prefix: "/" } route { cluster: "a" }
+          request_headers_to_add { header { key: "x" value: "%REQ(y)%" } } } })",
+       "virtual_hosts[0].routes[0].request_headers_to_add[0].header.value: '%REQ(y)%'"},
+      {R"(request_headers_to_add { header { key: "Host" value: "x" } })",
+       "request_headers_to_add[0].header.key: 'Host' cannot be added"},
+      {R"(virtual_hosts { name: "v" domains: "a" routes { match { prefix: "/" }
+          direct_response { status: 100 } } })",
+       "virtual_hosts[0].routes[0].direct_response.status: must be"},
+  };
+  for (const auto& c : cases) {
+    auto routes = CompileRoutes(FromText<envoy::config::route::v3::RouteConfiguration>(c.text));
+    ASSERT_FALSE(routes.ok()) << c.error;
+    EXPECT_TRUE(absl::StartsWith(routes.status().message(), c.error)) << routes.status();
+  }
+}
+
+TEST(CompileRoutes, LevelsAboveGiveWhatTheRouteLeavesOpen) {
+  auto routes = CompileRoutes(FromText<envoy::config::route::v3::RouteConfiguration>(R"(
+      request_headers_to_add { header { key: "x" value: "config" } }
+      virtual_hosts { name: "v" domains: "a" retry_policy { retry_on: "5xx" num_retries { value: 7 } }
+        request_headers_to_add { header { key: "x" value: "100%%" } }
+        routes { match { prefix: "/a" } route { cluster: "b" timeout {} }
+          request_headers_to_add { header { key: "x" value: "route" } } }
+        routes { match { prefix: "/" } route { cluster: "a" retry_policy { retry_on: "reset" } } } })"));
+  ASSERT_TRUE(routes.ok()) << routes.status();
+  const std::vector<Route>& list = (*routes)->virtual_hosts[0].routes;
+  ASSERT_EQ(list[0].request_headers.add.size(), 3u);
+  EXPECT_EQ(list[0].request_headers.add[0].value, "route");
+  EXPECT_EQ(list[0].request_headers.add[1].value, "100%");
+  EXPECT_EQ(list[0].request_headers.add[2].value, "config");
+  EXPECT_EQ(std::get<ForwardAction>(list[0].action).retry->num_retries, 7u);
+  EXPECT_EQ(std::get<ForwardAction>(list[0].action).timeout, absl::InfiniteDuration());
+  EXPECT_EQ(std::get<ForwardAction>(list[1].action).retry->num_retries, 1u);
+  EXPECT_EQ(std::get<ForwardAction>(list[1].action).timeout, absl::Seconds(15));
+  EXPECT_EQ((*routes)->clusters, (std::vector<std::string>{"a", "b"}));
+}
+
+TEST(CompileCluster, PrioritiesWeightsAndTheSourceAddress) {
+  auto cluster = CompileCluster(FromText<envoy::config::cluster::v3::Cluster>(R"(
+      name: "inbound|80||" lb_policy: RING_HASH
+      upstream_bind_config { source_address { address: "127.0.0.6" port_value: 0 } }
+      circuit_breakers { thresholds { max_retries { value: 9 } } }
+      load_assignment {
+        endpoints { priority: 1 lb_endpoints { endpoint { address { socket_address {
+          address: "10.0.0.1" port_value: 80 } } } load_balancing_weight { value: 3 } } }
+        endpoints { lb_endpoints { endpoint { address { socket_address {
+          address: "10.0.0.2" port_value: 80 } } } } } })"),
+                                nullptr, Secrets{});
+  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  EXPECT_EQ((*cluster)->source_address->ToString(), "127.0.0.6:0");
+  EXPECT_EQ((*cluster)->limits.max_retries, 9u);
+  const EndpointSet& set = *(*cluster)->endpoints;
+  ASSERT_EQ(set.priorities.size(), 2u);
+  EXPECT_EQ(set.endpoints[set.priorities[1].localities[0].first].weight, 3u);
+  ASSERT_NE((*cluster)->ring, nullptr);
+  EXPECT_EQ((*cluster)->ring->places.size(), 1024u);
+}
+
+TEST(CompileCluster, ErrorsNameTheField) {
+  const struct {
+    const char* text;
+    const char* error;
+  } cases[] = {
+      {"", "name: must not be empty"},
+      {R"(name: "a" cluster_type { name: "redis" })",
+       "cluster_type: unsupported cluster type 'redis'"},
+      {R"(name: "a" lb_policy: LOAD_BALANCING_POLICY_CONFIG)", "lb_policy: unsupported policy"},
+      {R"(name: "a" common_lb_config { healthy_panic_threshold { value: 101 } })",
+       "common_lb_config.healthy_panic_threshold: must be 0 to 100"},
+      {R"(name: "a" transport_socket { name: "quic" })",
+       "transport_socket: unsupported transport socket 'quic'"},
+      {R"(name: "a" load_assignment { endpoints { lb_endpoints { } } })",
+       "load_assignment.endpoints[0].lb_endpoints[0].endpoint: must be set"},
+      {R"(name: "a" load_assignment { endpoints { priority: 1000 } })",
+       "load_assignment.endpoints[0].priority: must be at most 128"},
+      {R"(name: "a" type: STRICT_DNS dns_resolvers { })", "dns_resolvers: is not supported"},
+      {R"(name: "a" type: STRICT_DNS dns_refresh_rate { })", "dns_refresh_rate: must be above 1ms"},
+      {R"(name: "a" type: STRICT_DNS dns_failure_refresh_rate {
+          base_interval { seconds: 9 } max_interval { seconds: 1 } })",
+       "dns_failure_refresh_rate.max_interval: must not be below base_interval"},
+      {R"(name: "a" type: LOGICAL_DNS)",
+       "load_assignment.endpoints: a LOGICAL_DNS cluster needs exactly one"},
+      {R"(name: "a" type: STRICT_DNS load_assignment { endpoints { lb_endpoints { endpoint {
+          address { socket_address { port_value: 80 } } } } } })",
+       "load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.socket_address: needs a "
+       "host"},
+  };
+  for (const auto& c : cases) {
+    auto cluster =
+        CompileCluster(FromText<envoy::config::cluster::v3::Cluster>(c.text), nullptr, Secrets{});
+    ASSERT_FALSE(cluster.ok()) << c.error;
+    EXPECT_TRUE(absl::StartsWith(cluster.status().message(), c.error)) << cluster.status();
+  }
+}
+
+}  // namespace
+}  // namespace weft

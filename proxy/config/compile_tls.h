@@ -1,0 +1,36 @@
+// From transport sockets and Secret messages to TLS contexts and trust. Only compile_*.cc and
+// config_state.cc include this.
+#ifndef WEFT_PROXY_CONFIG_COMPILE_TLS_H_
+#define WEFT_PROXY_CONFIG_COMPILE_TLS_H_
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "proxy/config/secrets.h"
+
+namespace envoy::config::core::v3 {
+class TransportSocket;
+}
+namespace envoy::extensions::transport_sockets::tls::v3 {
+class Secret;
+}
+
+namespace weft {
+
+class ServerTlsContext;
+class ClientTlsContext;
+
+// Null for raw_buffer. kFailedPrecondition if a secret it names has not come yet.
+absl::StatusOr<std::shared_ptr<const ServerTlsContext>> CompileServerTls(
+    const envoy::config::core::v3::TransportSocket& from, const Secrets& secrets);
+absl::StatusOr<std::shared_ptr<const ClientTlsContext>> CompileClientTls(
+    const envoy::config::core::v3::TransportSocket& from, const Secrets& secrets);
+
+// Puts what SDS (or a static bootstrap) says into `secrets`.
+absl::Status AddSecret(const envoy::extensions::transport_sockets::tls::v3::Secret& from,
+                       Secrets& secrets);
+
+}  // namespace weft
+
+#endif  // WEFT_PROXY_CONFIG_COMPILE_TLS_H_

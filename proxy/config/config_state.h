@@ -1,0 +1,95 @@
+// ConfigState: what a proxy has been told so far, and the Snapshot that follows from it.
+//
+// The xDS client feeds it each response and ACKs or NACKs by what Apply() returns; then it takes
+// snapshot() to the workers, and subscribes to the names this says are needed. Pure: it knows no
+// stream, clock or thread; it belongs to one thread.
+//
+// Invariants:
+//   - A resource that does not compile changes nothing: its last good version stays, the others of
+//     the same response take effect, and the error names it.
+//   - A Snapshot is complete. A cluster waits for its first endpoints, or the first attempt to
+//     resolve each of its names; a route table for clusters
+//     that wait, a listener for its route tables, its clusters and its secrets; while they wait,
+//     their previous version, if any, stays.
+//   - What a response takes away while something in force refers to it stays until the reference is
+//     gone, or the next response of that type comes without it too.
+//   - Unchanged bytes are not compiled again. A changed secret recompiles what names it.
+#ifndef WEFT_PROXY_CONFIG_CONFIG_STATE_H_
+#define WEFT_PROXY_CONFIG_CONFIG_STATE_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "api/envoy/type_urls.h"
+#include "proxy/config/cluster_config.h"
+#include "proxy/config/secrets.h"
+#include "proxy/config/snapshot.h"
+
+namespace envoy::config::bootstrap::v3 {
+class Bootstrap;
+}
+
+namespace weft {
+
+// One resource of a response: the value of its Any. The name may be left empty; the message has it.
+struct EncodedResource {
+  std::string name;
+  std::string bytes;
+};
+
+class ConfigState {
+ public:
+  // `secrets` holds what is known from the start, the proxy's own certificate above all.
+  explicit ConfigState(Secrets secrets = {});
+  ~ConfigState();
+  ConfigState(const ConfigState&) = delete;
+  ConfigState& operator=(const ConfigState&) = delete;
+
+  // A response in state-of-the-world semantics: clusters and listeners are all there are, the other
+  // types may be a part of what was subscribed to. The error is the text of a NACK: every resource
+  // that was refused, with the path of its field.
+  absl::Status Apply(absl::string_view type_url, absl::Span<const EncodedResource> resources);
+
+  // The static_resources of a bootstrap: they have nothing to wait for, so what is missing or not
+  // supported is an error, and no later response takes them away.
+  absl::Status AddStatic(const envoy::config::bootstrap::v3::Bootstrap& bootstrap);
+
+  // Puts another certificate in the place of secret `name` ("default" is the proxy's own).
+  void SetCertificate(const std::string& name, TlsCertificate certificate);
+
+  // Names to subscribe to, sorted.
+  std::vector<std::string> EndpointNames() const;
+  std::vector<std::string> RouteNames() const;
+
+  // "listener 'x' waits for route table 'y'": for the log and the admin port. Empty once all that
+  // came is in force.
+  std::vector<std::string> Waiting() const;
+
+  // Stops waiting for endpoints that have not come: their clusters take effect without any. For
+  // when the server has been asked and does not answer (Envoy's initial_fetch_timeout).
+  void StopWaitingForEndpoints();
+
+  // What the DNS clusters need resolved, those that still wait included.
+  std::map<dns::Lookup, DnsRefresh> Lookups() const;
+  // What a lookup gave. None: there was no answer yet; who has asked for a first answer long enough
+  // says so, and the clusters stop waiting for it. Without effect if nothing needs it any more.
+  void SetAddresses(const dns::Lookup& lookup, std::vector<Address> addresses);
+
+  // Never null. Another object after each change.
+  std::shared_ptr<const Snapshot> snapshot() const { return snapshot_; }
+
+ private:
+  struct State;
+
+  std::unique_ptr<State> state_;
+  std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();
+};
+
+}  // namespace weft
+
+#endif  // WEFT_PROXY_CONFIG_CONFIG_STATE_H_

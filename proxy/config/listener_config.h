@@ -1,0 +1,140 @@
+// ListenerConfig: one compiled Listener: where connections are taken, and which filter chain serves
+// which of them. Immutable, shared by pointer between Snapshots, any thread.
+#ifndef WEFT_PROXY_CONFIG_LISTENER_CONFIG_H_
+#define WEFT_PROXY_CONFIG_LISTENER_CONFIG_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "proxy/config/route_table.h"
+#include "proxy/net/address.h"
+
+namespace weft {
+
+class ServerTlsContext;
+
+enum class TrafficDirection { kUnspecified, kInbound, kOutbound };
+enum class CodecType { kAuto, kHttp1, kHttp2 };
+enum class ForwardClientCert {
+  kSanitize,
+  kForwardOnly,
+  kAppendForward,
+  kSanitizeSet,
+  kAlwaysForwardOnly,
+};
+
+// What of the client's certificate x-forwarded-client-cert shows, besides By and Hash.
+struct ClientCertDetails {
+  bool subject = false;
+  bool cert = false;
+  bool chain = false;
+  bool dns = false;
+  bool uri = false;
+};
+
+struct PathNormalisation {
+  enum class EscapedSlashes { kKeep, kReject, kRedirect, kForward };
+  bool normalize = false;  // RFC 3986: dot segments, escapes of unreserved characters, '\' to '/'
+  bool merge_slashes = false;
+  EscapedSlashes escaped_slashes = EscapedSlashes::kKeep;  // %2F and %5C
+};
+
+// Where access records go. Envoy's filters on them are not evaluated: every record is written.
+struct AccessLogConfig {
+  std::string path;         // "/dev/stdout" and "/dev/stderr" also for the stream logs
+  std::string text_format;  // empty with an empty json_format: the default format
+  std::string json_format;  // a JSON object whose values are formats
+};
+
+struct HttpManagerConfig {
+  std::string stat_prefix;
+  // Exactly one: the name in Snapshot::routes, or the table itself.
+  std::string route_config_name;
+  std::shared_ptr<const RouteTable> route_table;
+
+  CodecType codec = CodecType::kAuto;
+  std::string server_name = "envoy";
+  bool use_remote_address = false;
+  uint32_t xff_trusted_hops = 0;
+  bool skip_xff_append = false;
+  bool generate_request_id = true;
+  ForwardClientCert forward_client_cert = ForwardClientCert::kSanitize;
+  ClientCertDetails client_cert_details;
+  PathNormalisation path;
+  bool strip_matching_host_port = false;
+  bool strip_any_host_port = false;
+  std::vector<std::string> upgrades;  // lower case: "websocket"
+  // Infinite: none.
+  absl::Duration stream_idle_timeout = absl::Minutes(5);
+  absl::Duration request_timeout = absl::InfiniteDuration();  // until the request is received
+  absl::Duration request_headers_timeout = absl::InfiniteDuration();
+  absl::Duration idle_timeout = absl::Hours(1);  // of a connection without a request
+  absl::Duration drain_timeout = absl::Seconds(5);
+  uint32_t max_request_headers_kb = 60;
+  uint32_t max_headers_count = 100;
+  std::vector<AccessLogConfig> access_logs;
+};
+
+struct TcpProxyConfig {
+  std::string stat_prefix;
+  bool sni_cluster = false;  // the server name is the cluster; `clusters` if there was none
+  std::vector<WeightedTarget> clusters;
+  uint64_t total_weight = 0;
+  absl::Duration idle_timeout = absl::Hours(1);  // infinite: none
+  uint32_t max_connect_attempts = 1;
+  std::vector<AccessLogConfig> access_logs;
+};
+
+struct IpPrefix {
+  std::string bytes;    // 4 or 16, as Address::ip_bytes()
+  uint32_t length = 0;  // in bits
+
+  bool Contains(absl::string_view ip_bytes) const;
+};
+
+// Empty lists and nullopt match everything.
+struct FilterChainMatch {
+  std::optional<uint16_t> destination_port;
+  std::vector<IpPrefix> prefix_ranges;
+  std::vector<std::string> server_names;  // lower case; "*.suffix" is kept as ".suffix"
+  std::string transport_protocol;         // "tls", "raw_buffer" or ""
+  std::vector<std::string> application_protocols;
+};
+
+struct FilterChainConfig {
+  std::string name;
+  FilterChainMatch match;
+  std::shared_ptr<const ServerTlsContext> tls;  // null: plaintext
+  std::variant<HttpManagerConfig, TcpProxyConfig> service;
+};
+
+struct ListenerConfig {
+  std::string name;
+  Address address;
+  bool bind_to_port = true;
+  bool use_original_dst = false;  // hand each connection to MatchListener(its destination)
+  // Listener filters: what to find out before a chain is matched.
+  bool original_dst = false;  // also set by use_original_dst
+  bool tls_inspector = false;
+  bool http_inspector = false;
+  bool proxy_protocol = false;
+  absl::Duration listener_filters_timeout = absl::Seconds(15);
+  bool continue_on_listener_filters_timeout = false;
+  TrafficDirection direction = TrafficDirection::kUnspecified;
+  std::vector<FilterChainConfig> chains;
+  std::optional<FilterChainConfig> default_chain;
+
+  // Names its chains need in Snapshot::routes, sorted, each once.
+  std::vector<std::string> route_names;
+  // Names of the clusters that its chains choose without RDS; sorted, each once.
+  std::vector<std::string> clusters;
+};
+
+}  // namespace weft
+
+#endif  // WEFT_PROXY_CONFIG_LISTENER_CONFIG_H_
