@@ -1,0 +1,17 @@
+// A client's HTTP/1 connection: one request after the other until either side ends it.
+#ifndef WEFT_PROXY_SERVE_HTTP_CONNECTION_H_
+#define WEFT_PROXY_SERVE_HTTP_CONNECTION_H_
+
+#include "proxy/config/listener_config.h"
+#include "proxy/runtime/task.h"
+#include "proxy/serve/connection.h"
+
+namespace weft {
+
+class Worker;
+
+Task<> ServeHttp(Worker& worker, Downstream& downstream, const HttpManagerConfig& config);
+
+}  // namespace weft
+
+#endif  // WEFT_PROXY_SERVE_HTTP_CONNECTION_H_

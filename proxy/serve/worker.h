@@ -1,0 +1,117 @@
+// Worker: one event loop and all that its connections need. Nothing here is shared with another
+// worker; the main thread reaches it by loop().Post() alone.
+//
+// A worker adopts a Snapshot whole. Connections and requests under way keep what they hold of the
+// one before; what a worker learns itself (loads, pools, counters) lives on beside the Snapshots,
+// by the names of clusters and endpoints.
+#ifndef WEFT_PROXY_SERVE_WORKER_H_
+#define WEFT_PROXY_SERVE_WORKER_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/container/node_hash_map.h"
+#include "absl/random/random.h"
+#include "absl/status/status.h"
+#include "proxy/config/snapshot.h"
+#include "proxy/decide/cluster_load.h"
+#include "proxy/net/tcp.h"
+#include "proxy/runtime/scope.h"
+#include "proxy/telemetry/counters.h"
+#include "proxy/upstream/pool.h"
+
+namespace weft {
+
+// What a worker knows of one cluster beyond its config.
+struct ClusterState {
+  ClusterLoad load;
+  absl::node_hash_map<std::string, Pool> pools;  // by EndpointConfig::key
+  uint64_t active_requests = 0;
+  ClusterCounters counters;
+};
+
+struct WorkerOptions {
+  // SO_MARK of every upstream socket, so that capture rules let the proxy's own traffic pass.
+  std::optional<uint32_t> mark;
+};
+
+class AccessLog;
+
+class Worker {
+ public:
+  Worker(WorkerOptions options, AccessLog* access_log);
+  ~Worker();
+
+  EventLoop& loop() { return loop_; }
+
+  // The following are for the worker's own thread.
+
+  // Opens the listeners that are new, closes those that are gone, and serves by `snapshot` from now
+  // on. An address that cannot be bound is reported and the rest goes on.
+  absl::Status Adopt(std::shared_ptr<const Snapshot> snapshot);
+  // Stops accepting (only inbound listeners if `inbound_only`) and asks clients to go elsewhere as
+  // their requests end.
+  void StartDrain(bool inbound_only);
+  bool draining() const { return draining_; }
+  // Notified when draining starts, for as long as this lives: wakes who waits for nothing else.
+  class DrainNotice {
+   public:
+    explicit DrainNotice(Worker& worker) : worker_(worker) { worker_.notices_.insert(this); }
+    ~DrainNotice() { worker_.notices_.erase(this); }
+    DrainNotice(const DrainNotice&) = delete;
+    DrainNotice& operator=(const DrainNotice&) = delete;
+
+    Signal& started() { return started_; }
+
+   private:
+    Worker& worker_;
+    Signal started_;
+  };
+  size_t connections() const { return connections_.size(); }
+  Counters CollectCounters() const;
+  // Requests under way by cluster and endpoint key, for /clusters.
+  std::map<std::string, std::map<std::string, uint64_t>> ActiveByEndpoint() const;
+
+  const std::shared_ptr<const Snapshot>& config() const { return config_; }
+  const WorkerOptions& options() const { return options_; }
+  absl::InsecureBitGen& random() { return random_; }
+  uint64_t Random() { return absl::Uniform<uint64_t>(random_); }
+  ClusterState& StateOf(const std::string& cluster) { return clusters_[cluster]; }
+  DownstreamCounters& DownstreamOf(const std::string& stat_prefix);
+  ListenerCounters& ListenerOf(const std::string& name) { return listener_counters_[name]; }
+  void CountRejection(const char* reason) { ++rejections_[reason]; }
+  AccessLog* access_log() { return access_log_; }
+
+ private:
+  struct Socket;
+
+  // Whether a socket is to be open for it now.
+  bool Listens(const ListenerConfig& listener) const;
+  Task<> AcceptFrom(Socket* socket);
+  Task<> SweepPools();
+
+  const WorkerOptions options_;
+  AccessLog* const access_log_;
+  EventLoop loop_;
+  absl::InsecureBitGen random_;
+  std::shared_ptr<const Snapshot> config_ = std::make_shared<const Snapshot>();
+  bool draining_ = false;
+  bool inbound_closed_ = false;
+  absl::flat_hash_set<DrainNotice*> notices_;
+  absl::node_hash_map<std::string, ClusterState> clusters_;
+  absl::node_hash_map<std::string, DownstreamCounters> downstream_counters_;
+  absl::node_hash_map<std::string, ListenerCounters> listener_counters_;
+  std::map<std::string, uint64_t> rejections_;
+  Scope connections_;
+  std::map<std::string, std::unique_ptr<Socket>> sockets_;  // by listener name
+  Scope upkeep_;
+};
+
+}  // namespace weft
+
+#endif  // WEFT_PROXY_SERVE_WORKER_H_

@@ -1,0 +1,36 @@
+#include "proxy/upstream/connection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "proxy/tls/tls_stream.h"
+
+namespace weft {
+
+Task<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> ConnectUpstream(
+    EventLoop& loop, const ClusterConfig& cluster, const EndpointConfig& endpoint,
+    std::optional<uint32_t> default_mark, MonotonicTime deadline) {
+  ConnectOptions options;
+  options.source = cluster.source_address;
+  options.mark = cluster.mark.has_value() ? cluster.mark : default_mark;
+  options.deadline = std::min(deadline, loop.Now() + cluster.connect_timeout);
+  auto connection = std::make_unique<UpstreamConnection>();
+  connection->tls = endpoint.tls;
+  auto connected = co_await Connect(loop, endpoint.address, options);
+  if (!connected.ok()) co_return connected.status();
+  connection->stream = std::move(*connected);
+  if (endpoint.tls != nullptr) {
+    auto secured = co_await TlsStream::Connect(loop, std::move(connection->stream), endpoint.tls,
+                                               options.deadline);
+    if (!secured.ok()) {
+      co_return absl::Status(
+          secured.status().code(),
+          absl::StrCat("TLS with ", endpoint.address.ToString(), ": ", secured.status().message()));
+    }
+    connection->stream = std::move(*secured);
+  }
+  co_return connection;
+}
+
+}  // namespace weft

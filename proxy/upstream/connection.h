@@ -1,0 +1,37 @@
+// UpstreamConnection: one connection to an endpoint, with what an HTTP/1 response needs; and how it
+// is made: connect, then TLS if the endpoint wants it.
+#ifndef WEFT_PROXY_UPSTREAM_CONNECTION_H_
+#define WEFT_PROXY_UPSTREAM_CONNECTION_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "proxy/config/cluster_config.h"
+#include "proxy/http/h1_decoder.h"
+#include "proxy/net/tcp.h"
+#include "proxy/runtime/task.h"
+
+namespace weft {
+
+struct UpstreamConnection {
+  std::unique_ptr<ByteStream> stream;
+  // What it was made with: another object after a rotation, and then it is not used again.
+  std::shared_ptr<const ClientTlsContext> tls;
+  Buffer in;
+  H1Decoder decoder{H1Decoder::Role::kResponses};
+  uint32_t requests = 0;
+  MonotonicTime idle_since;
+};
+
+// Connects to `endpoint` as `cluster` says. Errors are those of Connect() and of the handshake,
+// with the endpoint's address. `default_mark` is SO_MARK where the cluster states none; `deadline`
+// is in force beside the cluster's own limit.
+Task<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> ConnectUpstream(
+    EventLoop& loop, const ClusterConfig& cluster, const EndpointConfig& endpoint,
+    std::optional<uint32_t> default_mark, MonotonicTime deadline = kNever);
+
+}  // namespace weft
+
+#endif  // WEFT_PROXY_UPSTREAM_CONNECTION_H_
