@@ -1,0 +1,98 @@
+#include "proxy/xds/ads_wire.h"
+
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "api/envoy/discovery.pb.h"
+
+namespace weft {
+namespace {
+
+namespace discovery = envoy::service::discovery::v3;
+using google::protobuf::internal::WireFormatLite;
+
+constexpr absl::string_view kResourceType =
+    "type.googleapis.com/envoy.service.discovery.v3.Resource";
+
+// Every named type of xDS has its name in field 1 (EDS: cluster_name), so no type has to be known
+// here. False if the bytes are no message.
+bool ReadName(const std::string& bytes, std::string& name) {
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()),
+                                            static_cast<int>(bytes.size()));
+  while (const uint32_t tag = in.ReadTag()) {
+    if (tag == WireFormatLite::MakeTag(1, WireFormatLite::WIRETYPE_LENGTH_DELIMITED)) {
+      if (!WireFormatLite::ReadString(&in, &name)) return false;
+    } else if (!WireFormatLite::SkipField(&in, tag)) {
+      return false;
+    }
+  }
+  return in.ConsumedEntireMessage();
+}
+
+absl::Status TakeResource(google::protobuf::Any& any, DiscoveryUpdate& update,
+                          std::set<std::string>& names) {
+  if (any.type_url() == kResourceType) {
+    discovery::Resource wrapper;
+    if (!wrapper.ParseFromString(any.value())) {
+      return absl::InvalidArgumentError("a Resource cannot be read as protobuf");
+    }
+    any.Swap(wrapper.mutable_resource());
+  }
+  if (any.type_url() != update.type_url) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a resource of type ", any.type_url(), " among ", update.type_url));
+  }
+  std::string name;
+  // A NameTable has no name, and there is only one.
+  if (update.type_url != kNameTableType && !ReadName(any.value(), name)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("a resource of type ", update.type_url, " cannot be read as protobuf"));
+  }
+  if (!names.insert(name).second) {
+    return absl::InvalidArgumentError(absl::StrCat("resource '", name, "' is there twice"));
+  }
+  update.response.resources.emplace_back(std::move(name), std::move(*any.mutable_value()));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string EncodeDiscoveryRequest(const std::string& type_url, Subscription::Request request,
+                                   absl::string_view node) {
+  discovery::DiscoveryRequest message;
+  message.set_type_url(type_url);
+  message.set_version_info(std::move(request.version_info));
+  message.set_response_nonce(std::move(request.response_nonce));
+  for (std::string& name : request.resource_names) message.add_resource_names(std::move(name));
+  if (!node.empty()) {
+    message.mutable_node()->ParseFromArray(node.data(), static_cast<int>(node.size()));
+  }
+  if (request.error.has_value()) {
+    message.mutable_error_detail()->set_code(static_cast<int>(absl::StatusCode::kInvalidArgument));
+    message.mutable_error_detail()->set_message(*std::move(request.error));
+  }
+  return message.SerializeAsString();
+}
+
+absl::StatusOr<DiscoveryUpdate> DecodeDiscoveryResponse(absl::string_view bytes) {
+  discovery::DiscoveryResponse message;
+  if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::InternalError("the server sent bytes that are no DiscoveryResponse");
+  }
+  DiscoveryUpdate update;
+  update.type_url = message.type_url();
+  update.response.version = message.version_info();
+  update.response.nonce = message.nonce();
+  std::set<std::string> names;
+  for (google::protobuf::Any& any : *message.mutable_resources()) {
+    update.problem = TakeResource(any, update, names);
+    if (!update.problem.ok()) break;
+  }
+  return update;
+}
+
+}  // namespace weft
