@@ -1,0 +1,68 @@
+// What the admin port answers: Envoy's paths, as far as they mean something here.
+#ifndef WEFT_PROXY_ADMIN_ENDPOINTS_H_
+#define WEFT_PROXY_ADMIN_ENDPOINTS_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "proxy/admin/http_server.h"
+#include "proxy/admin/metrics.h"
+#include "proxy/config/raw_config.h"
+#include "proxy/config/snapshot.h"
+#include "proxy/serve/workers.h"
+
+namespace weft {
+
+enum class ServerState { kPreInitializing, kInitializing, kLive, kDraining };
+
+// The process as the admin port sees it. Borrowed pointers live as long as the endpoints.
+struct AdminView {
+  EventLoop* loop = nullptr;
+  Workers* workers = nullptr;
+  const RawConfig* raw = nullptr;
+  std::function<std::shared_ptr<const Snapshot>()> snapshot;
+  std::function<ServerState()> state;
+  std::function<std::vector<std::string>()> waiting;  // what config waits for
+  std::function<std::vector<Metric>()> server_metrics;
+  std::function<std::string()> certificates;  // /certs as JSON
+  std::function<void(bool inbound_only)> drain;
+  std::function<void(bool healthy)> set_healthy;
+  std::function<void()> quit;
+};
+
+class AdminEndpoints : public AdminHandler {
+ public:
+  explicit AdminEndpoints(AdminView view) : view_(std::move(view)) {}
+  Task<AdminResponse> Handle(AdminRequest request) override;
+
+  // What others than the operator may ask, on ports that are open to the pod's network: readiness
+  // for the kubelet and counters for Prometheus.
+  AdminHandler* open() { return &open_; }
+
+ private:
+  class Open : public AdminHandler {
+   public:
+    explicit Open(AdminEndpoints& all) : all_(all) {}
+    Task<AdminResponse> Handle(AdminRequest request) override;
+
+   private:
+    AdminEndpoints& all_;
+  };
+
+  AdminResponse Ready() const;
+  AdminResponse ServerInfo() const;
+  AdminResponse Listeners() const;
+  Task<AdminResponse> Clusters();
+  Task<AdminResponse> Stats(AdminRequest request, bool prometheus);
+  AdminResponse Change(const AdminRequest& request);
+
+  const AdminView view_;
+  const absl::Time started_ = absl::Now();
+  Open open_{*this};
+};
+
+}  // namespace weft
+
+#endif  // WEFT_PROXY_ADMIN_ENDPOINTS_H_
