@@ -1,0 +1,81 @@
+// AdsService: the gRPC edge of discovery: streams in, Worlds in, responses out.
+//
+// One event loop owns every stream's state: gRPC's threads only carry messages to it and from it,
+// so nothing here is locked. A change marks a stream dirty rather than queueing what to send: a
+// slow proxy gets the newest state when its last write is done, and nothing in between. A change is
+// pushed at once; those that follow within kCoalesce go together.
+//
+// The same view of the same World is translated once, however many proxies have it, and a
+// resource's bytes are shared by all of them.
+#ifndef WEFT_CONTROLPLANE_ADS_ADS_SERVICE_H_
+#define WEFT_CONTROLPLANE_ADS_ADS_SERVICE_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "controlplane/debug/metrics.h"
+#include "controlplane/model/world.h"
+#include "controlplane/translate/resources.h"
+#include "controlplane/transport/connections.h"
+#include "proxy/runtime/event_loop.h"
+
+namespace grpc {
+class Service;
+}  // namespace grpc
+
+namespace weft {
+
+// How long changes that follow a push are gathered: long enough for the several files of one edit,
+// too short to be felt.
+inline constexpr absl::Duration kCoalesce = absl::Milliseconds(8);
+
+// One proxy's subscription to one type, as /debug/syncz shows it.
+struct TypeStatus {
+  std::string type;  // "cds"
+  std::string sent;  // version, empty if none
+  std::string acked;
+  std::string error;  // of a NACK that no ACK followed
+};
+struct ProxyStatus {
+  std::string node;
+  std::string peer;      // address
+  std::string identity;  // empty on the plain port
+  std::vector<TypeStatus> types;
+};
+
+class AdsService {
+ public:
+  // On the loop's thread, at most once for each view of a World; never null.
+  using Translator = std::function<std::shared_ptr<const Resources>(
+      const std::shared_ptr<const World>&, const ProxyView&)>;
+
+  // Everything given must outlive the service, and the service the gRPC server that serves it. The
+  // loop must run until that server has shut down.
+  AdsService(EventLoop& loop, const Connections& connections, Metrics& metrics,
+             Translator translate);
+  ~AdsService();
+
+  // Register this with the servers of 15010 and 15012. Streams that came through a TlsFront have to
+  // prove their node by a certificate; those of the plain port, which is loopback only, do not.
+  grpc::Service* service();
+
+  // On the loop's thread: what is true from now on.
+  void Publish(std::shared_ptr<const World> world);
+  std::vector<ProxyStatus> Proxies() const;
+  // What a proxy of this view is sent; for /debug/configz. Null before the first World.
+  std::shared_ptr<const Resources> ResourcesFor(const ProxyView& view);
+
+ private:
+  class Endpoint;  // what is registered with gRPC
+  class Stream;    // one ADS stream
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_ADS_ADS_SERVICE_H_

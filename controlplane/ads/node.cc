@@ -1,0 +1,104 @@
+#include "controlplane/ads/node.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "api/envoy/core.pb.h"
+#include "proxy/net/address.h"
+
+namespace weft {
+namespace {
+
+constexpr size_t kMaxNodeId = 1024;
+
+std::string Text(const google::protobuf::Struct& metadata, const char* name) {
+  auto found = metadata.fields().find(name);
+  return found == metadata.fields().end() ? "" : found->second.string_value();
+}
+
+Labels ReadLabels(const google::protobuf::Struct& metadata) {
+  Labels labels;
+  auto found = metadata.fields().find("LABELS");
+  if (found == metadata.fields().end()) return labels;
+  for (const auto& [name, value] : found->second.struct_value().fields()) {
+    labels[name] = value.string_value();
+  }
+  return labels;
+}
+
+}  // namespace
+
+absl::StatusOr<ClientNode> ReadNode(const envoy::config::core::v3::Node& node) {
+  if (node.id().size() > kMaxNodeId) return absl::InvalidArgumentError("node id: too long");
+  const std::vector<std::string> parts = absl::StrSplit(node.id(), '~');
+  const auto malformed = [&](absl::string_view why) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "node id: ", why, "; expected \"sidecar~IP~POD.NAMESPACE~NAMESPACE.svc.cluster.local\""));
+  };
+  if (parts.size() != 4) return malformed("not four parts");
+  ClientNode read;
+  if (parts[0] == "router") {
+    read.role = ProxyRole::kGateway;
+  } else if (parts[0] != "sidecar") {
+    return malformed("neither a sidecar nor a router");
+  }
+  if (!Address::Ip(parts[1], 0).ok()) return malformed("the second part is not an IP address");
+  read.id = node.id();
+  read.address = parts[1];
+  read.namespace_ = Text(node.metadata(), "NAMESPACE");
+  if (read.namespace_.empty()) {
+    const size_t dot = parts[2].rfind('.');
+    if (dot != std::string::npos) read.namespace_ = parts[2].substr(dot + 1);
+  }
+  if (read.namespace_.empty()) return malformed("no namespace, and none in the metadata");
+  read.service_account = Text(node.metadata(), "SERVICE_ACCOUNT");
+  read.labels = ReadLabels(node.metadata());
+  return read;
+}
+
+absl::Status CheckNode(const ClientNode& node, const certs::SpiffeId& identity,
+                       const World& world) {
+  const auto denied = [&](absl::string_view why) {
+    return absl::PermissionDeniedError(
+        absl::StrCat(identity.ToString(), " may not be ", node.id, ": ", why));
+  };
+  if (identity.trust_domain != world.self->trust_domain) return denied("another trust domain");
+  if (identity.namespace_ != node.namespace_) return denied("another namespace");
+  if (!node.service_account.empty() && identity.service_account != node.service_account) {
+    return denied("another service account");
+  }
+  if (node.role == ProxyRole::kGateway && identity.namespace_ != kSystemNamespace) {
+    return denied(absl::StrCat("gateways run in the namespace ", kSystemNamespace));
+  }
+  auto found = world.workloads.find(node.address);
+  if (found == world.workloads.end()) {
+    return absl::UnavailableError(absl::StrCat("no workload is known at ", node.address));
+  }
+  const Workload& workload = *found->second;
+  if (workload.namespace_ != identity.namespace_ ||
+      workload.service_account != identity.service_account) {
+    return denied(absl::StrCat("that address is ", workload.namespace_, "/", workload.name, "'s"));
+  }
+  return absl::OkStatus();
+}
+
+ProxyView ViewOf(const ClientNode& node, const World& world) {
+  ProxyView view;
+  view.role = node.role;
+  view.namespace_ = node.namespace_;
+  view.address = node.address;
+  view.service_account = node.service_account;
+  view.cluster = world.self->cluster;
+  view.network = world.self->network;
+  view.labels = node.labels;
+  auto found = world.workloads.find(node.address);
+  if (found == world.workloads.end() || found->second->namespace_ != node.namespace_) return view;
+  view.service_account = found->second->service_account;
+  view.labels = found->second->labels;
+  view.locality = found->second->locality;
+  return view;
+}
+
+}  // namespace weft

@@ -1,0 +1,94 @@
+#include "controlplane/ads/node.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "api/envoy/core.pb.h"
+
+namespace weft {
+namespace {
+
+envoy::config::core::v3::Node Node(const std::string& id, const std::string& account) {
+  envoy::config::core::v3::Node node;
+  node.set_id(id);
+  (*node.mutable_metadata()->mutable_fields())["SERVICE_ACCOUNT"].set_string_value(account);
+  return node;
+}
+
+World TestWorld() {
+  World world;
+  auto self = std::make_shared<ClusterIdentity>();
+  self->cluster = "east";
+  self->trust_domain = "east.weft";
+  world.self = self;
+  for (const char* row : {"10.0.0.1 default reviews", "10.0.0.2 weft-system weft-gateway"}) {
+    const std::string text = row;
+    auto workload = std::make_shared<Workload>();
+    const size_t first = text.find(' ');
+    const size_t second = text.rfind(' ');
+    workload->address = text.substr(0, first);
+    workload->namespace_ = text.substr(first + 1, second - first - 1);
+    workload->service_account = text.substr(second + 1);
+    workload->locality.region = "r1";
+    workload->labels = {{"app", "reviews"}};
+    world.workloads[workload->address] = workload;
+  }
+  return world;
+}
+
+TEST(ReadNode, NamesWhatIsWrong) {
+  for (const char* id : {"", "sidecar", "sidecar~10.0.0.1~p.ns", "ztunnel~10.0.0.1~p.ns~d",
+                         "sidecar~host~p.ns~d", "sidecar~10.0.0.1~p~d"}) {
+    EXPECT_FALSE(ReadNode(Node(id, "sa")).ok()) << id;
+  }
+  EXPECT_FALSE(ReadNode(Node("sidecar~10.0.0.1~p." + std::string(2000, 'x') + "~d", "sa")).ok());
+}
+
+TEST(CheckNode, Row78AnotherProxysNodeIdIsRefused) {
+  struct Case {
+    const char* id;
+    const char* account;
+    const char* identity;
+    absl::StatusCode expected;
+  };
+  const absl::StatusCode kOk = absl::StatusCode::kOk;
+  const absl::StatusCode kDenied = absl::StatusCode::kPermissionDenied;
+  const Case cases[] = {
+      {"sidecar~10.0.0.1~r.default~d", "reviews", "spiffe://east.weft/ns/default/sa/reviews", kOk},
+      {"sidecar~10.0.0.1~r.default~d", "", "spiffe://east.weft/ns/default/sa/reviews", kOk},
+      {"sidecar~10.0.0.1~r.default~d", "reviews", "spiffe://west.weft/ns/default/sa/reviews",
+       kDenied},
+      {"sidecar~10.0.0.1~r.default~d", "reviews", "spiffe://east.weft/ns/other/sa/reviews",
+       kDenied},
+      {"sidecar~10.0.0.1~r.default~d", "reviews", "spiffe://east.weft/ns/default/sa/ratings",
+       kDenied},
+      {"sidecar~10.0.0.2~r.default~d", "reviews", "spiffe://east.weft/ns/default/sa/reviews",
+       kDenied},
+      {"sidecar~10.0.0.9~r.default~d", "reviews", "spiffe://east.weft/ns/default/sa/reviews",
+       absl::StatusCode::kUnavailable},
+      {"router~10.0.0.1~r.default~d", "reviews", "spiffe://east.weft/ns/default/sa/reviews",
+       kDenied},
+      {"router~10.0.0.2~g.weft-system~d", "weft-gateway",
+       "spiffe://east.weft/ns/weft-system/sa/weft-gateway", kOk},
+  };
+  const World world = TestWorld();
+  for (const Case& c : cases) {
+    auto node = ReadNode(Node(c.id, c.account));
+    ASSERT_TRUE(node.ok()) << node.status();
+    EXPECT_EQ(CheckNode(*node, *certs::SpiffeId::Parse(c.identity), world).code(), c.expected)
+        << c.id << " as " << c.identity;
+  }
+}
+
+TEST(ViewOf, TakesLocalityAndLabelsFromTheWorkload) {
+  auto node = ReadNode(Node("sidecar~10.0.0.1~r.default~d", "reviews"));
+  ASSERT_TRUE(node.ok());
+  const ProxyView view = ViewOf(*node, TestWorld());
+  EXPECT_EQ(view.locality.region, "r1");
+  EXPECT_EQ(view.labels.at("app"), "reviews");
+  EXPECT_EQ(view.cluster, "east");
+}
+
+}  // namespace
+}  // namespace weft

@@ -1,0 +1,49 @@
+// The certificate authority of one cluster: who may have which certificate, and the key it signs
+// with. Decisions are pure over bytes and an explicit time; LoadOrCreateRoot is the edge to disk.
+// Authority is immutable, any thread.
+#ifndef WEFT_CONTROLPLANE_CA_AUTHORITY_H_
+#define WEFT_CONTROLPLANE_CA_AUTHORITY_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "certs/issuer.h"
+
+namespace weft {
+
+class Authority {
+ public:
+  // `token_key` is shared with whoever starts the pods. `cluster`: if not empty, tokens that name
+  // another cluster are refused.
+  Authority(certs::Issuer issuer, std::string token_key, std::string cluster);
+
+  // The chain for the key in `csr_pem`: leaf first, then intermediates, the root last. `token`
+  // proves an identity and the CSR must ask for exactly that one. `validity` is capped at 24 hours,
+  // which is also what zero or less means. Unauthenticated: bad token; PermissionDenied: another's
+  // name; InvalidArgument: bad CSR.
+  absl::StatusOr<std::vector<std::string>> CreateCertificate(absl::string_view token,
+                                                             absl::string_view csr_pem,
+                                                             absl::Duration validity,
+                                                             absl::Time now) const;
+
+  const certs::Issuer& issuer() const { return issuer_; }
+
+ private:
+  certs::Issuer issuer_;
+  std::string token_key_;
+  std::string cluster_;
+};
+
+// The root kept in `folder` as root-cert.pem and root-key.pem (0600), made on the first start.
+// A crash in between leaves either nothing usable (and the next start begins anew) or both files.
+// An error, never a new root, if what is there does not parse, has expired, or names another trust
+// domain: replacing a root cuts every workload off.
+absl::StatusOr<certs::Issuer> LoadOrCreateRoot(const std::string& folder,
+                                               absl::string_view trust_domain, absl::Time now);
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_CA_AUTHORITY_H_

@@ -1,0 +1,35 @@
+// Metrics: what weftd counts, under the names that dashboards of the ecosystem know. Thread-safe.
+#ifndef WEFT_CONTROLPLANE_DEBUG_METRICS_H_
+#define WEFT_CONTROLPLANE_DEBUG_METRICS_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+namespace weft {
+
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+
+  void ProxyConnected();
+  void ProxyDisconnected();
+  void Pushed(absl::string_view type);    // "cds", …
+  void Rejected(absl::string_view type);  // a NACK
+  // From a change of the World to the last write of what it means for one proxy.
+  void Converged(absl::Duration took);
+  void SetPeers(int configured, int synced);
+
+  std::string Text() const;  // Prometheus' text format
+
+ private:
+  struct Series;
+  std::unique_ptr<Series> series_;
+};
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_DEBUG_METRICS_H_

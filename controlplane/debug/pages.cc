@@ -1,0 +1,93 @@
+#include "controlplane/debug/pages.h"
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "controlplane/ads/client.h"
+
+namespace weft {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Names and errors may hold any bytes; a page must be JSON whatever they are.
+std::string Dump(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json ToJson(const Endpoint& endpoint) {
+  Json json = {{"cluster", endpoint.cluster},
+               {"network", endpoint.network},
+               {"region", endpoint.locality.region},
+               {"zone", endpoint.locality.zone},
+               {"labels", endpoint.labels},
+               {"serviceAccount", endpoint.service_account},
+               {"mtls", endpoint.mtls},
+               {"ready", endpoint.ready},
+               {"weight", endpoint.weight}};
+  if (!endpoint.remote()) {
+    json["pod"] = endpoint.pod;
+    json["address"] = endpoint.address;
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string SyncPage(const std::vector<ProxyStatus>& proxies,
+                     const std::vector<PeerStatus>& peers) {
+  Json page = {{"proxies", Json::array()}, {"peers", Json::array()}};
+  for (const ProxyStatus& proxy : proxies) {
+    Json types = Json::object();
+    for (const TypeStatus& type : proxy.types) {
+      types[type.type] = {{"sent", type.sent}, {"acked", type.acked}, {"error", type.error}};
+    }
+    page["proxies"].push_back({{"node", proxy.node},
+                               {"peer", proxy.peer},
+                               {"identity", proxy.identity},
+                               {"types", std::move(types)}});
+  }
+  for (const PeerStatus& peer : peers) {
+    page["peers"].push_back({{"cluster", peer.cluster},
+                             {"connected", peer.connected},
+                             {"synced", peer.synced},
+                             {"services", peer.services},
+                             {"refused", peer.refused},
+                             {"error", peer.last_error}});
+  }
+  return Dump(page);
+}
+
+std::string RegistryPage(const World& world) {
+  Json page = Json::array();
+  for (const auto& [host, service] : world.services) {
+    Json ports = Json::array();
+    for (const ServicePort& port : service->ports) {
+      ports.push_back({{"name", port.name}, {"port", port.port}});
+    }
+    Json endpoints = Json::array();
+    auto found = world.endpoints.find(host);
+    if (found != world.endpoints.end()) {
+      for (const Endpoint& endpoint : *found->second) endpoints.push_back(ToJson(endpoint));
+    }
+    page.push_back({{"host", host},
+                    {"address", service->address},
+                    {"local", service->local},
+                    {"exported", service->exported},
+                    {"ports", std::move(ports)},
+                    {"endpoints", std::move(endpoints)}});
+  }
+  return Dump(page);
+}
+
+std::string ConfigPage(const Resources& resources) {
+  Json page = Json::object();
+  for (const ResourceType& type : ResourceTypes()) {
+    Json named = Json::object();
+    for (const auto& [name, bytes] : resources.*type.resources) named[name] = bytes->size();
+    page[std::string(type.name)] = std::move(named);
+  }
+  return Dump(page);
+}
+
+}  // namespace weft

@@ -1,0 +1,24 @@
+// What the debug pages show, as JSON text. Pure.
+#ifndef WEFT_CONTROLPLANE_DEBUG_PAGES_H_
+#define WEFT_CONTROLPLANE_DEBUG_PAGES_H_
+
+#include <string>
+#include <vector>
+
+#include "controlplane/ads/ads_service.h"
+#include "controlplane/federation/peer_client.h"
+#include "controlplane/model/world.h"
+#include "controlplane/translate/resources.h"
+
+namespace weft {
+
+// Proxies with what they were sent and acknowledged, and the linked clusters.
+std::string SyncPage(const std::vector<ProxyStatus>& proxies, const std::vector<PeerStatus>& peers);
+// Services and their endpoints.
+std::string RegistryPage(const World& world);
+// The names and sizes of one proxy's resources.
+std::string ConfigPage(const Resources& resources);
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_DEBUG_PAGES_H_

@@ -1,0 +1,36 @@
+#include "controlplane/federation/exports.h"
+
+namespace weft {
+namespace {
+
+std::vector<ExportedGroup> GroupsOf(const Endpoints& endpoints, const std::string& cluster) {
+  std::map<ExportedGroup, uint32_t> ready;  // the key's own count stays 0
+  for (const Endpoint& endpoint : endpoints) {
+    if (endpoint.remote() || endpoint.cluster != cluster) continue;
+    if (!endpoint.ready || !endpoint.mtls) continue;
+    ++ready[{endpoint.locality, endpoint.labels, endpoint.service_account, 0}];
+  }
+  std::vector<ExportedGroup> groups;
+  for (const auto& [group, count] : ready) {
+    groups.push_back(group);
+    groups.back().ready = count;
+  }
+  return groups;
+}
+
+}  // namespace
+
+PeerExports Exports(const World& world) {
+  PeerExports exports;
+  for (const auto& [host, service] : world.services) {
+    if (!service->local || !service->exported) continue;
+    ExportedService exported{service->namespace_, service->name, service->ports, {}};
+    if (auto it = world.endpoints.find(host); it != world.endpoints.end()) {
+      exported.groups = GroupsOf(*it->second, world.self->cluster);
+    }
+    exports.emplace(std::make_pair(service->namespace_, service->name), std::move(exported));
+  }
+  return exports;
+}
+
+}  // namespace weft

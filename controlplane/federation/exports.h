@@ -1,0 +1,57 @@
+// What one cluster tells another of its services, as plain values.
+//
+// A service's ready pods are summed up into groups: no pod, no address of the pod network, and no
+// service that is not exported ever crosses. The peer API (api/weft/peer.proto) carries exactly
+// these; controlplane/federation/merge.h turns them into endpoints of the other World.
+#ifndef WEFT_CONTROLPLANE_FEDERATION_EXPORTS_H_
+#define WEFT_CONTROLPLANE_FEDERATION_EXPORTS_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "controlplane/model/world.h"
+
+namespace weft {
+
+// The ready pods of a service that differ in nothing but their address.
+struct ExportedGroup {
+  Locality locality;
+  Labels labels;
+  std::string service_account;
+  uint32_t ready = 0;
+
+  friend bool operator==(const ExportedGroup&, const ExportedGroup&) = default;
+  friend auto operator<=>(const ExportedGroup&, const ExportedGroup&) = default;
+};
+
+struct ExportedService {
+  std::string namespace_;
+  std::string name;
+  std::vector<ServicePort> ports;
+  std::vector<ExportedGroup> groups;  // sorted; none: exported, but nothing is ready
+
+  friend bool operator==(const ExportedService&, const ExportedService&) = default;
+};
+
+// By namespace and name.
+using PeerExports = std::map<std::pair<std::string, std::string>, ExportedService>;
+
+// What this cluster exports: services that it has itself (Service::local) and that are exported,
+// with the groups of their endpoints in this cluster. Pods without a sidecar are left out: what
+// comes through a gateway is mTLS, and nobody would answer it there. What peers export is never
+// passed on.
+PeerExports Exports(const World& world);
+
+// What is known of one linked cluster. `exports` is never null.
+struct PeerState {
+  std::shared_ptr<const Peer> peer;
+  std::shared_ptr<const PeerExports> exports;
+};
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_FEDERATION_EXPORTS_H_

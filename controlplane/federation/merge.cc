@@ -1,0 +1,165 @@
+#include "controlplane/federation/merge.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "controlplane/federation/virtual_addresses.h"
+#include "controlplane/model/kubernetes.h"
+
+namespace weft {
+namespace {
+
+// Never exported, so no peer may claim to have them.
+bool IsSystem(const std::string& namespace_) {
+  return namespace_ == "weft-system" || namespace_ == "kube-system";
+}
+
+// The old pointer where the value is the same.
+template <typename T>
+std::shared_ptr<const T> Reuse(const std::map<std::string, std::shared_ptr<const T>>* before,
+                               const std::string& key, T value) {
+  if (before != nullptr) {
+    const auto it = before->find(key);
+    if (it != before->end() && *it->second == value) return it->second;
+  }
+  return std::make_shared<const T>(std::move(value));
+}
+
+std::vector<Endpoint> EndpointsOf(const Peer& peer, const ExportedService& exported) {
+  std::vector<Endpoint> endpoints;
+  for (const ExportedGroup& group : exported.groups) {
+    if (group.ready == 0) continue;
+    Endpoint endpoint;
+    endpoint.cluster = peer.cluster;
+    endpoint.network = peer.network;
+    endpoint.trust_domain = peer.trust_domain;
+    endpoint.locality = group.locality;
+    endpoint.labels = group.labels;
+    endpoint.namespace_ = exported.namespace_;
+    endpoint.service_account = group.service_account;
+    endpoint.mtls = true;
+    endpoint.weight = group.ready;
+    endpoints.push_back(std::move(endpoint));
+  }
+  return endpoints;
+}
+
+class Merge {
+ public:
+  Merge(const World& local, const World* previous) : previous_(previous) { merged_.world = local; }
+
+  void AddPeer(const PeerState& state) {
+    merged_.world.peers[state.peer->cluster] = state.peer;
+    for (const auto& [name, exported] : *state.exports) {
+      if (!IsSystem(exported.namespace_)) AddService(*state.peer, exported);
+    }
+  }
+
+  MergedWorld Finish() && {
+    GiveAddresses();
+    for (auto& [host, service] : services_) {
+      merged_.world.services[host] =
+          Reuse(previous_ == nullptr ? nullptr : &previous_->services, host, std::move(service));
+    }
+    for (auto& [host, endpoints] : endpoints_) {
+      merged_.world.endpoints[host] =
+          Reuse(previous_ == nullptr ? nullptr : &previous_->endpoints, host, std::move(endpoints));
+    }
+    return std::move(merged_);
+  }
+
+ private:
+  void AddService(const Peer& peer, const ExportedService& exported) {
+    const std::string host = HostOf(exported.name, exported.namespace_);
+    const auto [it, added] = services_.try_emplace(host);
+    Service& service = it->second;
+    Endpoints& endpoints = endpoints_[host];
+    if (added) {
+      if (const auto local = merged_.world.services.find(host);
+          local != merged_.world.services.end()) {
+        service = *local->second;
+      } else {
+        service.namespace_ = exported.namespace_;
+        service.name = exported.name;
+        service.host = host;
+      }
+      if (const auto local = merged_.world.endpoints.find(host);
+          local != merged_.world.endpoints.end()) {
+        endpoints = *local->second;
+      }
+    }
+    AddPorts(peer, exported, service);
+    for (Endpoint& endpoint : EndpointsOf(peer, exported)) endpoints.push_back(std::move(endpoint));
+  }
+
+  void AddPorts(const Peer& peer, const ExportedService& exported, Service& service) {
+    for (const ServicePort& port : exported.ports) {
+      const auto known =
+          std::find_if(service.ports.begin(), service.ports.end(), [&](const ServicePort& p) {
+            return p.port == port.port &&
+                   (p.protocol == Protocol::kUdp) == (port.protocol == Protocol::kUdp);
+          });
+      if (known == service.ports.end()) {
+        service.ports.push_back(port);
+      } else if (known->protocol != port.protocol) {
+        merged_.problems.push_back(
+            {Severity::kWarning,
+             "",
+             {"Service", service.namespace_, service.name},
+             "",
+             absl::StrCat("port ", port.port),
+             absl::StrCat("cluster ", peer.cluster,
+                          " speaks another protocol there; this cluster's counts")});
+      }
+    }
+  }
+
+  void GiveAddresses() {
+    VirtualAddresses addresses;
+    std::vector<Service*> without;
+    for (auto& [host, service] : services_) {
+      if (service.local) continue;
+      const Service* before = Before(host);
+      if (before != nullptr && addresses.Reserve(before->address)) {
+        service.address = before->address;
+      } else {
+        without.push_back(&service);
+      }
+    }
+    for (Service* service : without) {
+      service->address = addresses.Allocate(service->host);
+      if (!service->address.empty()) continue;
+      merged_.problems.push_back({Severity::kError,
+                                  "",
+                                  {"Service", service->namespace_, service->name},
+                                  "",
+                                  "",
+                                  "no virtual address is left in 240.240.0.0/16; the name does not "
+                                  "resolve"});
+    }
+  }
+
+  const Service* Before(const std::string& host) const {
+    if (previous_ == nullptr) return nullptr;
+    const auto it = previous_->services.find(host);
+    return it == previous_->services.end() ? nullptr : it->second.get();
+  }
+
+  MergedWorld merged_;
+  const World* previous_;
+  std::map<std::string, Service> services_;     // that peers have, too
+  std::map<std::string, Endpoints> endpoints_;  // of those
+};
+
+}  // namespace
+
+MergedWorld MergeWorld(const World& local, const std::map<std::string, PeerState>& peers,
+                       const World* previous) {
+  Merge merge(local, previous);
+  for (const auto& [cluster, state] : peers) merge.AddPeer(state);
+  return std::move(merge).Finish();
+}
+
+}  // namespace weft

@@ -1,0 +1,37 @@
+// MergeWorld: this cluster's own objects and what its peers export, as one World.
+//
+// The same namespace and name in several clusters is one service under its ordinary local name.
+// Pure; pointers of the previous World are kept wherever the value is the same.
+#ifndef WEFT_CONTROLPLANE_FEDERATION_MERGE_H_
+#define WEFT_CONTROLPLANE_FEDERATION_MERGE_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "controlplane/federation/exports.h"
+#include "controlplane/model/problem.h"
+#include "controlplane/model/world.h"
+
+namespace weft {
+
+struct MergedWorld {
+  World world;
+  std::vector<Problem> problems;
+};
+
+// `local` is the cluster's own part (Registry::BuildLocal), `peers` is by cluster, `previous` the
+// World before, or null.
+//
+// - Ports are the union; where clusters differ about a port, the local one counts, else the first
+//   cluster by name.
+// - Each group of a peer is one Endpoint without an address, its weight the number of ready pods;
+//   a group without ready pods is absent.
+// - A service that only peers have gets an address from 240.240.0.0/16, the one it had in
+//   `previous`, else by the hash of its host.
+MergedWorld MergeWorld(const World& local, const std::map<std::string, PeerState>& peers,
+                       const World* previous);
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_FEDERATION_MERGE_H_

@@ -1,0 +1,172 @@
+#include "controlplane/federation/merge.h"
+
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "controlplane/federation/virtual_addresses.h"
+#include "gtest/gtest.h"
+
+namespace weft {
+namespace {
+
+PeerState PeerOf(const std::string& cluster, std::vector<ExportedService> services) {
+  auto peer = std::make_shared<Peer>();
+  peer->cluster = cluster;
+  peer->network = cluster + "-net";
+  peer->trust_domain = cluster + ".test";
+  auto exports = std::make_shared<PeerExports>();
+  for (ExportedService& service : services) {
+    exports->emplace(std::make_pair(service.namespace_, service.name), std::move(service));
+  }
+  return {peer, exports};
+}
+
+ExportedService Exported(const std::string& name, std::vector<ExportedGroup> groups) {
+  return {"default", name, {{"http", 80, Protocol::kHttp}}, std::move(groups)};
+}
+
+std::string Host(const std::string& name) { return name + ".default.svc.cluster.local"; }
+
+World Local(const std::string& name) {
+  World world;
+  auto self = std::make_shared<ClusterIdentity>();
+  self->cluster = "east";
+  world.self = self;
+  Service service{
+      "default", name, Host(name), "10.96.0.1", true, true, {{"http", 80, Protocol::kHttp}}};
+  world.services[Host(name)] = std::make_shared<Service>(service);
+  Endpoint endpoint;
+  endpoint.cluster = "east";
+  endpoint.labels = {{"v", "1"}};
+  endpoint.service_account = "sa";
+  endpoint.mtls = true;
+  endpoint.address = "10.1.0.1";
+  Endpoint second = endpoint, plain = endpoint, other = endpoint;
+  second.address = "10.1.0.2";
+  plain.address = "10.1.0.3";
+  plain.mtls = false;
+  other.address = "10.1.0.4";
+  other.labels = {{"v", "2"}};
+  world.endpoints[Host(name)] =
+      std::make_shared<Endpoints>(Endpoints{endpoint, second, plain, other});
+  return world;
+}
+
+TEST(MergeWorld, JoinsTheSameNameOfSeveralClusters) {
+  const World local = Local("web");
+  const ExportedGroup group{{"eu", "eu-1"}, {{"v", "1"}}, "sa", 3};
+  const ExportedGroup none{{"eu", "eu-2"}, {{"v", "1"}}, "sa", 0};
+  const MergedWorld merged =
+      MergeWorld(local, {{"west", PeerOf("west", {Exported("web", {group, none})})}}, nullptr);
+  EXPECT_TRUE(merged.problems.empty());
+  EXPECT_EQ(*merged.world.services.at(Host("web")), *local.services.at(Host("web")));
+  const Endpoints& endpoints = *merged.world.endpoints.at(Host("web"));
+  ASSERT_EQ(endpoints.size(), 5u);
+  const Endpoint& remote = endpoints[4];
+  EXPECT_TRUE(remote.remote());
+  EXPECT_TRUE(remote.mtls);
+  EXPECT_EQ(remote.cluster, "west");
+  EXPECT_EQ(remote.network, "west-net");
+  EXPECT_EQ(remote.trust_domain, "west.test");
+  EXPECT_EQ(remote.weight, 3u);
+  EXPECT_EQ(remote.locality.zone, "eu-1");
+  EXPECT_EQ(merged.world.peers.size(), 1u);
+}
+
+TEST(MergeWorld, GivesRemoteServicesAnAddressThatStays) {
+  std::vector<ExportedService> services;
+  for (int i = 0; i < 2000; ++i) services.push_back(Exported(absl::StrCat("s", i), {}));
+  const std::map<std::string, PeerState> peers = {{"west", PeerOf("west", services)}};
+  const World local = Local("web");
+  const MergedWorld first = MergeWorld(local, peers, nullptr);
+  std::set<std::string> addresses;
+  for (int i = 0; i < 2000; ++i) {
+    const Service& service = *first.world.services.at(Host(absl::StrCat("s", i)));
+    EXPECT_FALSE(service.local || service.exported);
+    EXPECT_TRUE(absl::StartsWith(service.address, "240.240."));
+    EXPECT_TRUE(addresses.insert(service.address).second) << service.address;
+  }
+  // From scratch the same; and whatever comes and goes, nobody moves.
+  const MergedWorld again = MergeWorld(local, peers, nullptr);
+  services.erase(services.begin(), services.begin() + 1000);
+  services.push_back(Exported("new", {}));
+  const MergedWorld later = MergeWorld(local, {{"west", PeerOf("west", services)}}, &first.world);
+  for (int i = 0; i < 2000; ++i) {
+    const std::string host = Host(absl::StrCat("s", i));
+    EXPECT_EQ(*again.world.services.at(host), *first.world.services.at(host));
+    EXPECT_EQ(later.world.services.contains(host), i >= 1000);
+    if (i >= 1000) {
+      EXPECT_EQ(later.world.services.at(host), first.world.services.at(host));
+    }
+  }
+}
+
+TEST(MergeWorld, KeepsPointersOfWhatDidNotChange) {
+  const World local = Local("web");
+  const ExportedGroup group{{}, {}, "sa", 2};
+  const auto peers = [&](uint32_t ready) {
+    ExportedGroup changing = group;
+    changing.ready = ready;
+    return std::map<std::string, PeerState>{
+        {"west", PeerOf("west", {Exported("web", {group}), Exported("far", {changing})})}};
+  };
+  const World before = MergeWorld(local, peers(2), nullptr).world;
+  const World after = MergeWorld(local, peers(1), &before).world;
+  EXPECT_EQ(before.services, after.services);
+  EXPECT_EQ(before.endpoints.at(Host("web")), after.endpoints.at(Host("web")));
+  EXPECT_NE(before.endpoints.at(Host("far")), after.endpoints.at(Host("far")));
+}
+
+TEST(MergeWorld, UnitesPortsAndTheLocalProtocolCounts) {
+  ExportedService exported = Exported("web", {});
+  exported.ports = {{"http", 80, Protocol::kGrpc}, {"more", 90, Protocol::kTcp}};
+  const MergedWorld merged =
+      MergeWorld(Local("web"), {{"west", PeerOf("west", {exported})}}, nullptr);
+  const std::vector<ServicePort> expected = {{"http", 80, Protocol::kHttp},
+                                             {"more", 90, Protocol::kTcp}};
+  EXPECT_EQ(merged.world.services.at(Host("web"))->ports, expected);
+  ASSERT_EQ(merged.problems.size(), 1u);
+  EXPECT_EQ(ToString(merged.problems[0]),
+            "warning: Service default/web: port 80: cluster west speaks another protocol there; "
+            "this cluster's counts");
+}
+
+TEST(MergeWorld, TakesNoSystemServicesFromPeers) {
+  ExportedService system = Exported("weftd", {{{}, {}, "sa", 1}});
+  system.namespace_ = "weft-system";
+  const MergedWorld merged =
+      MergeWorld(Local("web"), {{"west", PeerOf("west", {system})}}, nullptr);
+  EXPECT_EQ(merged.world.services.size(), 1u);
+}
+
+TEST(Exports, SumsUpReadyPodsThatAnswerMtls) {
+  const World merged =
+      MergeWorld(Local("web"),
+                 {{"west", PeerOf("west", {Exported("web", {{{}, {}, "sa", 9}}),
+                                           Exported("far", {{{}, {}, "sa", 9}})})}},
+                 nullptr)
+          .world;
+  const PeerExports exports = Exports(merged);
+  ASSERT_EQ(exports.size(), 1u);  // what west has is not passed on
+  const std::vector<ExportedGroup> expected = {{{}, {{"v", "1"}}, "sa", 2},
+                                               {{}, {{"v", "2"}}, "sa", 1}};
+  EXPECT_EQ(exports.at({"default", "web"}).groups, expected);
+}
+
+TEST(VirtualAddresses, AreAllGivenOnceAndThenRunOut) {
+  VirtualAddresses addresses;
+  EXPECT_TRUE(addresses.Reserve("240.240.1.2"));
+  EXPECT_FALSE(addresses.Reserve("240.240.1.2"));
+  EXPECT_FALSE(addresses.Reserve("10.0.0.1"));
+  std::set<std::string> given = {"240.240.1.2"};
+  for (int i = 1; i < 65534; ++i) {
+    ASSERT_TRUE(given.insert(addresses.Allocate(absl::StrCat("h", i))).second) << i;
+  }
+  EXPECT_FALSE(given.contains("240.240.0.0"));
+  EXPECT_FALSE(given.contains("240.240.255.255"));
+  EXPECT_EQ(addresses.Allocate("one too many"), "");
+}
+
+}  // namespace
+}  // namespace weft

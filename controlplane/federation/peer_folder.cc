@@ -1,0 +1,138 @@
+#include "controlplane/federation/peer_folder.h"
+
+#include <dirent.h>
+
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "certs/file.h"
+#include "certs/spiffe_id.h"
+#include "certs/trust_bundle.h"
+#include "controlplane/federation/peer_wire.h"
+#include "proxy/net/address.h"
+#include "yaml-cpp/yaml.h"
+
+namespace weft {
+namespace {
+
+bool IsPeerFile(absl::string_view name) {
+  if (absl::StartsWith(name, ".")) return false;
+  return absl::EndsWith(name, ".yaml") || absl::EndsWith(name, ".yml") ||
+         absl::EndsWith(name, ".json");
+}
+
+std::set<std::string> ListFiles(const std::string& folder) {
+  std::set<std::string> names;
+  DIR* directory = opendir(folder.c_str());
+  if (directory == nullptr) return names;
+  while (const dirent* entry = readdir(directory)) {
+    if (IsPeerFile(entry->d_name)) names.insert(entry->d_name);
+  }
+  closedir(directory);
+  return names;
+}
+
+absl::StatusOr<std::string> Scalar(const YAML::Node& node, const char* field) {
+  const YAML::Node value = node[field];
+  if (!value || !value.IsScalar() || value.Scalar().empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(field, ": missing"));
+  }
+  return value.Scalar();
+}
+
+absl::Status ReadGateways(const YAML::Node& node, Peer& peer) {
+  if (!node["gateways"] || !node["gateways"].IsSequence()) {
+    return absl::InvalidArgumentError("gateways: not a list of \"IP:PORT\"");
+  }
+  for (const YAML::Node& item : node["gateways"]) {
+    auto address = Address::Parse(item.IsScalar() ? item.Scalar() : "");
+    if (!address.ok() || address->port() == 0) {
+      return absl::InvalidArgumentError("gateways: not a list of \"IP:PORT\"");
+    }
+    peer.gateways.push_back({address->ip(), address->port()});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Peer> ReadPeer(const YAML::Node& node) {
+  if (!node.IsMap()) return absl::InvalidArgumentError("not a mapping");
+  Peer peer;
+  struct Field {
+    const char* name;
+    std::string* to;
+  };
+  const Field fields[] = {{"cluster", &peer.cluster},
+                          {"network", &peer.network},
+                          {"trustDomain", &peer.trust_domain},
+                          {"roots", &peer.roots_pem}};
+  for (const Field& field : fields) {
+    auto value = Scalar(node, field.name);
+    if (!value.ok()) return value.status();
+    *field.to = *std::move(value);
+  }
+  if (!IsDnsLabel(peer.cluster)) return absl::InvalidArgumentError("cluster: not a DNS label");
+  absl::Status domain = certs::CheckTrustDomain(peer.trust_domain);
+  if (!domain.ok())
+    return absl::InvalidArgumentError(absl::StrCat("trustDomain: ", domain.message()));
+  absl::Status roots = certs::TrustBundles().Set(peer.trust_domain, peer.roots_pem);
+  if (!roots.ok()) return absl::InvalidArgumentError(absl::StrCat("roots: ", roots.message()));
+  absl::Status gateways = ReadGateways(node, peer);
+  if (!gateways.ok()) return gateways;
+  return peer;
+}
+
+}  // namespace
+
+absl::StatusOr<Peer> ParsePeer(absl::string_view text) {
+  // yaml-cpp throws; nothing it throws gets out of here.
+  try {
+    return ReadPeer(YAML::Load(std::string(text)));
+  } catch (const YAML::Exception& error) {
+    return absl::InvalidArgumentError(absl::StrCat("not YAML: ", error.what()));
+  }
+}
+
+PeerFolder::PeerFolder(std::string folder, std::string own_cluster)
+    : folder_(std::move(folder)), own_cluster_(std::move(own_cluster)) {}
+
+bool PeerFolder::Poll() {
+  const std::map<std::string, Peer> peers_before = peers_;
+  const std::map<std::string, std::string> problems_before = problems_;
+  const std::set<std::string> names = ListFiles(folder_);
+  const auto gone = [&](const auto& entry) { return !names.contains(entry.first); };
+  std::erase_if(contents_, gone);
+  std::erase_if(last_good_, gone);
+  std::erase_if(problems_, gone);
+  for (const std::string& name : names) ReadFile(name);
+  peers_.clear();
+  for (const auto& [name, peer] : last_good_) {
+    if (!peers_.emplace(peer.cluster, peer).second) {
+      problems_[name] = absl::StrCat("cluster: ", peer.cluster, " is in another file already");
+    }
+  }
+  return peers_ != peers_before || problems_ != problems_before;
+}
+
+void PeerFolder::ReadFile(const std::string& name) {
+  auto text = certs::ReadFile(absl::StrCat(folder_, "/", name));
+  if (!text.ok()) {
+    problems_[name] = std::string(text.status().message());
+    return;
+  }
+  auto known = contents_.find(name);
+  if (known != contents_.end() && known->second == *text) return;
+  contents_[name] = *text;
+  auto peer = ParsePeer(*text);
+  if (peer.ok() && peer->cluster == own_cluster_) {
+    peer = absl::InvalidArgumentError("cluster: this is our own cluster's name");
+  }
+  if (!peer.ok()) {
+    problems_[name] = std::string(peer.status().message());
+    return;
+  }
+  problems_.erase(name);
+  last_good_[name] = *std::move(peer);
+}
+
+}  // namespace weft

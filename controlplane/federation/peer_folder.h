@@ -1,0 +1,51 @@
+// The linked clusters as files: one YAML (or JSON) mapping for each, in the folder of --peers:
+//
+//   cluster: west
+//   network: west-net
+//   trustDomain: west.weft
+//   gateways: ["192.0.2.1:15443"]
+//   roots: |
+//     -----BEGIN CERTIFICATE-----
+//
+// Blocking disk reads of a few small files; polled.
+#ifndef WEFT_CONTROLPLANE_FEDERATION_PEER_FOLDER_H_
+#define WEFT_CONTROLPLANE_FEDERATION_PEER_FOLDER_H_
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "controlplane/model/world.h"
+
+namespace weft {
+
+// Errors name the field.
+absl::StatusOr<Peer> ParsePeer(absl::string_view text);
+
+class PeerFolder {
+ public:
+  // `own_cluster` cannot be a peer of itself.
+  PeerFolder(std::string folder, std::string own_cluster);
+
+  // Reads the folder again if it changed. A file that does not parse keeps what it last held. True
+  // if the peers or the problems changed.
+  bool Poll();
+  const std::map<std::string, Peer>& peers() const { return peers_; }               // by cluster
+  const std::map<std::string, std::string>& problems() const { return problems_; }  // by file
+
+ private:
+  void ReadFile(const std::string& name);
+
+  const std::string folder_;
+  const std::string own_cluster_;
+  std::map<std::string, std::string> contents_;  // by file name
+  std::map<std::string, Peer> last_good_;        // by file name
+  std::map<std::string, Peer> peers_;
+  std::map<std::string, std::string> problems_;
+};
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_FEDERATION_PEER_FOLDER_H_

@@ -1,0 +1,72 @@
+#include "controlplane/federation/peer_snapshot.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+namespace weft {
+namespace {
+
+Peer West() {
+  Peer peer;
+  peer.cluster = "west";
+  peer.trust_domain = "west.weft";
+  return peer;
+}
+
+PeerExports Reviews() {
+  ExportedService service;
+  service.namespace_ = "default";
+  service.name = "reviews";
+  ServicePort port;
+  port.name = "http";
+  port.port = 9080;
+  port.protocol = Protocol::kHttp;
+  service.ports = {port};
+  ExportedGroup group;
+  group.locality.region = "eu";
+  group.labels["version"] = "v1";
+  group.service_account = "reviews";
+  group.ready = 3;
+  service.groups = {group};
+  return {{{"default", "reviews"}, service}};
+}
+
+std::string NewFolder(const std::string& name) { return ::testing::TempDir() + "/" + name; }
+
+TEST(PeerSnapshots, KeepsWhatAPeerExported) {
+  const PeerSnapshots snapshots(NewFolder("keeps"));
+  ASSERT_TRUE(snapshots.Save(West(), Reviews()).ok());
+  auto loaded = snapshots.Load(West());
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(**loaded, Reviews());
+  ASSERT_TRUE(snapshots.Save(West(), {}).ok());
+  EXPECT_TRUE((*snapshots.Load(West()))->empty());
+}
+
+TEST(PeerSnapshots, IsNotFoundBeforeTheFirstAndAfterRemoval) {
+  const PeerSnapshots snapshots(NewFolder("removed"));
+  EXPECT_TRUE(absl::IsNotFound(snapshots.Load(West()).status()));
+  ASSERT_TRUE(snapshots.Save(West(), Reviews()).ok());
+  snapshots.Remove("west");
+  EXPECT_TRUE(absl::IsNotFound(snapshots.Load(West()).status()));
+}
+
+TEST(PeerSnapshots, ASnapshotOfAnotherTrustDomainIsNotUsed) {
+  const PeerSnapshots snapshots(NewFolder("domain"));
+  ASSERT_TRUE(snapshots.Save(West(), Reviews()).ok());
+  Peer other = West();
+  other.trust_domain = "evil.weft";
+  EXPECT_TRUE(absl::IsNotFound(snapshots.Load(other).status()));
+}
+
+TEST(PeerSnapshots, Row110ATornFileIsAnErrorAndNothingElse) {
+  const std::string folder = NewFolder("torn");
+  const PeerSnapshots snapshots(folder);
+  ASSERT_TRUE(snapshots.Save(West(), Reviews()).ok());
+  std::ofstream(folder + "/west.pb", std::ios::trunc) << "\x12\xff";
+  EXPECT_EQ(snapshots.Load(West()).status().code(), absl::StatusCode::kDataLoss);
+}
+
+}  // namespace
+}  // namespace weft

@@ -1,0 +1,173 @@
+#include "controlplane/model/decode.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "api/istio/networking.pb.h"
+#include "api/istio/security.pb.h"
+#include "api/kubernetes/core.pb.h"
+#include "api/yaml/yaml_to_message.h"
+
+namespace weft {
+namespace {
+
+using google::protobuf::Message;
+namespace networking = istio::networking::v1alpha3;
+namespace security = istio::security::v1beta1;
+
+struct KindEntry {
+  absl::string_view name;
+  Kind kind;
+};
+constexpr std::array kKinds = {
+    KindEntry{"Service", Kind::kService},
+    KindEntry{"EndpointSlice", Kind::kEndpointSlice},
+    KindEntry{"Pod", Kind::kPod},
+    KindEntry{"Node", Kind::kNode},
+    KindEntry{"Namespace", Kind::kNamespace},
+    KindEntry{"VirtualService", Kind::kVirtualService},
+    KindEntry{"DestinationRule", Kind::kDestinationRule},
+    KindEntry{"Gateway", Kind::kGateway},
+    KindEntry{"PeerAuthentication", Kind::kPeerAuthentication},
+    KindEntry{"AuthorizationPolicy", Kind::kNotEnforced},
+    KindEntry{"RequestAuthentication", Kind::kNotEnforced},
+    KindEntry{"ConfigMap", Kind::kNotUsed},
+    KindEntry{"CronJob", Kind::kNotUsed},
+    KindEntry{"DaemonSet", Kind::kNotUsed},
+    KindEntry{"Deployment", Kind::kNotUsed},
+    KindEntry{"Endpoints", Kind::kNotUsed},
+    KindEntry{"Event", Kind::kNotUsed},
+    KindEntry{"HorizontalPodAutoscaler", Kind::kNotUsed},
+    KindEntry{"Job", Kind::kNotUsed},
+    KindEntry{"LimitRange", Kind::kNotUsed},
+    KindEntry{"PersistentVolume", Kind::kNotUsed},
+    KindEntry{"PersistentVolumeClaim", Kind::kNotUsed},
+    KindEntry{"PodDisruptionBudget", Kind::kNotUsed},
+    KindEntry{"ReplicaSet", Kind::kNotUsed},
+    KindEntry{"ResourceQuota", Kind::kNotUsed},
+    KindEntry{"Secret", Kind::kNotUsed},
+    KindEntry{"ServiceAccount", Kind::kNotUsed},
+    KindEntry{"StatefulSet", Kind::kNotUsed},
+};
+
+std::unique_ptr<Message> NewMessage(Kind kind) {
+  switch (kind) {
+    case Kind::kService:
+      return std::make_unique<kubernetes::Service>();
+    case Kind::kEndpointSlice:
+      return std::make_unique<kubernetes::EndpointSlice>();
+    case Kind::kPod:
+      return std::make_unique<kubernetes::Pod>();
+    case Kind::kNode:
+      return std::make_unique<kubernetes::Node>();
+    case Kind::kNamespace:
+      return std::make_unique<kubernetes::Namespace>();
+    case Kind::kVirtualService:
+      return std::make_unique<networking::VirtualService>();
+    case Kind::kDestinationRule:
+      return std::make_unique<networking::DestinationRule>();
+    case Kind::kGateway:
+      return std::make_unique<networking::Gateway>();
+    case Kind::kPeerAuthentication:
+      return std::make_unique<security::PeerAuthentication>();
+    case Kind::kNotUsed:
+    case Kind::kNotEnforced:
+    case Kind::kUnknown:
+      break;
+  }
+  return nullptr;
+}
+
+std::vector<absl::string_view> VersionsOf(Kind kind) {
+  switch (kind) {
+    case Kind::kVirtualService:
+    case Kind::kDestinationRule:
+    case Kind::kGateway:
+      return {"networking.istio.io/v1", "networking.istio.io/v1beta1",
+              "networking.istio.io/v1alpha3"};
+    case Kind::kPeerAuthentication:
+      return {"security.istio.io/v1", "security.istio.io/v1beta1"};
+    case Kind::kEndpointSlice:
+      return {"discovery.k8s.io/v1"};
+    default:
+      return {"v1"};
+  }
+}
+
+bool IsIstio(Kind kind) {
+  return kind == Kind::kVirtualService || kind == Kind::kDestinationRule ||
+         kind == Kind::kGateway || kind == Kind::kPeerAuthentication;
+}
+
+absl::Status CheckVersion(Kind kind, const std::string& version) {
+  const std::vector<absl::string_view> known = VersionsOf(kind);
+  if (std::find(known.begin(), known.end(), version) != known.end()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("apiVersion: unknown version '", version,
+                                                 "'; expected ", absl::StrJoin(known, " or ")));
+}
+
+// Beside the spec, only what every object has.
+absl::Status CheckTopLevel(const YAML::Node& body) {
+  for (const auto& entry : body) {
+    const std::string name = entry.first.IsScalar() ? entry.first.Scalar() : "";
+    if (name == "apiVersion" || name == "kind" || name == "metadata" || name == "spec" ||
+        name == "status") {
+      continue;
+    }
+    return absl::InvalidArgumentError(absl::StrCat(name, " (line ", entry.first.Mark().line + 1,
+                                                   "): unknown field; fields of the kind "
+                                                   "stand under 'spec'"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Fill(const RawObject& raw, Kind kind, Message* message) {
+  if (!IsIstio(kind)) return YamlToMessage(raw.body, UnknownFields::kSkip, message);
+  if (absl::Status status = CheckTopLevel(raw.body); !status.ok()) return status;
+  const YAML::Node spec = raw.body["spec"];
+  if (!spec.IsDefined() || spec.IsNull())
+    return absl::OkStatus();  // validation says what is missing
+  return YamlToMessage(spec, UnknownFields::kReject, message, "spec");
+}
+
+absl::StatusOr<Object> DecodeUnguarded(const RawObject& raw) {
+  Object object{KindOf(raw.key), raw.key, raw.origin, "", {}, nullptr};
+  if (absl::Status status = CheckVersion(object.kind, raw.api_version); !status.ok()) return status;
+  kubernetes::ObjectMeta metadata;
+  if (absl::Status status =
+          YamlToMessage(raw.body["metadata"], UnknownFields::kSkip, &metadata, "metadata");
+      !status.ok()) {
+    return status;
+  }
+  object.creation_timestamp = metadata.creation_timestamp();
+  object.labels = Labels(metadata.labels().begin(), metadata.labels().end());
+  std::unique_ptr<Message> message = NewMessage(object.kind);
+  if (absl::Status status = Fill(raw, object.kind, message.get()); !status.ok()) return status;
+  object.message = std::move(message);
+  return object;
+}
+
+}  // namespace
+
+Kind KindOf(const ObjectKey& key) {
+  const auto it = std::find_if(kKinds.begin(), kKinds.end(),
+                               [&](const KindEntry& entry) { return entry.name == key.kind; });
+  return it == kKinds.end() ? Kind::kUnknown : it->kind;
+}
+
+bool IsUsed(Kind kind) {
+  return kind != Kind::kNotUsed && kind != Kind::kNotEnforced && kind != Kind::kUnknown;
+}
+
+absl::StatusOr<Object> Decode(const RawObject& raw) {
+  try {
+    return DecodeUnguarded(raw);
+  } catch (const YAML::Exception& e) {
+    return absl::InvalidArgumentError(e.msg);
+  }
+}
+
+}  // namespace weft

@@ -1,0 +1,57 @@
+// From a RawObject to the typed message of its kind.
+//
+// Kubernetes kinds are read leniently: only a part of their fields is known here, and an API server
+// has checked them already. Istio's are read strictly, since nobody else catches a misspelt field.
+// Pure.
+#ifndef WEFT_CONTROLPLANE_MODEL_DECODE_H_
+#define WEFT_CONTROLPLANE_MODEL_DECODE_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "controlplane/model/raw_object.h"
+#include "controlplane/model/world.h"
+
+namespace google::protobuf {
+class Message;
+}  // namespace google::protobuf
+
+namespace weft {
+
+enum class Kind {
+  kService,
+  kEndpointSlice,
+  kPod,
+  kNode,
+  kNamespace,
+  kVirtualService,
+  kDestinationRule,
+  kGateway,
+  kPeerAuthentication,
+  kNotUsed,      // ordinary kinds that are of no interest here: Deployment, Secret, …
+  kNotEnforced,  // security policies that this version does not act on: worth a warning
+  kUnknown,
+};
+Kind KindOf(const ObjectKey& key);
+// Whether it becomes a part of the World.
+bool IsUsed(Kind kind);
+
+struct Object {
+  Kind kind = Kind::kUnknown;
+  ObjectKey key;
+  std::string origin;
+  std::string creation_timestamp;
+  Labels labels;
+  // The whole object for Kubernetes kinds (weft.kubernetes.Service, …), the spec for Istio's; never
+  // null.
+  std::shared_ptr<const google::protobuf::Message> message;
+};
+
+// `raw` is of a kind that is used. The error names the field, and has no object in it.
+absl::StatusOr<Object> Decode(const RawObject& raw);
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_MODEL_DECODE_H_

@@ -1,0 +1,106 @@
+#include "controlplane/model/kubernetes.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "api/kubernetes/core.pb.h"
+
+namespace weft {
+namespace {
+
+constexpr char kRegionLabel[] = "topology.kubernetes.io/region";
+constexpr char kZoneLabel[] = "topology.kubernetes.io/zone";
+constexpr char kTemplateHashLabel[] = "pod-template-hash";
+constexpr char kStatusAnnotation[] = "sidecar.istio.io/status";
+
+std::string LabelOf(const kubernetes::ObjectMeta& metadata, const char* label) {
+  const auto it = metadata.labels().find(label);
+  return it == metadata.labels().end() ? "" : it->second;
+}
+
+std::optional<Protocol> ProtocolNamed(absl::string_view name) {
+  const std::string lower = absl::AsciiStrToLower(name);
+  if (lower == "http" || lower == "kubernetes.io/ws") return Protocol::kHttp;
+  if (lower == "http2" || lower == "kubernetes.io/h2c") return Protocol::kHttp2;
+  if (lower == "grpc" || lower == "grpc-web") return Protocol::kGrpc;
+  if (lower == "https" || lower == "tls" || lower == "kubernetes.io/wss") return Protocol::kTls;
+  if (lower == "udp") return Protocol::kUdp;
+  if (lower == "tcp" || lower == "mongo" || lower == "mysql" || lower == "redis") {
+    return Protocol::kTcp;
+  }
+  return std::nullopt;
+}
+
+bool IsProxy(const kubernetes::Container& container) {
+  return container.name() == "weft-proxy" || container.name() == "istio-proxy";
+}
+
+}  // namespace
+
+std::string HostOf(absl::string_view name, absl::string_view namespace_) {
+  return absl::StrCat(name, ".", namespace_, ".svc.cluster.local");
+}
+
+std::optional<Protocol> ProtocolOf(const kubernetes::ServicePort& port) {
+  if (port.protocol() == "UDP") return Protocol::kUdp;
+  if (!port.protocol().empty() && port.protocol() != "TCP") return std::nullopt;
+  if (!port.app_protocol().empty()) {
+    // What is said and not understood is not guessed at: bytes are carried as they are.
+    return ProtocolNamed(port.app_protocol()).value_or(Protocol::kTcp);
+  }
+  const absl::string_view name = port.name();
+  if (absl::StartsWith(name, "grpc-web")) return Protocol::kGrpc;
+  return ProtocolNamed(name.substr(0, name.find('-'))).value_or(Protocol::kTcp);
+}
+
+Service ServiceFrom(const ObjectKey& key, const kubernetes::Service& object) {
+  Service service;
+  service.namespace_ = key.namespace_;
+  service.name = key.name;
+  service.host = HostOf(key.name, key.namespace_);
+  service.address = object.spec().cluster_ip() == "None" ? "" : object.spec().cluster_ip();
+  service.local = true;
+  for (const kubernetes::ServicePort& port : object.spec().ports()) {
+    const std::optional<Protocol> protocol = ProtocolOf(port);
+    if (!protocol.has_value()) continue;
+    service.ports.push_back({port.name(), static_cast<uint16_t>(port.port()), *protocol});
+  }
+  return service;
+}
+
+Locality LocalityOf(const kubernetes::Node& node) {
+  return {LabelOf(node.metadata(), kRegionLabel), LabelOf(node.metadata(), kZoneLabel)};
+}
+
+bool IsInjected(const kubernetes::Pod& pod) {
+  const auto& containers = pod.spec().containers();
+  const auto& init = pod.spec().init_containers();
+  return pod.metadata().annotations().contains(kStatusAnnotation) ||
+         std::any_of(containers.begin(), containers.end(), IsProxy) ||
+         std::any_of(init.begin(), init.end(), IsProxy);
+}
+
+std::string ServiceAccountOf(const kubernetes::Pod& pod) {
+  const std::string& account = pod.spec().service_account_name();
+  return account.empty() ? "default" : account;
+}
+
+std::string WorkloadOf(const kubernetes::Pod& pod) {
+  for (const kubernetes::OwnerReference& owner : pod.metadata().owner_references()) {
+    if (!owner.controller()) continue;
+    const std::string hash = LabelOf(pod.metadata(), kTemplateHashLabel);
+    if (owner.kind() != "ReplicaSet" || hash.empty()) return owner.name();
+    return std::string(absl::StripSuffix(owner.name(), absl::StrCat("-", hash)));
+  }
+  return pod.metadata().name();
+}
+
+bool HasAddress(const kubernetes::Pod& pod) {
+  return !pod.status().pod_ip().empty() && !pod.spec().host_network() &&
+         pod.status().phase() != "Succeeded" && pod.status().phase() != "Failed";
+}
+
+}  // namespace weft

@@ -1,0 +1,45 @@
+// How Kubernetes objects read as values of the World. Pure functions of the objects given.
+#ifndef WEFT_CONTROLPLANE_MODEL_KUBERNETES_H_
+#define WEFT_CONTROLPLANE_MODEL_KUBERNETES_H_
+
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "controlplane/model/world.h"
+
+namespace weft::kubernetes {
+class Node;
+class Pod;
+class Service;
+class ServicePort;
+}  // namespace weft::kubernetes
+
+namespace weft {
+
+// "reviews", "default" → "reviews.default.svc.cluster.local".
+std::string HostOf(absl::string_view name, absl::string_view namespace_);
+
+// From appProtocol, else from the port's name up to the first '-', else TCP. Nothing for protocols
+// that the mesh does not carry (SCTP).
+std::optional<Protocol> ProtocolOf(const kubernetes::ServicePort& port);
+
+// The service without `exported`; ExternalName services are not for here.
+Service ServiceFrom(const ObjectKey& key, const kubernetes::Service& object);
+
+Locality LocalityOf(const kubernetes::Node& node);
+
+// A sidecar runs beside it.
+bool IsInjected(const kubernetes::Pod& pod);
+
+std::string ServiceAccountOf(const kubernetes::Pod& pod);
+
+// What owns the pod, by name: the Deployment rather than its ReplicaSet; the pod itself if nothing.
+std::string WorkloadOf(const kubernetes::Pod& pod);
+
+// Has an address of its own and is not over.
+bool HasAddress(const kubernetes::Pod& pod);
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_MODEL_KUBERNETES_H_

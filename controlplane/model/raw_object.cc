@@ -1,0 +1,204 @@
+#include "controlplane/model/raw_object.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "api/yaml/yaml_to_message.h"
+
+namespace weft {
+namespace {
+
+// Groups whose kinds go by their plain name; no two of them share a kind's name.
+constexpr std::array<absl::string_view, 11> kPlainGroups = {
+    "",
+    "apps",
+    "batch",
+    "discovery.k8s.io",
+    "networking.istio.io",
+    "security.istio.io",
+    "telemetry.istio.io",
+    "extensions.istio.io",
+    "policy",
+    "autoscaling",
+    "multicluster.x-k8s.io",
+};
+
+constexpr std::array<absl::string_view, 14> kClusterScoped = {
+    "APIService",
+    "CertificateSigningRequest",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "CustomResourceDefinition",
+    "GatewayClass",
+    "IngressClass",
+    "MutatingWebhookConfiguration",
+    "Namespace",
+    "Node",
+    "PersistentVolume",
+    "PriorityClass",
+    "StorageClass",
+    "ValidatingWebhookConfiguration",
+};
+
+// RFC 1123 labels joined by dots: what Kubernetes accepts as a name. Names become parts of host
+// names and identities, so nothing else gets in.
+bool IsValidName(absl::string_view name) {
+  if (name.empty() || name.size() > 253) return false;
+  char previous = '.';
+  for (char c : name) {
+    const bool alphanumeric = absl::ascii_islower(c) || absl::ascii_isdigit(c);
+    if (!alphanumeric && c != '-' && c != '.') return false;
+    if (c == '.' && (previous == '.' || previous == '-')) return false;
+    if (c == '-' && previous == '.') return false;
+    previous = c;
+  }
+  return previous != '.' && previous != '-';
+}
+
+// ClusterRoles and the like may be called "system:node"; they are of no interest here.
+bool IsValidNameFor(absl::string_view kind, absl::string_view name) {
+  return IsValidName(name) || absl::StrContains(kind, "Role");
+}
+
+// The line of an error that starts with "line 12: ", which is then cut off.
+std::optional<int> TakeLine(absl::string_view* message) {
+  absl::string_view rest = *message;
+  if (!absl::ConsumePrefix(&rest, "line ")) return std::nullopt;
+  const size_t colon = rest.find(": ");
+  int line = 0;
+  if (colon == absl::string_view::npos || !absl::SimpleAtoi(rest.substr(0, colon), &line)) {
+    return std::nullopt;
+  }
+  *message = rest.substr(colon + 2);
+  return line;
+}
+
+std::string StringAt(const YAML::Node& map, const char* field) {
+  const YAML::Node node = map[field];
+  return node.IsDefined() && node.IsScalar() ? node.Scalar() : std::string();
+}
+
+class ObjectReader {
+ public:
+  ObjectReader(absl::string_view name, ParsedObjects* out) : name_(name), out_(out) {}
+
+  void ReadText(absl::string_view text) {
+    const YamlStream stream = ParseYamlStream(text);
+    for (const absl::Status& error : stream.errors) AddSyntaxError(error);
+    for (const YAML::Node& document : stream.documents) Read(document, "", "");
+  }
+
+ private:
+  // Items of a typed list ("ServiceList") may leave out what the list's kind says.
+  void Read(const YAML::Node& node, const std::string& list_version, const std::string& list_kind) {
+    if (!node.IsMap()) return AddError(node, {}, "not an object: expected a mapping with 'kind'");
+    std::string version = StringAt(node, "apiVersion");
+    if (version.empty()) version = list_version;
+    std::string kind = StringAt(node, "kind");
+    if (kind.empty()) kind = list_kind;
+    if (kind.empty()) return AddError(node, {}, "'kind' is missing");
+    if (version.empty()) return AddError(node, {kind, "", ""}, "'apiVersion' is missing");
+    const YAML::Node items = node["items"];
+    if (absl::EndsWith(kind, "List") && items.IsDefined()) {
+      return ReadItems(items, version, kind);
+    }
+    ReadObject(node, std::move(version), std::move(kind));
+  }
+
+  void ReadItems(const YAML::Node& items, const std::string& version, const std::string& kind) {
+    if (items.IsNull()) return;
+    if (!items.IsSequence()) return AddError(items, {kind, "", ""}, "'items' is not a list");
+    const std::string item_kind(absl::StripSuffix(kind, "List"));
+    for (const YAML::Node& item : items) {
+      // No list of lists: that bounds the recursion.
+      if (item.IsMap() && absl::EndsWith(StringAt(item, "kind"), "List")) {
+        AddError(item, {kind, "", ""}, "a list inside a list");
+      } else {
+        Read(item, item_kind.empty() ? "" : version, item_kind);
+      }
+    }
+  }
+
+  void ReadObject(const YAML::Node& node, std::string version, std::string kind) {
+    const size_t slash = version.find('/');
+    const std::string group = slash == std::string::npos ? "" : version.substr(0, slash);
+    if (std::find(kPlainGroups.begin(), kPlainGroups.end(), group) == kPlainGroups.end() &&
+        !IsClusterScoped(kind)) {
+      absl::StrAppend(&kind, ".", group);
+    }
+    auto object = std::make_shared<RawObject>();
+    object->key.kind = std::move(kind);
+    object->api_version = std::move(version);
+    const YAML::Node metadata = node["metadata"];
+    if (!metadata.IsDefined() || !metadata.IsMap()) {
+      return AddError(node, object->key, "'metadata' is missing");
+    }
+    object->key.name = StringAt(metadata, "name");
+    if (object->key.name.empty()) {
+      return AddError(node, object->key, "metadata.name: missing");
+    }
+    if (!IsClusterScoped(object->key.kind)) {
+      object->key.namespace_ = StringAt(metadata, "namespace");
+      if (object->key.namespace_.empty()) object->key.namespace_ = "default";
+      if (!IsValidName(object->key.namespace_)) {
+        return AddError(node, object->key, "metadata.namespace: not a valid name");
+      }
+    }
+    if (!IsValidNameFor(object->key.kind, object->key.name)) {
+      return AddError(node, object->key,
+                      "metadata.name: not a valid name: expected lower case letters, digits, '-' "
+                      "and '.'");
+    }
+    object->deleted = !StringAt(metadata, "deletionTimestamp").empty();
+    object->origin = Origin(node);
+    object->body = node;
+    out_->objects.push_back(std::move(object));
+  }
+
+  std::string Origin(const YAML::Node& node) const {
+    const YAML::Mark mark = node.Mark();
+    return mark.is_null() ? name_ : absl::StrCat(name_, ":", mark.line + 1);
+  }
+
+  void AddError(const YAML::Node& node, ObjectKey key, absl::string_view message) {
+    out_->problems.push_back(
+        {Severity::kError, "", std::move(key), Origin(node), "", std::string(message)});
+  }
+
+  void AddSyntaxError(const absl::Status& error) {
+    absl::string_view message = error.message();
+    const std::optional<int> line = TakeLine(&message);
+    const std::string origin = line.has_value() ? absl::StrCat(name_, ":", *line) : name_;
+    out_->problems.push_back(
+        {Severity::kError, "", {}, origin, "", absl::StrCat("not valid YAML: ", message)});
+  }
+
+  const std::string name_;
+  ParsedObjects* out_;
+};
+
+}  // namespace
+
+bool IsClusterScoped(absl::string_view kind) {
+  return std::binary_search(kClusterScoped.begin(), kClusterScoped.end(), kind);
+}
+
+ParsedObjects ParseObjects(absl::string_view text, absl::string_view name) {
+  ParsedObjects parsed;
+  try {
+    ObjectReader(name, &parsed).ReadText(text);
+  } catch (const YAML::Exception& e) {
+    // Misuse of a node is the only thing yaml-cpp throws for by now, and none is known.
+    parsed.problems.push_back({Severity::kError, "", {}, std::string(name), "", e.msg});
+  }
+  return parsed;
+}
+
+}  // namespace weft

@@ -1,0 +1,48 @@
+// RawObject: a Kubernetes object as a source found it, before its kind is looked at.
+//
+// Every source (a folder, later an API server) emits ObjectDeltas of these; the Registry decodes
+// them. Pure values, but for one trap: a YAML::Node is not thread-safe, not even for reading.
+// Whoever receives a RawObject may read its body; its maker does not touch the body again.
+#ifndef WEFT_CONTROLPLANE_MODEL_RAW_OBJECT_H_
+#define WEFT_CONTROLPLANE_MODEL_RAW_OBJECT_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "controlplane/model/problem.h"
+#include "controlplane/model/world.h"
+#include "yaml-cpp/yaml.h"
+
+namespace weft {
+
+struct RawObject {
+  // The kind is plain for the groups that the mesh knows; else it is told apart by its group, as
+  // kubectl does: "Gateway.gateway.networking.k8s.io".
+  ObjectKey key;
+  std::string api_version;
+  std::string origin;    // "routes.yaml:12"
+  bool deleted = false;  // metadata.deletionTimestamp is set: counts as absent
+  YAML::Node body;       // the whole object, a mapping
+};
+
+struct ObjectDelta {
+  ObjectKey key;
+  std::shared_ptr<const RawObject> object;  // null: there is none any more
+};
+
+// All objects of a stream of YAML documents or of JSON text; `kind: List` is unpacked. `name` names
+// the text in origins. A broken document or object is an error and does not spoil the others.
+struct ParsedObjects {
+  std::vector<std::shared_ptr<const RawObject>> objects;
+  std::vector<Problem> problems;  // errors only
+};
+ParsedObjects ParseObjects(absl::string_view text, absl::string_view name);
+
+// Kinds that live outside namespaces.
+bool IsClusterScoped(absl::string_view kind);
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_MODEL_RAW_OBJECT_H_

@@ -1,0 +1,166 @@
+#include "controlplane/model/references.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "api/istio/networking.pb.h"
+
+namespace weft {
+namespace {
+
+namespace networking = istio::networking::v1alpha3;
+using networking::Destination;
+using networking::VirtualService;
+
+constexpr char kNotFound[] = "IST0101";  // istioctl analyze: ReferencedResourceNotFound
+constexpr absl::string_view kServiceSuffix = ".svc.cluster.local";
+
+class References {
+ public:
+  explicit References(const World& world) : world_(world) {
+    for (const auto& [name, config] : world.destination_rules) {
+      auto& subsets = subsets_[Resolve(config.spec->host(), config.key.namespace_)];
+      for (const auto& subset : config.spec->subsets()) subsets.insert(subset.name());
+    }
+  }
+
+  std::vector<Problem> Check() {
+    for (const auto& [name, config] : world_.virtual_services) CheckVirtualService(config);
+    for (const auto& [name, config] : world_.destination_rules) CheckDestinationRule(config);
+    return std::move(problems_);
+  }
+
+ private:
+  // "reviews" of namespace "default", "reviews.default" and "reviews.default.svc" are the service
+  // of that host; other names are as they are.
+  std::string Resolve(const std::string& host, const std::string& namespace_) const {
+    if (absl::StartsWith(host, "*")) return host;
+    if (!absl::StrContains(host, ".")) return absl::StrCat(host, ".", namespace_, kServiceSuffix);
+    std::string full = absl::StrCat(absl::StripSuffix(host, ".svc"), kServiceSuffix);
+    return world_.services.contains(full) ? full : host;
+  }
+
+  void CheckVirtualService(const Config<VirtualService>& config) {
+    for (int i = 0; i < config.spec->gateways_size(); ++i) {
+      CheckGateway(config, absl::StrCat("spec.gateways[", i, "]"), config.spec->gateways(i));
+    }
+    for (int i = 0; i < config.spec->http_size(); ++i) {
+      const std::string path = absl::StrCat("spec.http[", i, "]");
+      const networking::HTTPRoute& http = config.spec->http(i);
+      CheckRoutes(config, path, http.route());
+      if (http.has_mirror()) CheckDestination(config, absl::StrCat(path, ".mirror"), http.mirror());
+      for (int k = 0; k < http.mirrors_size(); ++k) {
+        CheckDestination(config, absl::StrCat(path, ".mirrors[", k, "].destination"),
+                         http.mirrors(k).destination());
+      }
+    }
+    for (int i = 0; i < config.spec->tcp_size(); ++i) {
+      CheckRoutes(config, absl::StrCat("spec.tcp[", i, "]"), config.spec->tcp(i).route());
+    }
+    for (int i = 0; i < config.spec->tls_size(); ++i) {
+      CheckRoutes(config, absl::StrCat("spec.tls[", i, "]"), config.spec->tls(i).route());
+    }
+  }
+
+  template <typename Routes>
+  void CheckRoutes(const Config<VirtualService>& config, const std::string& path,
+                   const Routes& routes) {
+    for (int i = 0; i < routes.size(); ++i) {
+      CheckDestination(config, absl::StrCat(path, ".route[", i, "].destination"),
+                       routes.Get(i).destination());
+    }
+  }
+
+  void CheckDestination(const Config<VirtualService>& config, const std::string& path,
+                        const Destination& destination) {
+    const std::string host = Resolve(destination.host(), config.key.namespace_);
+    const auto service = world_.services.find(host);
+    if (service == world_.services.end()) {
+      return Add(Severity::kError, config, absl::StrCat(path, ".host"),
+                 absl::StrCat("Referenced host not found: \"", destination.host(), "\""));
+    }
+    const uint32_t port = destination.port().number();
+    const auto& ports = service->second->ports;
+    if (port != 0 && std::none_of(ports.begin(), ports.end(),
+                                  [&](const ServicePort& p) { return p.port == port; })) {
+      Add(Severity::kError, config, absl::StrCat(path, ".port.number"),
+          absl::StrCat("Referenced port not found: \"", destination.host(), ":", port, "\""));
+    }
+    if (!destination.subset().empty() && !HasSubset(host, destination.subset())) {
+      Add(Severity::kError, config, absl::StrCat(path, ".subset"),
+          absl::StrCat("Referenced host+subset in destinationrule not found: \"",
+                       destination.host(), "+", destination.subset(), "\""));
+    }
+  }
+
+  bool HasSubset(const std::string& host, const std::string& subset) const {
+    return std::any_of(subsets_.begin(), subsets_.end(), [&](const auto& entry) {
+      const absl::string_view pattern = entry.first;
+      const bool covers = pattern == host || (absl::StartsWith(pattern, "*") &&
+                                              absl::EndsWith(host, pattern.substr(1)));
+      return covers && entry.second.contains(subset);
+    });
+  }
+
+  // "name" of the same namespace, "namespace/name", or "name.namespace.svc.cluster.local".
+  void CheckGateway(const Config<VirtualService>& config, const std::string& path,
+                    const std::string& reference) {
+    if (reference == "mesh") return;
+    std::pair<std::string, std::string> name(config.key.namespace_, reference);
+    if (absl::StrContains(reference, "/")) {
+      name = absl::StrSplit(reference, absl::MaxSplits('/', 1));
+    } else if (absl::EndsWith(reference, kServiceSuffix)) {
+      name = absl::StrSplit(absl::StripSuffix(reference, kServiceSuffix), absl::MaxSplits('.', 1));
+      std::swap(name.first, name.second);
+    }
+    if (world_.gateways.contains(name)) return;
+    Add(Severity::kError, config, path,
+        absl::StrCat("Referenced gateway not found: \"", reference, "\""));
+  }
+
+  void CheckDestinationRule(const Config<networking::DestinationRule>& config) {
+    const std::string host = Resolve(config.spec->host(), config.key.namespace_);
+    if (absl::StartsWith(host, "*") || world_.services.contains(host)) return;
+    Add(Severity::kWarning, config, "spec.host",
+        absl::StrCat("Referenced host not found: \"", config.spec->host(), "\""));
+  }
+
+  template <typename Spec>
+  void Add(Severity severity, const Config<Spec>& config, std::string path, std::string message) {
+    problems_.push_back(
+        {severity, kNotFound, config.key, config.origin, std::move(path), std::move(message)});
+  }
+
+  const World& world_;
+  std::map<std::string, std::set<std::string>> subsets_;  // by host, as far as it is resolved
+  std::vector<Problem> problems_;
+};
+
+}  // namespace
+
+std::vector<Problem> CheckReferences(const World& world) { return References(world).Check(); }
+
+HeldWorld HoldDangling(World world, const World* previous) {
+  HeldWorld held{std::move(world), {}};
+  held.problems = CheckReferences(held.world);
+  for (const Problem& problem : held.problems) {
+    if (problem.severity != Severity::kError) continue;
+    const std::pair name(problem.key.namespace_, problem.key.name);
+    held.world.virtual_services.erase(name);
+    if (previous == nullptr) continue;
+    const auto before = previous->virtual_services.find(name);
+    if (before != previous->virtual_services.end()) {
+      held.world.virtual_services.insert(*before);
+    }
+  }
+  return held;
+}
+
+}  // namespace weft

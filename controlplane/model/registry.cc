@@ -1,0 +1,375 @@
+#include "controlplane/model/registry.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+#include "api/istio/networking.pb.h"
+#include "api/istio/security.pb.h"
+#include "api/kubernetes/core.pb.h"
+#include "controlplane/model/kubernetes.h"
+#include "controlplane/model/validate.h"
+#include "google/protobuf/util/message_differencer.h"
+
+namespace weft {
+namespace {
+
+namespace networking = istio::networking::v1alpha3;
+namespace security = istio::security::v1beta1;
+
+constexpr char kServiceNameLabel[] = "kubernetes.io/service-name";
+
+bool Same(const Object& a, const Object& b) {
+  return a.origin == b.origin && a.creation_timestamp == b.creation_timestamp &&
+         a.labels == b.labels &&
+         google::protobuf::util::MessageDifferencer::Equals(*a.message, *b.message);
+}
+
+template <typename T>
+std::shared_ptr<const T> As(const Object& object) {
+  return std::static_pointer_cast<const T>(object.message);
+}
+
+// Keeps the old pointer where the value is the same.
+template <typename Map, typename Value>
+void Assign(Map& map, const typename Map::key_type& key, Value value) {
+  auto& slot = map[key];
+  if (slot == nullptr || *slot != value) slot = std::make_shared<const Value>(std::move(value));
+}
+
+bool IsSystem(const std::string& namespace_) {
+  return namespace_ == "weft-system" || namespace_ == "kube-system";
+}
+
+std::optional<Problem> WhySkipped(const RawObject& raw, Kind kind) {
+  switch (kind) {
+    case Kind::kUnknown:
+      return Problem{
+          Severity::kInfo,
+          "",
+          raw.key,
+          raw.origin,
+          "",
+          absl::StrCat("skipped: ", raw.api_version, " is a kind the mesh does not use")};
+    case Kind::kNotEnforced:
+      return Problem{Severity::kWarning,
+                     "",
+                     raw.key,
+                     raw.origin,
+                     "",
+                     "skipped: this kind is not enforced by this version; no request is denied by "
+                     "it"};
+    default:
+      return std::nullopt;
+  }
+}
+
+uint16_t SlicePort(const kubernetes::EndpointSlice& slice, const std::string& name) {
+  for (const kubernetes::EndpointSlice::Port& port : slice.ports()) {
+    if (port.name() == name) return static_cast<uint16_t>(port.port());
+  }
+  return 0;
+}
+
+bool HasAddresses(const kubernetes::EndpointSlice& slice, const char* type) {
+  return slice.address_type() == type && slice.endpoints_size() > 0;
+}
+
+}  // namespace
+
+Registry::Registry(std::shared_ptr<const ClusterIdentity> self, ExportPolicy exports)
+    : self_(std::move(self)), exports_(exports) {
+  local_.self = self_;
+}
+
+// ---- Objects in.
+
+std::vector<Problem> Registry::Apply(const std::vector<ObjectDelta>& deltas) {
+  std::vector<Problem> problems;
+  for (const ObjectDelta& delta : deltas) {
+    if (delta.object == nullptr) {
+      Remove(delta.key);
+      continue;
+    }
+    const Kind kind = KindOf(delta.key);
+    if (!IsUsed(kind)) {
+      if (auto skipped = WhySkipped(*delta.object, kind)) problems.push_back(*std::move(skipped));
+      continue;
+    }
+    absl::StatusOr<Object> object = Decode(*delta.object);
+    if (!object.ok()) {
+      problems.push_back({Severity::kError, "", delta.key, delta.object->origin, "",
+                          std::string(object.status().message())});
+      continue;
+    }
+    const std::vector<Problem> found = Validate(*object);
+    problems.insert(problems.end(), found.begin(), found.end());
+    if (!HasErrors(found)) Put(*std::move(object));
+  }
+  return problems;
+}
+
+void Registry::Put(Object object) {
+  const auto known = objects_.find(object.key);
+  if (known != objects_.end() && Same(known->second, object)) return;
+  const Name name(object.key.namespace_, object.key.name);
+  switch (object.kind) {
+    case Kind::kService:
+      services_[name] = As<kubernetes::Service>(object);
+      changed_services_.insert(name);
+      break;
+    case Kind::kEndpointSlice:
+      PutSlice(name, As<kubernetes::EndpointSlice>(object));
+      break;
+    case Kind::kPod:
+      PutPod(name, As<kubernetes::Pod>(object));
+      break;
+    case Kind::kNode:
+      PutNode(name.second, As<kubernetes::Node>(object));
+      break;
+    case Kind::kNamespace:
+      Assign(local_.namespaces, name.second, object.labels);
+      break;
+    case Kind::kVirtualService:
+      PutConfig(local_.virtual_services, object);
+      break;
+    case Kind::kDestinationRule:
+      PutConfig(local_.destination_rules, object);
+      break;
+    case Kind::kGateway:
+      PutConfig(local_.gateways, object);
+      break;
+    case Kind::kPeerAuthentication:
+      PutConfig(local_.peer_authentications, object);
+      break;
+    case Kind::kNotUsed:
+    case Kind::kNotEnforced:
+    case Kind::kUnknown:
+      return;
+  }
+  const ObjectKey key = object.key;
+  objects_.insert_or_assign(key, std::move(object));
+}
+
+void Registry::Remove(const ObjectKey& key) {
+  if (objects_.erase(key) == 0) return;
+  const Name name(key.namespace_, key.name);
+  switch (KindOf(key)) {
+    case Kind::kService:
+      services_.erase(name);
+      changed_services_.insert(name);
+      break;
+    case Kind::kEndpointSlice:
+      PutSlice(name, nullptr);
+      break;
+    case Kind::kPod:
+      PutPod(name, nullptr);
+      break;
+    case Kind::kNode:
+      PutNode(key.name, nullptr);
+      break;
+    case Kind::kNamespace:
+      local_.namespaces.erase(key.name);
+      break;
+    case Kind::kVirtualService:
+      local_.virtual_services.erase(name);
+      break;
+    case Kind::kDestinationRule:
+      local_.destination_rules.erase(name);
+      break;
+    case Kind::kGateway:
+      local_.gateways.erase(name);
+      break;
+    case Kind::kPeerAuthentication:
+      local_.peer_authentications.erase(name);
+      break;
+    case Kind::kNotUsed:
+    case Kind::kNotEnforced:
+    case Kind::kUnknown:
+      break;
+  }
+}
+
+template <typename Spec>
+void Registry::PutConfig(Configs<Spec>& configs, Object object) {
+  Config<Spec> config{object.key, object.origin, object.creation_timestamp, object.labels,
+                      As<Spec>(object)};
+  const Name name(object.key.namespace_, object.key.name);
+  // The same spec from elsewhere is no change to those who compare pointers.
+  const auto known = configs.find(name);
+  if (known != configs.end() &&
+      google::protobuf::util::MessageDifferencer::Equals(*known->second.spec, *config.spec)) {
+    config.spec = known->second.spec;
+  }
+  configs[name] = std::move(config);
+}
+
+void Registry::PutSlice(const Name& name, std::shared_ptr<const kubernetes::EndpointSlice> slice) {
+  const auto service_of = [&](const kubernetes::EndpointSlice& s) -> Name {
+    const auto label = s.metadata().labels().find(kServiceNameLabel);
+    return {name.first, label == s.metadata().labels().end() ? "" : label->second};
+  };
+  if (const auto old = slices_.find(name); old != slices_.end()) {
+    slices_of_[service_of(*old->second)].erase(name);
+    changed_services_.insert(service_of(*old->second));
+    slices_.erase(old);
+  }
+  if (slice == nullptr) return;
+  slices_of_[service_of(*slice)].insert(name);
+  changed_services_.insert(service_of(*slice));
+  slices_[name] = std::move(slice);
+}
+
+void Registry::PutPod(const Name& name, std::shared_ptr<const kubernetes::Pod> pod) {
+  workloads_changed_ = true;
+  const auto touch = [this](const std::string& key) {
+    const auto users = services_by_pod_.find(key);
+    if (users == services_by_pod_.end()) return;
+    changed_services_.insert(users->second.begin(), users->second.end());
+    services_by_pod_.erase(users);  // made anew by the build
+  };
+  touch(absl::StrCat(name.first, "/", name.second));
+  if (const auto old = pods_.find(name); old != pods_.end()) {
+    const std::string& address = old->second->status().pod_ip();
+    touch(address);
+    pods_at_[address].erase(name);
+    if (pods_at_[address].empty()) pods_at_.erase(address);
+    pods_.erase(old);
+  }
+  if (pod == nullptr) return;
+  touch(pod->status().pod_ip());
+  if (HasAddress(*pod)) pods_at_[pod->status().pod_ip()].insert(name);
+  pods_[name] = std::move(pod);
+}
+
+// Nodes come and go rarely, and nearly every service has endpoints on each.
+void Registry::PutNode(const std::string& name, std::shared_ptr<const kubernetes::Node> node) {
+  const auto old = nodes_.find(name);
+  const Locality before = old == nodes_.end() ? Locality() : LocalityOf(*old->second);
+  const Locality after = node == nullptr ? Locality() : LocalityOf(*node);
+  if (node == nullptr) {
+    nodes_.erase(name);
+  } else {
+    nodes_[name] = std::move(node);
+  }
+  if (before == after) return;
+  workloads_changed_ = true;
+  for (const auto& [service, object] : services_) changed_services_.insert(service);
+}
+
+// ---- World out.
+
+const World& Registry::BuildLocal() {
+  for (const Name& name : std::exchange(changed_services_, {})) BuildService(name);
+  if (std::exchange(workloads_changed_, false)) BuildWorkloads();
+  return local_;
+}
+
+void Registry::BuildService(const Name& name) {
+  const std::string host = HostOf(name.second, name.first);
+  const auto object = services_.find(name);
+  if (object == services_.end() || object->second->spec().type() == "ExternalName") {
+    local_.services.erase(host);
+    local_.endpoints.erase(host);
+    return;
+  }
+  Service service = ServiceFrom({"Service", name.first, name.second}, *object->second);
+  service.exported = exports_ == ExportPolicy::kAll && !IsSystem(name.first);
+  Assign(local_.endpoints, host, EndpointsOf(name, *object->second, service));
+  Assign(local_.services, host, std::move(service));
+}
+
+Endpoints Registry::EndpointsOf(const Name& name, const kubernetes::Service& object,
+                                const Service& service) {
+  std::vector<const kubernetes::EndpointSlice*> slices;
+  for (const Name& slice : slices_of_[name]) slices.push_back(slices_.at(slice).get());
+  // Of a service with both families, IPv4: a pod must not count twice.
+  const bool v4 = std::any_of(slices.begin(), slices.end(),
+                              [](const auto* slice) { return HasAddresses(*slice, "IPv4"); });
+  std::map<std::string, Endpoint> by_address;  // a pod may be in two slices for a while
+  for (const kubernetes::EndpointSlice* slice : slices) {
+    if (slice->address_type() != (v4 ? "IPv4" : "IPv6")) continue;
+    for (const kubernetes::EndpointSlice::Endpoint& place : slice->endpoints()) {
+      const bool ready = !place.conditions().has_ready() || place.conditions().ready();
+      if (!ready && !object.spec().publish_not_ready_addresses()) continue;
+      const std::string& address = place.addresses(0);
+      Endpoint& endpoint = by_address[address];
+      for (const ServicePort& port : service.ports) {
+        if (uint16_t target = SlicePort(*slice, port.name))
+          endpoint.target_ports[port.port] = target;
+      }
+      endpoint.cluster = self_->cluster;
+      endpoint.network = self_->network;
+      endpoint.trust_domain = self_->trust_domain;
+      endpoint.namespace_ = name.first;
+      endpoint.address = address;
+      std::string node = place.node_name();
+      const auto* pod = PodBehind(name, place.target_ref().name(), address);
+      if (pod != nullptr) {
+        if (node.empty()) node = pod->spec().node_name();
+        endpoint.labels = Labels(pod->metadata().labels().begin(), pod->metadata().labels().end());
+        endpoint.service_account = ServiceAccountOf(*pod);
+        endpoint.pod = pod->metadata().name();
+        endpoint.workload = WorkloadOf(*pod);
+        endpoint.mtls = IsInjected(*pod);
+      }
+      endpoint.locality = LocalityAt(node, place.zone());
+    }
+  }
+  Endpoints endpoints;
+  for (auto& [address, endpoint] : by_address) endpoints.push_back(std::move(endpoint));
+  return endpoints;
+}
+
+const kubernetes::Pod* Registry::PodBehind(const Name& service, const std::string& pod_name,
+                                           const std::string& address) {
+  if (!pod_name.empty()) {
+    services_by_pod_[absl::StrCat(service.first, "/", pod_name)].insert(service);
+    const auto it = pods_.find({service.first, pod_name});
+    if (it != pods_.end()) return it->second.get();
+  }
+  services_by_pod_[address].insert(service);
+  const auto at = pods_at_.find(address);
+  if (at == pods_at_.end()) return nullptr;
+  for (const Name& pod : at->second) {
+    if (pod.first == service.first) return pods_.at(pod).get();
+  }
+  return nullptr;
+}
+
+// A zone without its node still tells the region, if any node is in that zone.
+Locality Registry::LocalityAt(const std::string& node, const std::string& zone) const {
+  if (const auto it = nodes_.find(node); it != nodes_.end()) {
+    const Locality locality = LocalityOf(*it->second);
+    if (locality.stated()) return locality;
+  }
+  if (zone.empty()) return {};
+  for (const auto& [name, other] : nodes_) {
+    const Locality locality = LocalityOf(*other);
+    if (locality.zone == zone) return locality;
+  }
+  return {"", zone};
+}
+
+void Registry::BuildWorkloads() {
+  std::map<std::string, std::shared_ptr<const Workload>> workloads;
+  for (const auto& [address, names] : pods_at_) {
+    // Two pods claim an address only while one of them is going; then the last name counts.
+    const Name& name = *names.rbegin();
+    const kubernetes::Pod& pod = *pods_.at(name);
+    Workload workload{name.first,
+                      name.second,
+                      address,
+                      ServiceAccountOf(pod),
+                      WorkloadOf(pod),
+                      Labels(pod.metadata().labels().begin(), pod.metadata().labels().end()),
+                      LocalityAt(pod.spec().node_name(), ""),
+                      IsInjected(pod)};
+    const auto known = local_.workloads.find(address);
+    if (known != local_.workloads.end()) workloads[address] = known->second;
+    Assign(workloads, address, std::move(workload));
+  }
+  local_.workloads = std::move(workloads);
+}
+
+}  // namespace weft

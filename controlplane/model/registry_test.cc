@@ -1,0 +1,274 @@
+#include "controlplane/model/registry.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "api/istio/networking.pb.h"
+#include "controlplane/model/references.h"
+#include "controlplane/model/testing.h"
+#include "gtest/gtest.h"
+
+namespace weft {
+namespace {
+
+constexpr char kHost[] = "web.default.svc.cluster.local";
+
+std::shared_ptr<const ClusterIdentity> Self() {
+  auto self = std::make_shared<ClusterIdentity>();
+  self->cluster = "east";
+  self->network = "east-net";
+  self->trust_domain = "east.test";
+  return self;
+}
+
+constexpr char kService[] = R"(---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  clusterIP: 10.96.0.7
+  ports:
+  - {name: http-web, port: 80, targetPort: 8080}
+  - {name: admin, port: 81, appProtocol: grpc}
+  - {name: db, port: 82}
+)";
+
+std::string Pod(const std::string& name, const std::string& address) {
+  return absl::StrCat(R"(---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: )",
+                      name, R"(
+  labels: {app: web, pod-template-hash: abc}
+  annotations: {sidecar.istio.io/status: "{}"}
+  ownerReferences: [{apiVersion: apps/v1, kind: ReplicaSet, name: web-v1-abc, controller: true}]
+spec: {serviceAccountName: web-sa, nodeName: node-a, containers: [{name: web}]}
+status: {podIP: )",
+                      address, ", phase: Running}\n");
+}
+
+std::string Slice(const std::string& endpoints, const std::string& service = "web") {
+  return absl::StrCat(R"(---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: )",
+                      service, R"(-1, labels: {kubernetes.io/service-name: )", service, R"(}}
+addressType: IPv4
+ports: [{name: http-web, port: 8080}, {name: admin, port: 9090}]
+endpoints: )",
+                      endpoints, "\n");
+}
+
+constexpr char kNode[] = R"(---
+apiVersion: v1
+kind: Node
+metadata:
+  name: node-a
+  labels: {topology.kubernetes.io/region: eu, topology.kubernetes.io/zone: eu-1}
+)";
+
+constexpr char kTwoPods[] =
+    "[{addresses: [10.1.0.1], targetRef: {kind: Pod, name: web-1}}, "
+    "{addresses: [10.1.0.2], conditions: {ready: false}}]";
+
+class RegistryTest : public ::testing::Test {
+ protected:
+  void Apply(const std::string& yaml) { problems_ = Lines(registry_.Apply(Deltas(yaml))); }
+  Endpoints EndpointsNow() { return *registry_.BuildLocal().endpoints.at(kHost); }
+
+  Registry registry_{Self(), ExportPolicy::kAll};
+  std::string problems_;
+};
+
+TEST_F(RegistryTest, MakesAServiceWithPortsAndProtocols) {
+  Apply(kService);
+  const Service service = *registry_.BuildLocal().services.at(kHost);
+  EXPECT_EQ(service.address, "10.96.0.7");
+  EXPECT_TRUE(service.local && service.exported);
+  const std::vector<ServicePort> expected = {{"http-web", 80, Protocol::kHttp},
+                                             {"admin", 81, Protocol::kGrpc},
+                                             {"db", 82, Protocol::kTcp}};
+  EXPECT_EQ(service.ports, expected);
+}
+
+TEST_F(RegistryTest, MakesEndpointsFromSlicesPodsAndNodes) {
+  Apply(absl::StrCat(kNode, kService, Pod("web-1", "10.1.0.1"), Slice(kTwoPods)));
+  EXPECT_EQ(problems_, "");
+  Endpoint expected;
+  expected.cluster = "east";
+  expected.network = "east-net";
+  expected.locality = {"eu", "eu-1"};
+  expected.labels = {{"app", "web"}, {"pod-template-hash", "abc"}};
+  expected.namespace_ = "default";
+  expected.service_account = "web-sa";
+  expected.trust_domain = "east.test";
+  expected.pod = "web-1";
+  expected.workload = "web-v1";
+  expected.mtls = true;
+  expected.address = "10.1.0.1";
+  expected.target_ports = {{80, 8080}, {81, 9090}};
+  EXPECT_EQ(EndpointsNow(), Endpoints{expected});
+  const Workload workload = *registry_.BuildLocal().workloads.at("10.1.0.1");
+  EXPECT_EQ(workload.name, "web-1");
+  EXPECT_EQ(workload.workload, "web-v1");
+  EXPECT_EQ(workload.locality.zone, "eu-1");
+  EXPECT_TRUE(workload.injected);
+}
+
+TEST_F(RegistryTest, DoesNotDependOnTheOrderOfObjects) {
+  const std::vector<std::string> parts = {kNode, kService, Pod("web-1", "10.1.0.1"),
+                                          Slice(kTwoPods)};
+  Apply(absl::StrJoin(parts, ""));
+  const Endpoints expected = EndpointsNow();
+  std::vector<int> order = {0, 1, 2, 3};
+  do {
+    Registry registry(Self(), ExportPolicy::kAll);
+    for (int i : order) {
+      registry.Apply(Deltas(parts[i]));
+      registry.BuildLocal();  // one build for each, so that each change must reach the endpoints
+    }
+    EXPECT_EQ(*registry.BuildLocal().endpoints.at(kHost), expected) << absl::StrJoin(order, ",");
+  } while (std::next_permutation(order.begin(), order.end()));
+}
+
+TEST_F(RegistryTest, PublishesNotReadyAddressesWhereAsked) {
+  std::string service = kService;
+  absl::string_view spec = "clusterIP: 10.96.0.7";
+  service.replace(service.find(spec.data()), spec.size(),
+                  "clusterIP: None\n  publishNotReadyAddresses: true");
+  Apply(service + Slice(kTwoPods));
+  EXPECT_EQ(EndpointsNow().size(), 2u);
+  EXPECT_EQ(registry_.BuildLocal().services.at(kHost)->address, "");
+}
+
+TEST_F(RegistryTest, FollowsRemovals) {
+  Apply(absl::StrCat(kService, Pod("web-1", "10.1.0.1"), Slice(kTwoPods)));
+  EXPECT_TRUE(EndpointsNow()[0].mtls);
+  registry_.Apply({{{"Pod", "default", "web-1"}, nullptr}});
+  EXPECT_FALSE(EndpointsNow()[0].mtls);
+  EXPECT_TRUE(registry_.BuildLocal().workloads.empty());
+  registry_.Apply({{{"EndpointSlice", "default", "web-1"}, nullptr}});
+  EXPECT_TRUE(EndpointsNow().empty());
+  registry_.Apply({{{"Service", "default", "web"}, nullptr}});
+  EXPECT_TRUE(registry_.BuildLocal().services.empty());
+  EXPECT_TRUE(registry_.BuildLocal().endpoints.empty());
+}
+
+TEST_F(RegistryTest, KeepsThePointersOfWhatDidNotChange) {
+  Apply(absl::StrCat(kService, Pod("web-1", "10.1.0.1"), Slice(kTwoPods)));
+  const World before = registry_.BuildLocal();
+  // Another service, and the same objects once more.
+  Apply(absl::StrCat(kService, Pod("web-1", "10.1.0.1"), Slice(kTwoPods),
+                     "---\napiVersion: v1\nkind: Service\nmetadata: {name: b}\n"
+                     "spec: {ports: [{port: 1}]}\n",
+                     Slice(kTwoPods, "b")));
+  const World after = registry_.BuildLocal();
+  EXPECT_EQ(before.services.at(kHost), after.services.at(kHost));
+  EXPECT_EQ(before.endpoints.at(kHost), after.endpoints.at(kHost));
+  EXPECT_EQ(before.workloads.at("10.1.0.1"), after.workloads.at("10.1.0.1"));
+  EXPECT_EQ(after.services.size(), 2u);
+}
+
+TEST_F(RegistryTest, ExportsNothingOfTheSystemNamespaces) {
+  std::string service = kService;
+  service.replace(service.find("{name: web}"), 11, "{name: web, namespace: weft-system}");
+  Apply(service);
+  EXPECT_FALSE(registry_.BuildLocal().services.begin()->second->exported);
+}
+
+constexpr char kRoute[] = R"(---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web}
+spec: {hosts: [web], http: [{timeout: 5s, route: [{destination: {host: web}}]}]}
+)";
+
+TEST_F(RegistryTest, KeepsTheLastGoodStateOfABadObject) {
+  Apply(absl::StrCat(kService, kRoute));
+  std::string bad = kRoute;
+  bad.replace(bad.find("timeout: 5s"), 11, "timeout: 5m5");
+  Apply(bad);
+  EXPECT_TRUE(absl::StrContains(problems_, "spec.http[0].timeout: not a duration: '5m5'"));
+  EXPECT_EQ(registry_.BuildLocal().virtual_services.at({"default", "web"}).spec->http(0).timeout(),
+            "5s");
+  bad.replace(bad.find("timeout: 5m5"), 12, "timeuot: 5s");
+  Apply(bad);
+  EXPECT_TRUE(absl::StrContains(problems_, "did you mean 'timeout'")) << problems_;
+  EXPECT_EQ(registry_.BuildLocal().virtual_services.size(), 1u);
+}
+
+TEST_F(RegistryTest, SaysOnceWhatItSkips) {
+  Apply(
+      "---\napiVersion: example.com/v1\nkind: Thing\nmetadata: {name: t}\n"
+      "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n"
+      "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\n");
+  EXPECT_EQ(problems_,
+            "test.yaml:2: info: Thing.example.com default/t: skipped: example.com/v1 is a kind the "
+            "mesh does not use\n"
+            "test.yaml:10: warning: AuthorizationPolicy default/p: skipped: this kind is not "
+            "enforced by this version; no request is denied by it");
+}
+
+TEST_F(RegistryTest, SurvivesAPodWithoutAnything) {
+  Apply("---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\n");
+  EXPECT_TRUE(registry_.BuildLocal().workloads.empty());
+}
+
+TEST_F(RegistryTest, ReferencesAreNamedAndHeld) {
+  Apply(absl::StrCat(kService, kRoute));
+  const World good = HoldDangling(registry_.BuildLocal(), nullptr).world;
+  ASSERT_EQ(good.virtual_services.size(), 1u);
+  std::string dangling = kRoute;
+  dangling.replace(dangling.find("{host: web}"), 11, "{host: web, subset: v9}");
+  Apply(dangling);
+  EXPECT_EQ(problems_, "");
+  const HeldWorld held = HoldDangling(registry_.BuildLocal(), &good);
+  EXPECT_EQ(Lines(held.problems),
+            "test.yaml:2: VirtualService default/web: spec.http[0].route[0].destination.subset: "
+            "Referenced host+subset in destinationrule not found: \"web+v9\" [IST0101]");
+  EXPECT_EQ(held.world.virtual_services.begin()->second.spec,
+            good.virtual_services.begin()->second.spec);
+  EXPECT_TRUE(HoldDangling(registry_.BuildLocal(), nullptr).world.virtual_services.empty());
+  // Taken up as soon as the subset is there.
+  Apply(
+      "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: web}\n"
+      "spec: {host: web.default.svc.cluster.local, subsets: [{name: v9, labels: {a: b}}]}\n");
+  const HeldWorld now = HoldDangling(registry_.BuildLocal(), &held.world);
+  EXPECT_EQ(Lines(now.problems), "");
+  EXPECT_EQ(
+      now.world.virtual_services.begin()->second.spec->http(0).route(0).destination().subset(),
+      "v9");
+}
+
+TEST_F(RegistryTest, ReferencesToHostsPortsAndGateways) {
+  struct {
+    const char* spec;
+    const char* expected;
+  } rows[] = {
+      {"{hosts: [w], http: [{route: [{destination: {host: nowhere}}]}]}",
+       "Referenced host not found: \"nowhere\""},
+      {"{hosts: [w], http: [{route: [{destination: {host: web.default}}]}]}", ""},
+      {"{hosts: [w], http: [{route: [{destination: {host: web.other}}]}]}", "\"web.other\""},
+      {"{hosts: [w], http: [{route: [{destination: {host: web, port: {number: 99}}}]}]}",
+       "Referenced port not found: \"web:99\""},
+      {"{hosts: [w], gateways: [g], http: [{route: [{destination: {host: web}}]}]}",
+       "Referenced gateway not found: \"g\""},
+      {"{hosts: [w], gateways: [mesh], tcp: [{route: [{destination: {host: web}}]}]}", ""},
+  };
+  for (const auto& row : rows) {
+    Registry registry(Self(), ExportPolicy::kAll);
+    registry.Apply(Deltas(kService));
+    registry.Apply(Deltas(absl::StrCat(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: w}\nspec: ",
+        row.spec)));
+    const std::string problems = Lines(CheckReferences(registry.BuildLocal()));
+    if (*row.expected == '\0') {
+      EXPECT_EQ(problems, "") << row.spec;
+    } else {
+      EXPECT_TRUE(absl::StrContains(problems, row.expected)) << problems;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace weft

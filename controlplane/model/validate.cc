@@ -1,0 +1,50 @@
+#include "controlplane/model/validate.h"
+
+#include "api/istio/networking.pb.h"
+#include "api/istio/security.pb.h"
+#include "api/kubernetes/core.pb.h"
+#include "controlplane/model/validate_rules.h"
+
+namespace weft {
+namespace {
+
+namespace networking = istio::networking::v1alpha3;
+namespace security = istio::security::v1beta1;
+
+template <typename Message>
+std::vector<Problem> Check(const Object& object, absl::string_view root,
+                           void (*rules)(const Message&, Checker&)) {
+  Checker check(object, root);
+  rules(static_cast<const Message&>(*object.message), check);
+  return check.Take();
+}
+
+}  // namespace
+
+std::vector<Problem> Validate(const Object& object) {
+  switch (object.kind) {
+    case Kind::kService:
+      return Check<kubernetes::Service>(object, "", CheckService);
+    case Kind::kEndpointSlice:
+      return Check<kubernetes::EndpointSlice>(object, "", CheckEndpointSlice);
+    case Kind::kPod:
+      return Check<kubernetes::Pod>(object, "", CheckPod);
+    case Kind::kVirtualService:
+      return Check<networking::VirtualService>(object, "spec", CheckVirtualService);
+    case Kind::kDestinationRule:
+      return Check<networking::DestinationRule>(object, "spec", CheckDestinationRule);
+    case Kind::kGateway:
+      return Check<networking::Gateway>(object, "spec", CheckGateway);
+    case Kind::kPeerAuthentication:
+      return Check<security::PeerAuthentication>(object, "spec", CheckPeerAuthentication);
+    case Kind::kNode:
+    case Kind::kNamespace:
+    case Kind::kNotUsed:
+    case Kind::kNotEnforced:
+    case Kind::kUnknown:
+      break;
+  }
+  return {};
+}
+
+}  // namespace weft

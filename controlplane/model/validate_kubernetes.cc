@@ -1,0 +1,92 @@
+// Rules of Service, EndpointSlice and Pod: those whose breach would break a World.
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "api/kubernetes/core.pb.h"
+#include "controlplane/model/validate_rules.h"
+
+namespace weft {
+namespace {
+
+void CheckServicePort(const kubernetes::Service& service, int index, Checker& check) {
+  const kubernetes::ServicePort& port = service.spec().ports(index);
+  check.RequiredPort("port", port.port());
+  if (port.name().empty()) {
+    if (service.spec().ports_size() > 1) {
+      check.Error("name", "is missing, but needed where there is more than one port");
+    }
+  } else {
+    check.Label("name", port.name());
+  }
+  const std::string& protocol = port.protocol();
+  if (!protocol.empty() && protocol != "TCP" && protocol != "UDP" && protocol != "SCTP") {
+    check.Error("protocol", absl::StrCat("'", protocol, "' is neither TCP, UDP nor SCTP"));
+  }
+  if (protocol == "SCTP") check.Warning("protocol", "the mesh does not carry SCTP");
+  if (port.target_port().kind_case() == google::protobuf::Value::kNumberValue) {
+    check.RequiredPort("targetPort", static_cast<int64_t>(port.target_port().number_value()));
+  }
+}
+
+}  // namespace
+
+void CheckService(const kubernetes::Service& service, Checker& check) {
+  const Checker::In in(check, "spec");
+  const std::string& type = service.spec().type();
+  if (!type.empty() && type != "ClusterIP" && type != "NodePort" && type != "LoadBalancer" &&
+      type != "ExternalName") {
+    check.Error("type", absl::StrCat("'", type, "' is not a type of Service"));
+  }
+  if (type == "ExternalName") {
+    check.Info("type", "skipped: a Service of type ExternalName is only a DNS alias");
+    return;
+  }
+  const std::string& address = service.spec().cluster_ip();
+  if (address != "None") check.Ip("clusterIP", address);
+  if (service.spec().ports().empty() && address != "None") check.Error("ports", "is missing");
+  std::set<std::pair<int, bool>> numbers;
+  std::set<std::string> names;
+  for (int i = 0; i < service.spec().ports_size(); ++i) {
+    const kubernetes::ServicePort& port = service.spec().ports(i);
+    const Checker::In at(check, "ports", i);
+    CheckServicePort(service, i, check);
+    if (!numbers.emplace(port.port(), port.protocol() == "UDP").second) {
+      check.Error("port", absl::StrCat(port.port(), " is there twice"));
+    }
+    if (!port.name().empty() && !names.insert(port.name()).second) {
+      check.Error("name", absl::StrCat("'", port.name(), "' is there twice"));
+    }
+  }
+}
+
+void CheckEndpointSlice(const kubernetes::EndpointSlice& slice, Checker& check) {
+  const std::string& type = slice.address_type();
+  if (type != "IPv4" && type != "IPv6" && type != "FQDN") {
+    check.Error("addressType", absl::StrCat("'", type, "' is neither IPv4, IPv6 nor FQDN"));
+  }
+  if (!slice.metadata().labels().contains("kubernetes.io/service-name")) {
+    check.Warning("metadata.labels",
+                  "belongs to no service: the label kubernetes.io/service-name is missing");
+  }
+  for (int i = 0; i < slice.endpoints_size(); ++i) {
+    const Checker::In at(check, "endpoints", i);
+    if (slice.endpoints(i).addresses().empty()) check.Error("addresses", "is missing");
+    if (type == "FQDN") continue;
+    for (const std::string& address : slice.endpoints(i).addresses()) {
+      if (!IsIp(address)) {
+        check.Error("addresses", absl::StrCat("'", address, "' is not an IP address"));
+      }
+    }
+  }
+  for (int i = 0; i < slice.ports_size(); ++i) {
+    const Checker::In at(check, "ports", i);
+    if (slice.ports(i).has_port()) check.RequiredPort("port", slice.ports(i).port());
+  }
+}
+
+void CheckPod(const kubernetes::Pod& pod, Checker& check) {
+  check.Ip("status.podIP", pod.status().pod_ip());
+}
+
+}  // namespace weft

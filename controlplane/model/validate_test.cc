@@ -1,0 +1,250 @@
+#include "controlplane/model/validate.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "controlplane/model/testing.h"
+#include "gtest/gtest.h"
+
+namespace weft {
+namespace {
+
+std::string ProblemsOf(const std::string& yaml) {
+  const ParsedObjects parsed = ParseObjects(yaml, "test.yaml");
+  if (!parsed.problems.empty() || parsed.objects.size() != 1) return Lines(parsed.problems);
+  const absl::StatusOr<Object> object = Decode(*parsed.objects[0]);
+  if (!object.ok()) return std::string(object.status().message());
+  return Lines(Validate(*object));
+}
+
+std::string ObjectOf(const std::string& version, const std::string& kind, const std::string& spec) {
+  return absl::StrCat("apiVersion: ", version, "\nkind: ", kind,
+                      "\nmetadata: {name: x}\nspec: ", spec, "\n");
+}
+
+struct Row {
+  const char* spec;
+  const char* expected;  // a part of what is said; "" means nothing is
+};
+
+void ExpectRows(const std::string& version, const std::string& kind, std::vector<Row> rows) {
+  for (const Row& row : rows) {
+    const std::string problems = ProblemsOf(ObjectOf(version, kind, row.spec));
+    if (*row.expected == '\0') {
+      EXPECT_EQ(problems, "") << row.spec;
+    } else {
+      EXPECT_TRUE(absl::StrContains(problems, row.expected))
+          << row.spec << "\nexpected: " << row.expected << "\nactual:   " << problems;
+    }
+  }
+}
+
+TEST(Validate, NamesFileObjectAndField) {
+  EXPECT_EQ(
+      ProblemsOf("\n\napiVersion: networking.istio.io/v1\nkind: VirtualService\n"
+                 "metadata: {name: reviews}\nspec: {hosts: [r], http: [{route: [{destination: "
+                 "{host: r, port: {number: 70000}}}]}]}\n"),
+      "test.yaml:3: VirtualService default/reviews: spec.http[0].route[0].destination.port.number: "
+      "70000 is out of range 1..65535");
+}
+
+TEST(Validate, VirtualServiceRoutes) {
+  // @ stands for a route that is fine.
+  std::vector<Row> rows = {
+      {"{hosts: [r], http: [{@}]}", ""},
+      {"{hosts: [r], http: [{rout: []}]}", "spec.http[0].rout"},
+      {"{http: [{@}]}", "spec.hosts: is missing"},
+      {"{hosts: [r, r], http: [{@}]}", "spec.hosts[1]: 'r' is there twice"},
+      {"{hosts: ['*'], http: [{@}]}", "spec.hosts[0]: '*' is for gateways only"},
+      {"{hosts: ['*'], gateways: [g], http: [{@}]}", ""},
+      {"{hosts: ['a*.com'], http: [{@}]}", "spec.hosts[0]: 'a*.com' is not a host name"},
+      {"{hosts: [r]}", "spec: has no route"},
+      {"{hosts: [r], http: [{}]}", "spec.http[0]: does nothing"},
+      {"{hosts: [r], http: [{@, redirect: {uri: /a}}]}", "cannot have both redirect and route"},
+      {"{hosts: [r], http: [{redirect: {uri: /a}, rewrite: {uri: /b}}]}",
+       "cannot have both redirect and rewrite"},
+      {"{hosts: [r], http: [{directResponse: {status: 200}, @}]}",
+       "cannot have both directResponse and route"},
+      {"{hosts: [r], http: [{directResponse: {status: 700}}]}",
+       "spec.http[0].directResponse.status: 700 is out of range 200..599"},
+      {"{hosts: [r], http: [{redirect: {redirectCode: 200}}]}", "redirect.redirectCode: 200"},
+      {"{hosts: [r], http: [{redirect: {}}]}", "redirect: says nothing"},
+      {"{hosts: [r], http: [{redirect: {scheme: ftp}}]}", "'ftp' is neither http nor https"},
+      {"{hosts: [r], http: [{@, rewrite: {}}]}", "rewrite: says nothing"},
+      {"{hosts: [r], http: [{@, timeout: 5}]}", "spec.http[0].timeout"},
+      {"{hosts: [r], http: [{@, timeout: '5'}]}", "spec.http[0].timeout: not a duration: '5'"},
+      {"{hosts: [r], http: [{@, timeout: -1s}]}", "'-1s' is negative"},
+      {"{hosts: [r], http: [{@, timeout: inf}]}", "not a duration: 'inf'"},
+      {"{hosts: [r], http: [{@, timeout: 10us}]}", "finer than a millisecond"},
+      {"{hosts: [r], http: [{@, timeout: 1h30m}]}", ""},
+      {"{hosts: [r], http: [{@, timeout: 0s}]}", ""},
+      {"{hosts: [r], http: [{@, retries: {attempts: -1}}]}", "retries.attempts: -1 is negative"},
+      {"{hosts: [r], http: [{@, retries: {attempts: 0, retryOn: 5xx}}]}", "switches retries off"},
+      {"{hosts: [r], http: [{@, retries: {attempts: 3, retryOn: '5xx,reset,503'}}]}", ""},
+      {"{hosts: [r], http: [{@, retries: {attempts: 3, retryOn: 'often'}}]}",
+       "retries.retryOn: 'often' is not a condition"},
+      {"{hosts: [r], http: [{@, retries: {attempts: 3, retryOn: '5xx,'}}]}", "'' is not a cond"},
+      {"{hosts: [r], http: [{match: [{uri: {regex: '(a'}}], @}]}",
+       "spec.http[0].match[0].uri.regex: not a regular expression of RE2"},
+      {"{hosts: [r], http: [{match: [{headers: {'a b': {exact: c}}}], @}]}",
+       "spec.http[0].match[0].headers.[a b]: 'a b' is not the name of a header"},
+      {"{hosts: [r], http: [{match: [{uri: {exact: a, prefix: b}}], @}]}", "conflicts with"},
+      {"{hosts: [r], http: [{match: [{port: 65536}], @}]}", "match[0].port: 65536 is out of range"},
+      {"{hosts: [r], http: [{@}, {match: [{uri: {prefix: /a}}], @}]}",
+       "spec.http[1]: is never reached: http[0] before it matches every request"},
+      {"{hosts: [r], http: [{route: [{destination: {host: a}, weight: -1}]}]}",
+       "spec.http[0].route[0].weight: -1 is negative"},
+      {"{hosts: [r], http: [{route: [{destination: {host: a}}, {destination: {host: b}}]}]}",
+       "the weights add up to 0"},
+      {"{hosts: [r], http: [{route: [{destination: {host: a}, weight: 80}, {destination: {host: "
+       "b}, weight: 20}]}]}",
+       ""},
+      {"{hosts: [r], http: [{route: [{destination: {host: '*.a'}}]}]}", "must not be a wildcard"},
+      {"{hosts: [r], http: [{route: [{destination: {}}]}]}", "destination.host: is missing"},
+      {"{hosts: [r], http: [{route: [{destination: {host: a, subset: v_1}}]}]}",
+       "destination.subset: 'v_1' is not a name"},
+      {"{hosts: [r], http: [{route: [{destination: {host: a, port: {number: 0}}}]}]}",
+       "destination.port.number: 0 is out of range"},
+      {"{hosts: [r], http: [{@, fault: {abort: {httpStatus: 500, percentage: {value: 101}}}}]}",
+       "fault.abort.percentage.value: 101 is out of range"},
+      {"{hosts: [r], tcp: [{}]}", "spec.tcp[0].route: is missing"},
+      {"{hosts: [r], tls: [{match: [{port: 443}], @}]}", "spec.tls[0].match[0].sniHosts"},
+      {"{hosts: [r], exportTo: [a/b], http: [{@}]}", "spec.exportTo[0]: 'a/b'"},
+  };
+  for (const Row& row : rows) {
+    const std::string spec =
+        absl::StrReplaceAll(row.spec, {{"@", "route: [{destination: {host: a}}]"}});
+    ExpectRows("networking.istio.io/v1beta1", "VirtualService", {{spec.c_str(), row.expected}});
+  }
+}
+
+TEST(Validate, DestinationRule) {
+  ExpectRows(
+      "networking.istio.io/v1alpha3", "DestinationRule",
+      {
+          {"{host: r, subsets: [{name: v1, labels: {version: v1}}]}", ""},
+          {"{subsets: []}", "spec.host: is missing"},
+          {"{host: r, subsets: [{name: v1}, {name: v1}]}",
+           "spec.subsets[1].name: 'v1' is there twice"},
+          {"{host: r, subsets: [{labels: {a: b}}]}", "spec.subsets[0].name: is missing"},
+          {"{host: r, subsets: [{name: 'v|1'}]}", "'v|1' is not a name"},
+          {"{host: r, subsets: [{name: v1, lables: {}}]}", "did you mean 'labels'"},
+          {"{host: r, trafficPolicy: {tls: {mode: ISTIO_MUTAL}}}", "ISTIO_MUTAL"},
+          {"{host: r, trafficPolicy: {tls: {mode: MUTUAL}}}",
+           "spec.trafficPolicy.tls.clientCertificate: is missing for MUTUAL"},
+          {"{host: r, trafficPolicy: {tls: {mode: ISTIO_MUTUAL, privateKey: k}}}", "tls.mode"},
+          {"{host: r, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}", ""},
+          {"{host: r, trafficPolicy: {loadBalancer: {consistentHash: {}}}}",
+           "loadBalancer.consistentHash: one of"},
+          {"{host: r, trafficPolicy: {connectionPool: {tcp: {connectTimeout: soon}}}}",
+           "connectionPool.tcp.connectTimeout: not a duration: 'soon'"},
+          {"{host: r, trafficPolicy: {connectionPool: {tcp: {maxConnections: -5}}}}",
+           "-5 is negative"},
+          {"{host: r, trafficPolicy: {outlierDetection: {maxEjectionPercent: 120}}}",
+           "120 is out of range 0..100"},
+          {"{host: r, trafficPolicy: {portLevelSettings: [{tls: {mode: SIMPLE}}]}}",
+           "portLevelSettings[0].port.number: 0 is out of range"},
+      });
+}
+
+TEST(Validate, Gateway) {
+  ExpectRows(
+      "networking.istio.io/v1", "Gateway",
+      {
+          {"{selector: {istio: g}, servers: [{port: {number: 80, name: http, protocol: "
+           "HTTP}, hosts: ['*']}]}",
+           ""},
+          {"{selector: {istio: g}}", "spec.servers: is missing"},
+          {"{servers: [{port: {number: 0, name: a, protocol: HTTP}, hosts: [a]}]}",
+           "spec.servers[0].port.number: 0 is out of range"},
+          {"{servers: [{port: {number: 80, name: a, protocol: HTP}, hosts: [a]}]}",
+           "'HTP' is not a protocol"},
+          {"{servers: [{port: {number: 80, name: a, protocol: HTTP}}]}", "hosts: is missing"},
+          {"{servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: [a]}]}",
+           "spec.servers[0].tls: is missing for protocol HTTPS"},
+          {"{servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: [n/a], tls: "
+           "{mode: SIMPLE}}]}",
+           "serverCertificate: is missing"},
+      });
+}
+
+TEST(Validate, PeerAuthentication) {
+  ExpectRows("security.istio.io/v1", "PeerAuthentication",
+             {
+                 {"{mtls: {mode: STRICT}}", ""},
+                 {"{mtls: {mode: STRIKT}}", "STRICT"},
+                 {"{portLevelMtls: {80: {mode: DISABLE}}}", "needs a selector"},
+                 {"{selector: {matchLabels: {a: b}}, portLevelMtls: {80: {mode: DISABLE}}}", ""},
+                 {"{selector: {matchLabels: {a: b}}, portLevelMtls: {70000: {mode: DISABLE}}}",
+                  "70000 is out of range"},
+             });
+}
+
+TEST(Validate, Service) {
+  ExpectRows("v1", "Service",
+             {
+                 {"{ports: [{port: 80}], whatever: 1}", ""},
+                 {"{ports: [{port: 70000}]}", "spec.ports[0].port: 70000 is out of range"},
+                 {"{ports: [{port: 80}, {port: 81}]}", "name: is missing, but needed"},
+                 {"{ports: [{port: 80, name: a}, {port: 80, name: b}]}", "80 is there twice"},
+                 {"{ports: [{port: 53, name: a}, {port: 53, name: b, protocol: UDP}]}", ""},
+                 {"{clusterIP: 10.0.0.999, ports: [{port: 80}]}", "is not an IP address"},
+                 {"{clusterIP: None}", ""},
+                 {"{}", "spec.ports: is missing"},
+                 {"{type: ExternalName, externalName: a.b}", "skipped"},
+                 {"{ports: 80}", "ports"},
+             });
+}
+
+TEST(Validate, EndpointSlice) {
+  const auto slice = [](const std::string& rest) {
+    return ProblemsOf(
+        absl::StrCat("apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
+                     "metadata: {name: x, labels: {kubernetes.io/service-name: x}}\n",
+                     rest));
+  };
+  EXPECT_EQ(slice("addressType: IPv4\nendpoints: [{addresses: [10.0.0.1]}]\n"
+                  "ports: [{name: http, port: 80}]"),
+            "");
+  EXPECT_TRUE(absl::StrContains(slice("addressType: IPv4\nendpoints: [{addresses: [here]}]"),
+                                "endpoints[0].addresses: 'here' is not an IP address"));
+  EXPECT_TRUE(absl::StrContains(slice("addressType: IPv4\nendpoints: [{}]"), "is missing"));
+  EXPECT_TRUE(absl::StrContains(slice("addressType: IPv4\nports: [{port: 99999}]"), "99999"));
+}
+
+TEST(Decode, RefusesAnUnknownVersionAndFieldsBesideTheSpec) {
+  EXPECT_TRUE(absl::StrContains(ProblemsOf(ObjectOf("networking.istio.io/v9", "Gateway", "{}")),
+                                "apiVersion: unknown version 'networking.istio.io/v9'"));
+  EXPECT_TRUE(absl::StrContains(
+      ProblemsOf(ObjectOf("security.istio.io/v1", "PeerAuthentication", "{}\nmtls: {}")),
+      "mtls (line 5): unknown field"));
+}
+
+TEST(Decode, TellsAnotherGroupsKindApart) {
+  const ParsedObjects parsed =
+      ParseObjects(ObjectOf("gateway.networking.k8s.io/v1", "Gateway", "{}"), "test.yaml");
+  ASSERT_EQ(parsed.objects.size(), 1u);
+  EXPECT_EQ(parsed.objects[0]->key.kind, "Gateway.gateway.networking.k8s.io");
+  EXPECT_EQ(KindOf(parsed.objects[0]->key), Kind::kUnknown);
+}
+
+TEST(ParseObjects, UnpacksListsAndNamesWhatIsNoObject) {
+  const ParsedObjects parsed = ParseObjects(
+      "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Service, metadata: {name: a}}\n"
+      "- {apiVersion: v1, kind: Service, metadata: {name: b, namespace: n}}\n"
+      "---\napiVersion: v1\nkind: ServiceList\nitems: [{metadata: {name: c}}]\n"
+      "---\njust text\n---\nkind: Service\n---\napiVersion: v1\nkind: Service\nmetadata: {name: "
+      "A}\n",
+      "t.yaml");
+  ASSERT_EQ(parsed.objects.size(), 3u);
+  EXPECT_EQ(ToString(parsed.objects[1]->key), "Service n/b");
+  EXPECT_EQ(ToString(parsed.objects[2]->key), "Service default/c");
+  EXPECT_EQ(Lines(parsed.problems),
+            "t.yaml:11: not an object: expected a mapping with 'kind'\n"
+            "t.yaml:13: Service: 'apiVersion' is missing\n"
+            "t.yaml:15: Service default/A: metadata.name: not a valid name: expected lower case "
+            "letters, digits, '-' and '.'");
+}
+
+}  // namespace
+}  // namespace weft

@@ -1,0 +1,182 @@
+// World: everything one control plane knows, as an immutable value.
+//
+// The engine's one thread makes a new World for each change and publishes it as a
+// shared_ptr<const World>; readers keep the one they hold. Objects inside are shared between
+// Worlds, so a new World costs a copy of pointers, and "did this change?" is a comparison of
+// pointers.
+//
+// A World holds services as the mesh sees them: the cluster's own objects with what peers export
+// already merged in (controlplane/federation). Everything in it was validated (controlplane/model/
+// validate.h); what failed validation is absent, or present in its last good state.
+#ifndef WEFT_CONTROLPLANE_MODEL_WORLD_H_
+#define WEFT_CONTROLPLANE_MODEL_WORLD_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+namespace istio::networking::v1alpha3 {
+class DestinationRule;
+class Gateway;
+class VirtualService;
+}  // namespace istio::networking::v1alpha3
+
+namespace istio::security::v1beta1 {
+class PeerAuthentication;
+}  // namespace istio::security::v1beta1
+
+namespace weft {
+
+using Labels = std::map<std::string, std::string>;
+
+// Where something runs; empty strings where nothing is stated.
+struct Locality {
+  std::string region;
+  std::string zone;
+
+  bool stated() const { return !region.empty(); }
+  friend bool operator==(const Locality&, const Locality&) = default;
+  friend auto operator<=>(const Locality&, const Locality&) = default;
+};
+
+// How a port's traffic is read: from appProtocol, else from the port name's prefix ("http-web"),
+// else TCP.
+enum class Protocol { kTcp, kTls, kHttp, kHttp2, kGrpc, kUdp };
+
+struct ServicePort {
+  std::string name;  // may be empty for a single port
+  uint16_t port = 0;
+  Protocol protocol = Protocol::kTcp;
+
+  friend bool operator==(const ServicePort&, const ServicePort&) = default;
+};
+
+// A service by its name in the mesh. The same namespace and name in several clusters is one
+// service.
+struct Service {
+  std::string namespace_;
+  std::string name;
+  std::string host;     // "reviews.default.svc.cluster.local"
+  std::string address;  // what its names resolve to: the local cluster IP, else a virtual one from
+                        // 240.240.0.0/16; empty for a headless service
+  bool local = false;   // this cluster has it (a Service object), not only peers
+  bool exported = false;  // peers may know it, and the gateway may let them in
+  std::vector<ServicePort> ports;
+
+  friend bool operator==(const Service&, const Service&) = default;
+};
+
+// One ready place that answers for a service: a pod of this cluster, or all the pods of a group in
+// another cluster, reached through that cluster's gateways.
+struct Endpoint {
+  std::string cluster;
+  std::string network;
+  Locality locality;
+  Labels labels;  // the pod's (or the group's common) labels: what subsets select on
+  std::string namespace_;
+  std::string service_account;
+  std::string trust_domain;
+  std::string pod;       // empty for a remote group
+  std::string workload;  // "reviews-v1", empty if unknown
+  bool mtls = false;     // a sidecar answers there
+  bool ready = true;
+  // Address and, for each port of the service by its number, the port to dial there. For a remote
+  // group the address is empty: its gateways (World::peers) are dialed.
+  std::string address;
+  std::map<uint16_t, uint16_t> target_ports;
+  uint32_t weight = 1;  // for a remote group: how many ready pods stand behind it
+
+  bool remote() const { return address.empty(); }
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+using Endpoints = std::vector<Endpoint>;
+
+// A pod of this cluster: what a proxy's view and the inbound listeners are made from.
+struct Workload {
+  std::string namespace_;
+  std::string name;  // the pod's
+  std::string address;
+  std::string service_account;
+  std::string workload;  // of the owner: "reviews-v1"
+  Labels labels;
+  Locality locality;
+  bool injected = false;
+
+  friend bool operator==(const Workload&, const Workload&) = default;
+};
+
+// Where and what an object is, for messages: "routes.yaml:12: VirtualService default/reviews".
+struct ObjectKey {
+  std::string kind;
+  std::string namespace_;  // empty for cluster-scoped kinds
+  std::string name;
+
+  friend bool operator==(const ObjectKey&, const ObjectKey&) = default;
+  friend auto operator<=>(const ObjectKey&, const ObjectKey&) = default;
+};
+std::string ToString(const ObjectKey& key);  // "VirtualService default/reviews"
+
+// An Istio-style object; the spec is shared and never null.
+template <typename Spec>
+struct Config {
+  ObjectKey key;
+  std::string origin;              // "routes.yaml:12"
+  std::string creation_timestamp;  // RFC 3339, empty in files: then the name decides who is older
+  Labels labels;
+  std::shared_ptr<const Spec> spec;
+};
+// Ordered by namespace and name, so translation is deterministic.
+template <typename Spec>
+using Configs = std::map<std::pair<std::string, std::string>, Config<Spec>>;
+
+struct GatewayAddress {
+  std::string address;  // an IP
+  uint16_t port = 0;
+
+  friend bool operator==(const GatewayAddress&, const GatewayAddress&) = default;
+};
+
+// Another cluster that this one is linked with.
+struct Peer {
+  std::string cluster;
+  std::string network;
+  std::string trust_domain;
+  std::string roots_pem;  // vouch for identities of its trust domain and of no other
+  std::vector<GatewayAddress> gateways;
+
+  friend bool operator==(const Peer&, const Peer&) = default;
+};
+
+struct ClusterIdentity {
+  std::string cluster;
+  std::string network;
+  std::string mesh_id;
+  std::string trust_domain;
+  std::string roots_pem;  // of its own CA
+  // Where weftd's peer API listens inside the cluster; its gateways forward peers to it.
+  GatewayAddress peer_api;
+
+  friend bool operator==(const ClusterIdentity&, const ClusterIdentity&) = default;
+};
+
+struct World {
+  std::shared_ptr<const ClusterIdentity> self;
+  std::map<std::string, std::shared_ptr<const Peer>> peers;  // by cluster
+
+  std::map<std::string, std::shared_ptr<const Service>> services;     // by host
+  std::map<std::string, std::shared_ptr<const Endpoints>> endpoints;  // by host; local and remote
+  std::map<std::string, std::shared_ptr<const Workload>> workloads;   // by pod address
+  std::map<std::string, std::shared_ptr<const Labels>> namespaces;
+
+  Configs<istio::networking::v1alpha3::VirtualService> virtual_services;
+  Configs<istio::networking::v1alpha3::DestinationRule> destination_rules;
+  Configs<istio::networking::v1alpha3::Gateway> gateways;
+  Configs<istio::security::v1beta1::PeerAuthentication> peer_authentications;
+};
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_MODEL_WORLD_H_

@@ -1,0 +1,37 @@
+// Clusters of a sidecar: one per service port and subset it may call, one per port of its own pod,
+// and the fixed ones for traffic the mesh does not know.
+#ifndef WEFT_CONTROLPLANE_TRANSLATE_CLUSTERS_H_
+#define WEFT_CONTROLPLANE_TRANSLATE_CLUSTERS_H_
+
+#include <string>
+#include <vector>
+
+#include "controlplane/translate/destination_rule.h"
+#include "controlplane/translate/index.h"
+#include "controlplane/translate/resources.h"
+
+namespace weft {
+
+// A service's port (and subset, unless null) as a cluster of one client.
+struct OutboundCluster {
+  std::string name;
+  const Service* service;
+  const ServicePort* port;
+  const istio::networking::v1alpha3::Subset* subset;
+  Policy policy;
+
+  // Whether its endpoints come over EDS, rather than from the connection's original destination.
+  bool has_endpoints() const;
+};
+
+// In order of host, port, subset.
+std::vector<OutboundCluster> ListOutboundClusters(const TranslationIndex& index,
+                                                  const AppliedRules& rules);
+
+EncodedResources OutboundClusters(const TranslationIndex& index,
+                                  const std::vector<OutboundCluster>& list);
+EncodedResources InboundClusters(const TranslationIndex& index, const std::string& pod_address);
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_TRANSLATE_CLUSTERS_H_

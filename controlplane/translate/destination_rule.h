@@ -1,0 +1,71 @@
+// Which DestinationRules a client's connections to a service follow, and what they come to for one
+// port and subset.
+#ifndef WEFT_CONTROLPLANE_TRANSLATE_DESTINATION_RULE_H_
+#define WEFT_CONTROLPLANE_TRANSLATE_DESTINATION_RULE_H_
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "controlplane/translate/index.h"
+
+namespace istio::networking::v1alpha3 {
+class ClientTLSSettings;
+class ConnectionPoolSettings;
+class LoadBalancerSettings;
+class OutlierDetection;
+class Subset;
+class TrafficPolicy;
+}  // namespace istio::networking::v1alpha3
+
+namespace weft {
+
+// The settings in force; null where nothing is stated. They live as long as the World.
+struct Policy {
+  const istio::networking::v1alpha3::LoadBalancerSettings* load_balancer = nullptr;
+  const istio::networking::v1alpha3::ConnectionPoolSettings* connection_pool = nullptr;
+  const istio::networking::v1alpha3::OutlierDetection* outlier_detection = nullptr;
+  const istio::networking::v1alpha3::ClientTLSSettings* tls = nullptr;
+};
+
+// How connections are secured: by the mesh, not at all, or as the rule says.
+enum class ClientTls { kMesh, kDisabled, kOwn };
+ClientTls ClientTlsOf(const Policy& policy);
+
+// The rules one client follows for one service: several of the same host in one namespace count as
+// one, of which the oldest one's policy holds and subsets of a name are taken once.
+class AppliedRule {
+ public:
+  AppliedRule() = default;
+  explicit AppliedRule(std::vector<const istio::networking::v1alpha3::DestinationRule*> rules);
+
+  const istio::networking::v1alpha3::Subset* FindSubset(absl::string_view name) const;
+  // In order of name.
+  std::vector<const istio::networking::v1alpha3::Subset*> Subsets() const;
+
+  // Top-level policy, then the port's, then the subset's, then the subset's for the port. A
+  // port-level policy replaces all settings; a subset's only those that it states.
+  Policy For(uint16_t port, const istio::networking::v1alpha3::Subset* subset) const;
+
+ private:
+  const istio::networking::v1alpha3::TrafficPolicy* top_ = nullptr;
+  std::map<std::string, const istio::networking::v1alpha3::Subset*> subsets_;
+};
+
+// Looks in the client's namespace, then the service's, then the root's.
+AppliedRule RuleFor(const TranslationIndex& index, const OutboundScope& scope,
+                    const Service& service);
+
+// Every subset of the service that any client may name: what the gateway has to know.
+std::map<std::string, const istio::networking::v1alpha3::Subset*> AllSubsets(
+    const TranslationIndex& index, const Service& service);
+
+// For all services, as one client sees them.
+using AppliedRules = std::unordered_map<const Service*, AppliedRule>;
+AppliedRules RulesFor(const TranslationIndex& index, const OutboundScope& scope);
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_TRANSLATE_DESTINATION_RULE_H_

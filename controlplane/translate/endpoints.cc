@@ -1,0 +1,187 @@
+#include "controlplane/translate/endpoints.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "api/envoy/endpoint.pb.h"
+#include "api/istio/networking.pb.h"
+#include "controlplane/translate/encode.h"
+#include "controlplane/translate/parts.h"
+
+namespace weft {
+namespace {
+
+using envoy::config::endpoint::v3::ClusterLoadAssignment;
+using envoy::config::endpoint::v3::LbEndpoint;
+
+constexpr uint32_t kOverprovisioningPercent = 140;
+// Weights are scaled so that a group divides evenly among its cluster's gateways; beyond this the
+// division is rounded instead.
+constexpr uint32_t kMostScale = 64;
+
+// A place to dial, before weights are scaled and priorities compacted.
+struct Place {
+  Locality locality;
+  int distance = 0;
+  std::string address;
+  uint16_t port = 0;
+  bool mtls = false;
+  bool gateway = false;
+  uint32_t pods = 0;       // ready ones behind it
+  uint32_t shared_by = 1;  // gateways that share these pods
+};
+
+// 0 in the same zone, 1 in the same region, 2 elsewhere.
+int DistanceBetween(const Locality& a, const Locality& b) {
+  if (a.region != b.region) return 2;
+  return a.zone == b.zone ? 0 : 1;
+}
+
+bool LocalityMatters(const OutboundCluster& cluster) {
+  if (cluster.policy.load_balancer == nullptr) return true;
+  const auto& setting = cluster.policy.load_balancer->locality_lb_setting();
+  return !setting.has_enabled() || setting.enabled();
+}
+
+std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index,
+                                             const OutboundCluster& cluster) {
+  std::vector<const Endpoint*> selected;
+  const bool mesh_tls = ClientTlsOf(cluster.policy) == ClientTls::kMesh;
+  for (const Endpoint& endpoint : index.EndpointsOf(*cluster.service)) {
+    if (!endpoint.ready) continue;
+    // A gateway routes by the server name of mesh TLS and passes it through to a sidecar.
+    if (endpoint.remote() && !(mesh_tls && endpoint.mtls)) continue;
+    if (cluster.subset != nullptr && !Selects(cluster.subset->labels(), endpoint.labels)) continue;
+    bool has_port = endpoint.target_ports.count(cluster.port->port) > 0;
+    if (!has_port && !(endpoint.remote() && endpoint.target_ports.empty())) continue;
+    selected.push_back(&endpoint);
+  }
+  return selected;
+}
+
+Place LocalPlace(const TranslationIndex& index, const OutboundCluster& cluster,
+                 const Endpoint& endpoint) {
+  Place place;
+  place.locality = endpoint.locality;
+  place.address = endpoint.address;
+  place.port = endpoint.target_ports.at(cluster.port->port);
+  place.mtls =
+      endpoint.mtls && ClientTlsOf(cluster.policy) == ClientTls::kMesh &&
+      index.MtlsModeOf(endpoint.namespace_, endpoint.labels, place.port) != MtlsMode::kDisable;
+  place.pods = std::max<uint32_t>(endpoint.weight, 1);
+  return place;
+}
+
+// The places of one cluster. Groups behind the same gateway are one place: the gateway decides
+// among its pods, whatever zone they are in, so the nearest of them says how near it is.
+std::vector<Place> PlacesOf(const TranslationIndex& index, const Locality& client,
+                            const OutboundCluster& cluster) {
+  const std::vector<const Endpoint*> endpoints = SelectEndpoints(index, cluster);
+  const bool by_distance =
+      client.stated() && LocalityMatters(cluster) &&
+      std::all_of(endpoints.begin(), endpoints.end(),
+                  [](const Endpoint* endpoint) { return endpoint->locality.stated(); });
+  std::vector<Place> places;
+  std::map<std::pair<std::string, uint16_t>, Place> gateways;
+  for (const Endpoint* endpoint : endpoints) {
+    int distance = by_distance ? DistanceBetween(client, endpoint->locality) : 0;
+    if (!endpoint->remote()) {
+      places.push_back(LocalPlace(index, cluster, *endpoint));
+      places.back().distance = distance;
+      continue;
+    }
+    auto peer = index.world().peers.find(endpoint->cluster);
+    if (peer == index.world().peers.end()) continue;
+    for (const GatewayAddress& gateway : peer->second->gateways) {
+      auto [found, is_new] = gateways.try_emplace({gateway.address, gateway.port});
+      Place& place = found->second;
+      if (is_new || distance < place.distance) {
+        place.distance = distance;
+        place.locality = endpoint->locality;
+      }
+      place.address = gateway.address;
+      place.port = gateway.port;
+      place.mtls = place.gateway = true;
+      place.pods += std::max<uint32_t>(endpoint->weight, 1);
+      place.shared_by = static_cast<uint32_t>(peer->second->gateways.size());
+    }
+  }
+  for (auto& [address, place] : gateways) places.push_back(std::move(place));
+  return places;
+}
+
+uint32_t ScaleFor(const std::vector<Place>& places) {
+  uint32_t scale = 1;
+  for (const Place& place : places) {
+    uint32_t common = std::lcm(scale, place.shared_by);
+    if (common <= kMostScale) scale = common;
+  }
+  return scale;
+}
+
+LbEndpoint LbEndpointOf(const Place& place, uint32_t scale) {
+  LbEndpoint endpoint;
+  *endpoint.mutable_endpoint()->mutable_address() = SocketAddressOf(place.address, place.port);
+  endpoint.mutable_load_balancing_weight()->set_value(
+      std::max<uint32_t>(1, place.pods * scale / place.shared_by));
+  auto& metadata = *endpoint.mutable_metadata()->mutable_filter_metadata();
+  if (place.mtls) {
+    (*metadata["envoy.transport_socket_match"].mutable_fields())["tlsMode"].set_string_value(
+        "istio");
+  }
+  if (place.gateway) {
+    (*metadata["weft"].mutable_fields())["fanout"].set_number_value(
+        std::max<uint32_t>(1, place.pods / place.shared_by));
+  }
+  return endpoint;
+}
+
+ClusterLoadAssignment AssignmentOf(const std::string& name, std::vector<Place> places) {
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    return std::tie(a.distance, a.locality, a.address, a.port) <
+           std::tie(b.distance, b.locality, b.address, b.port);
+  });
+  ClusterLoadAssignment assignment;
+  assignment.set_cluster_name(name);
+  assignment.mutable_policy()->mutable_overprovisioning_factor()->set_value(
+      kOverprovisioningPercent);
+  const uint32_t scale = ScaleFor(places);
+  const Place* last = nullptr;
+  uint32_t priority = 0;
+  for (const Place& place : places) {
+    const bool farther = last != nullptr && place.distance != last->distance;
+    if (farther) ++priority;
+    if (last == nullptr || farther || place.locality != last->locality) {
+      auto* group = assignment.add_endpoints();
+      group->set_priority(priority);
+      group->mutable_locality()->set_region(place.locality.region);
+      group->mutable_locality()->set_zone(place.locality.zone);
+    }
+    auto& group = *assignment.mutable_endpoints(assignment.endpoints_size() - 1);
+    *group.add_lb_endpoints() = LbEndpointOf(place, scale);
+    auto* weight = group.mutable_load_balancing_weight();
+    weight->set_value(weight->value() +
+                      group.lb_endpoints().rbegin()->load_balancing_weight().value());
+    last = &place;
+  }
+  return assignment;
+}
+
+}  // namespace
+
+EncodedResources OutboundEndpoints(const TranslationIndex& index, const Locality& client,
+                                   const std::vector<OutboundCluster>& list) {
+  EncodedResources assignments;
+  for (const OutboundCluster& cluster : list) {
+    if (!cluster.has_endpoints()) continue;
+    assignments.emplace(
+        cluster.name, EncodeResource(AssignmentOf(cluster.name, PlacesOf(index, client, cluster))));
+  }
+  return assignments;
+}
+
+}  // namespace weft

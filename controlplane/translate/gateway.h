@@ -1,0 +1,16 @@
+// Resources of the east-west gateway: it takes what peers' sidecars send, looks at the server name
+// and nothing else, and passes the bytes to a pod of this cluster.
+#ifndef WEFT_CONTROLPLANE_TRANSLATE_GATEWAY_H_
+#define WEFT_CONTROLPLANE_TRANSLATE_GATEWAY_H_
+
+#include "controlplane/translate/index.h"
+#include "controlplane/translate/resources.h"
+
+namespace weft {
+
+// Only exported services get a cluster; a server name without one closes the connection.
+Resources GatewayResources(const TranslationIndex& index);
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_TRANSLATE_GATEWAY_H_

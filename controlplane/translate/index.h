@@ -1,0 +1,154 @@
+// What translation looks up again and again, arranged once per World and shared by all views.
+//
+// It borrows the World, which must outlive it, and never changes: any thread may read it. Which
+// policy wins is decided here and in destination_rule.h, and nowhere else.
+#ifndef WEFT_CONTROLPLANE_TRANSLATE_INDEX_H_
+#define WEFT_CONTROLPLANE_TRANSLATE_INDEX_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "controlplane/model/world.h"
+#include "controlplane/translate/resources.h"
+
+namespace weft {
+
+// Of a client, what its outbound resources depend on: the cache key of everything outbound.
+// Sidecars with equal scopes share those resources.
+struct OutboundScope {
+  std::string namespace_;
+  Labels labels;  // only those that some policy selects on
+  Locality locality;
+
+  friend bool operator==(const OutboundScope&, const OutboundScope&) = default;
+  friend auto operator<=>(const OutboundScope&, const OutboundScope&) = default;
+};
+
+enum class MtlsMode { kDisable, kPermissive, kStrict };
+
+// Whether HTTP is understood on a port; all else but UDP is carried as bytes. HTTP/2 and gRPC are
+// among the latter until the proxy speaks HTTP/2: mTLS, failover and locality work for them, routes
+// by request do not.
+bool IsHttp(Protocol protocol);
+
+// Whether `labels` has all of `selector`. (Both kinds of label map that the code meets.)
+template <typename Selector>
+bool Selects(const Selector& selector, const Labels& labels) {
+  for (const auto& [key, value] : selector) {
+    auto found = labels.find(key);
+    if (found == labels.end() || found->second != value) return false;
+  }
+  return true;
+}
+
+class TranslationIndex {
+ public:
+  using VirtualServiceConfig = Config<istio::networking::v1alpha3::VirtualService>;
+  using DestinationRuleConfig = Config<istio::networking::v1alpha3::DestinationRule>;
+  using PeerAuthenticationConfig = Config<istio::security::v1beta1::PeerAuthentication>;
+
+  // A port of a pod, and the service that made it known.
+  struct InboundPort {
+    const Service* service;
+    Protocol protocol;
+  };
+
+  explicit TranslationIndex(const World& world);
+  TranslationIndex(const TranslationIndex&) = delete;
+  TranslationIndex& operator=(const TranslationIndex&) = delete;
+
+  const World& world() const { return world_; }
+
+  OutboundScope ScopeOf(const ProxyView& view) const;
+
+  // "reviews" in namespace "default" → "reviews.default.svc.cluster.local"; "reviews.prod" and
+  // "reviews.prod.svc" likewise where there is such a service; other names as they are.
+  std::string ResolveHost(absl::string_view host, absl::string_view object_namespace) const;
+
+  const Service* FindService(const std::string& host) const;
+  const Endpoints& EndpointsOf(const Service& service) const;
+
+  // HTTP services by port, and the services with TCP ports; in order of host.
+  const std::map<uint16_t, std::vector<const Service*>>& http_ports() const { return http_ports_; }
+  const std::vector<std::pair<const Service*, const ServicePort*>>& tcp_ports() const {
+    return tcp_ports_;
+  }
+
+  // The one VirtualService that routes a mesh client's requests to `host`; null if none. An exact
+  // host beats a wildcard, a longer wildcard a shorter one, the older object the younger.
+  const VirtualServiceConfig* VirtualServiceFor(const std::string& host,
+                                                absl::string_view client_namespace) const;
+
+  // All DestinationRules that name the host, exactly or by wildcard, the most specific and then the
+  // oldest first; whether the client sees them is left to the caller.
+  std::vector<const DestinationRuleConfig*> DestinationRulesFor(const std::string& host) const;
+
+  // Ports of the pod at `address` by number.
+  const std::map<uint16_t, InboundPort>& InboundPortsOf(const std::string& address) const;
+
+  // How a workload takes connections; without a port: on ports that have no setting of their own.
+  MtlsMode MtlsModeOf(absl::string_view workload_namespace, const Labels& labels) const;
+  MtlsMode MtlsModeOf(absl::string_view workload_namespace, const Labels& labels,
+                      uint16_t port) const;
+  // The ports with a setting of their own.
+  std::set<uint16_t> PortsWithMtlsMode(absl::string_view workload_namespace,
+                                       const Labels& labels) const;
+
+ private:
+  template <typename T>
+  struct ByHost {
+    std::map<std::string, std::vector<const T*>> exact;
+    // Suffix ("*.prod.svc.cluster.local" → ".prod.svc.cluster.local"), by length, longest first.
+    std::map<size_t, std::vector<std::pair<std::string, const T*>>, std::greater<>> wildcards;
+  };
+
+  template <typename T>
+  static void Add(ByHost<T>& table, const std::string& host, const T* config);
+  // Calls `visit` with each one that names the host, in order of precedence, until it says true.
+  template <typename T, typename Visit>
+  static void VisitMatching(const ByHost<T>& table, const std::string& host, Visit visit);
+
+  void IndexServices();
+  void IndexVirtualServices();
+  void IndexDestinationRules();
+  void IndexPeerAuthentications();
+  const PeerAuthenticationConfig* WorkloadPolicy(absl::string_view workload_namespace,
+                                                 const Labels& labels) const;
+
+  const World& world_;
+  std::map<uint16_t, std::vector<const Service*>> http_ports_;
+  std::vector<std::pair<const Service*, const ServicePort*>> tcp_ports_;
+  std::map<std::string, std::map<uint16_t, InboundPort>> inbound_ports_;  // by pod address
+  ByHost<VirtualServiceConfig> virtual_services_;
+  ByHost<DestinationRuleConfig> destination_rules_;
+  // Namespace-wide policies by namespace, and those that select workloads, oldest first.
+  std::map<std::string, const PeerAuthenticationConfig*> namespace_mtls_;
+  std::map<std::string, std::vector<const PeerAuthenticationConfig*>> workload_mtls_;
+  const PeerAuthenticationConfig* mesh_mtls_ = nullptr;
+  std::set<std::string> selected_labels_;
+};
+
+// Whether a client in `client_namespace` sees an object of `object_namespace` with this exportTo.
+template <typename Strings>
+bool IsVisible(const Strings& export_to, absl::string_view object_namespace,
+               absl::string_view client_namespace) {
+  if (export_to.empty()) return true;
+  for (const std::string& to : export_to) {
+    if (to == "*" || to == client_namespace) return true;
+    if (to == "." && object_namespace == client_namespace) return true;
+  }
+  return false;
+}
+
+// Where policies for the whole mesh are kept; in order of precedence.
+inline constexpr absl::string_view kRootNamespaces[] = {"weft-system", "istio-system"};
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_TRANSLATE_INDEX_H_

@@ -1,0 +1,15 @@
+// Outbound listeners of a sidecar: the one that captured connections enter by, one per HTTP port,
+// and one per address and port of a TCP service. The latter two bind nothing.
+#ifndef WEFT_CONTROLPLANE_TRANSLATE_LISTENERS_OUTBOUND_H_
+#define WEFT_CONTROLPLANE_TRANSLATE_LISTENERS_OUTBOUND_H_
+
+#include "controlplane/translate/destinations.h"
+#include "controlplane/translate/resources.h"
+
+namespace weft {
+
+EncodedResources OutboundListeners(const RouteContext& context);
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_TRANSLATE_LISTENERS_OUTBOUND_H_

@@ -1,0 +1,24 @@
+// One condition block of a VirtualService's HTTP route as an xDS RouteMatch.
+#ifndef WEFT_CONTROLPLANE_TRANSLATE_ROUTE_MATCH_H_
+#define WEFT_CONTROLPLANE_TRANSLATE_ROUTE_MATCH_H_
+
+namespace envoy::config::route::v3 {
+class RouteMatch;
+}  // namespace envoy::config::route::v3
+namespace istio::networking::v1alpha3 {
+class HTTPMatchRequest;
+}  // namespace istio::networking::v1alpha3
+
+namespace weft {
+
+// All conditions on the request itself; those on the client are decided before (MatchesClient).
+envoy::config::route::v3::RouteMatch RouteMatchOf(
+    const istio::networking::v1alpha3::HTTPMatchRequest& match);
+
+// Matches every request.
+envoy::config::route::v3::RouteMatch AnyRequest();
+bool IsAnyRequest(const envoy::config::route::v3::RouteMatch& match);
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_TRANSLATE_ROUTE_MATCH_H_

@@ -1,0 +1,54 @@
+#include "controlplane/translate/translate.h"
+
+#include "controlplane/translate/clusters.h"
+#include "controlplane/translate/destination_rule.h"
+#include "controlplane/translate/endpoints.h"
+#include "controlplane/translate/gateway.h"
+#include "controlplane/translate/listeners_inbound.h"
+#include "controlplane/translate/listeners_outbound.h"
+#include "controlplane/translate/names.h"
+#include "controlplane/translate/routes.h"
+#include "controlplane/translate/secrets.h"
+
+namespace weft {
+
+Resources OutboundResources(const TranslationIndex& index, const OutboundScope& scope) {
+  const AppliedRules rules = RulesFor(index, scope);
+  const std::vector<OutboundCluster> clusters = ListOutboundClusters(index, rules);
+  const RouteContext context{index, scope, rules};
+  Resources resources;
+  resources.clusters = OutboundClusters(index, clusters);
+  resources.endpoints = OutboundEndpoints(index, scope.locality, clusters);
+  resources.listeners = OutboundListeners(context);
+  resources.routes = OutboundRoutes(context);
+  resources.secrets = TrustSecrets(index.world());
+  resources.name_table = NameTableFor(index, scope.namespace_);
+  return resources;
+}
+
+Resources InboundResources(const TranslationIndex& index, const ProxyView& view) {
+  Resources resources;
+  resources.clusters = InboundClusters(index, view.address);
+  resources.listeners = InboundListeners(index, view);
+  return resources;
+}
+
+void AddResources(const Resources& more, Resources& to) {
+  for (auto type : {&Resources::clusters, &Resources::endpoints, &Resources::listeners,
+                    &Resources::routes, &Resources::secrets, &Resources::name_table}) {
+    (to.*type).insert((more.*type).begin(), (more.*type).end());
+  }
+}
+
+Resources Translate(const TranslationIndex& index, const ProxyView& view) {
+  if (view.role == ProxyRole::kGateway) return GatewayResources(index);
+  Resources resources = OutboundResources(index, index.ScopeOf(view));
+  AddResources(InboundResources(index, view), resources);
+  return resources;
+}
+
+Resources Translate(const World& world, const ProxyView& view) {
+  return Translate(TranslationIndex(world), view);
+}
+
+}  // namespace weft
