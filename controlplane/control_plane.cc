@@ -1,0 +1,371 @@
+#include "controlplane/control_plane.h"
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/service_type.h>
+#include <grpcpp/server_posix.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <functional>
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "certs/file.h"
+#include "controlplane/ads/ads_service.h"
+#include "controlplane/ads/node.h"
+#include "controlplane/ca/authority.h"
+#include "controlplane/ca/ca_service.h"
+#include "controlplane/debug/http_port.h"
+#include "controlplane/debug/metrics.h"
+#include "controlplane/debug/pages.h"
+#include "controlplane/engine.h"
+#include "controlplane/own_certificate.h"
+#include "controlplane/translations.h"
+#include "controlplane/transport/connections.h"
+#include "controlplane/transport/tls_front.h"
+#include "proxy/base/log.h"
+
+namespace weft {
+namespace {
+
+// How long streams get to end by themselves when the process is told to stop.
+constexpr std::chrono::milliseconds kDrain(300);
+// Proxies ping every 10 s to notice a dead connection; gRPC would take more than one ping in 5
+// minutes for an attack and hang up.
+constexpr int kLeastPingIntervalMs = 5000;
+constexpr absl::Duration kRenewalCheck = absl::Minutes(1);
+
+absl::Status Annotate(absl::string_view what, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(what, ": ", status.message()));
+}
+
+// Rises with each start, whatever the clock does: peers drop what comes from an older epoch.
+absl::StatusOr<uint64_t> NextEpoch(const std::string& data_folder) {
+  const std::string path = absl::StrCat(data_folder, "/epoch");
+  uint64_t epoch = static_cast<uint64_t>(absl::ToUnixMillis(absl::Now()));
+  auto last = certs::ReadFile(path);
+  uint64_t last_epoch = 0;
+  if (last.ok() && absl::SimpleAtoi(*last, &last_epoch) && last_epoch >= epoch) {
+    epoch = last_epoch + 1;
+  }
+  absl::Status written = certs::WriteFileAtomically(path, absl::StrCat(epoch, "\n"), 0644);
+  if (!written.ok()) return written;
+  return epoch;
+}
+
+HttpAnswer Page(std::string json) {
+  HttpAnswer answer;
+  answer.content_type = "application/json";
+  answer.body = std::move(json);
+  return answer;
+}
+
+HttpAnswer Refusal(int code, std::string text) {
+  HttpAnswer answer;
+  answer.code = code;
+  answer.body = std::move(text);
+  return answer;
+}
+
+}  // namespace
+
+// Members are in the order in which they are made; those that depend on others come after them.
+struct ControlPlane::Running {
+  explicit Running(ControlPlaneOptions given) : options(std::move(given)) {}
+  ~Running() { Stop(); }
+
+  absl::Status Start();
+  absl::Status LoadIdentity();
+  void MakeServices();
+  absl::Status StartServers();
+  absl::Status StartFronts();
+  absl::Status StartPages();
+  absl::Status OnLoop(std::function<absl::Status()> call);
+  void Stop();
+  absl::StatusOr<std::shared_ptr<const ServerTlsContext>> XdsContext() const;
+  absl::StatusOr<std::shared_ptr<const ServerTlsContext>> PeerContext(
+      const std::map<std::string, PeerState>& peers) const;
+  void OnPeers(const std::map<std::string, PeerState>& peers);
+  Task<> Renew();
+  HttpAnswer ConfigOf(const std::map<std::string, std::string>& query);
+
+  ControlPlaneOptions options;
+  std::shared_ptr<const ClusterIdentity> self;
+  std::shared_ptr<const Authority> authority;
+  std::unique_ptr<OwnCertificate> certificate;
+  uint64_t epoch = 0;
+
+  EventLoop loop;
+  Connections connections;
+  Metrics metrics;
+  Translations translations;
+  std::unique_ptr<grpc::Service> ca;
+  std::unique_ptr<AdsService> ads;
+  std::unique_ptr<PeerServer> peer_server;
+  std::unique_ptr<Engine> engine;
+  std::unique_ptr<grpc::Server> xds_grpc;
+  std::unique_ptr<grpc::Server> peer_grpc;
+  int plain_port = 0;
+  std::unique_ptr<TlsFront> xds_front;
+  std::unique_ptr<TlsFront> peer_front;
+  std::unique_ptr<HttpPort> monitoring;
+  std::unique_ptr<HttpPort> debug;
+  Scope tasks;
+  std::thread thread;
+};
+
+absl::Status ControlPlane::Running::LoadIdentity() {
+  if (mkdir(options.data_folder.c_str(), 0700) != 0 && errno != EEXIST) {
+    return absl::UnavailableError(
+        absl::StrCat("make the folder ", options.data_folder, ": ", strerror(errno)));
+  }
+  auto root = LoadOrCreateRoot(options.data_folder, options.self.trust_domain, absl::Now());
+  if (!root.ok()) return Annotate("load the CA's root", root.status());
+  auto made = std::make_shared<ClusterIdentity>(options.self);
+  made->roots_pem = root->root().ToPem();
+  self = std::move(made);
+  authority = std::make_shared<Authority>(*std::move(root), options.token_key, self->cluster);
+  auto own = OwnCertificate::Create(authority, absl::Now());
+  if (!own.ok()) return Annotate("issue our own certificate", own.status());
+  certificate = *std::move(own);
+  auto next = NextEpoch(options.data_folder);
+  if (!next.ok()) return Annotate("note the epoch", next.status());
+  epoch = *next;
+  return absl::OkStatus();
+}
+
+void ControlPlane::Running::MakeServices() {
+  ca = MakeCaService(authority);
+  ads = std::make_unique<AdsService>(
+      loop, connections, metrics,
+      [this](const std::shared_ptr<const World>& world, const ProxyView& view) {
+        return translations.Of(world, view);
+      });
+  peer_server = std::make_unique<PeerServer>(
+      loop, connections, epoch,
+      [this](const certs::SpiffeId& identity) { return engine->FindPeer(identity); });
+  EngineOptions of_engine;
+  of_engine.self = self;
+  of_engine.exports = options.exports;
+  of_engine.registry_folders = options.registry_folders;
+  of_engine.peers_folder = options.peers_folder;
+  of_engine.data_folder = options.data_folder;
+  of_engine.gateways = options.gateways;
+  engine = std::make_unique<Engine>(
+      loop, std::move(of_engine), translations, *ads, *peer_server,
+      [this] { return certificate->Get(); },
+      [this](const std::map<std::string, PeerState>& peers) { OnPeers(peers); });
+}
+
+absl::Status ControlPlane::Running::StartServers() {
+  grpc::ServerBuilder xds;
+  xds.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                         kLeastPingIntervalMs);
+  xds.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // Two processes on one port would each get a part of the proxies.
+  xds.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  xds.AddListeningPort(options.xds_plain.ToString(), grpc::InsecureServerCredentials(),
+                       &plain_port);
+  xds.RegisterService(ads->service());
+  xds.RegisterService(ca.get());
+  xds_grpc = xds.BuildAndStart();
+  if (xds_grpc == nullptr || plain_port == 0) {
+    return absl::UnavailableError(
+        absl::StrCat("listen on ", options.xds_plain.ToString(), ": port in use?"));
+  }
+  grpc::ServerBuilder peer;
+  peer.SetMaxReceiveMessageSize(kMaxPeerMessage);
+  peer.RegisterService(peer_server->service());
+  peer_grpc = peer.BuildAndStart();
+  if (peer_grpc == nullptr) return absl::InternalError("the peer API does not start");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ControlPlane::Running::XdsContext() const {
+  auto bundles = std::make_shared<certs::TrustBundles>();
+  absl::Status set = bundles->Set(self->trust_domain, self->roots_pem);
+  if (!set.ok()) return set;
+  ServerTlsOptions tls;
+  tls.certificate = certificate->Get();
+  tls.client_trust.emplace();
+  tls.client_trust->bundles = std::move(bundles);
+  // A workload that has none yet comes for its first one; discovery itself insists.
+  tls.require_client_certificate = false;
+  tls.alpn = {"h2"};
+  return ServerTlsContext::Create(std::move(tls));
+}
+
+absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ControlPlane::Running::PeerContext(
+    const std::map<std::string, PeerState>& peers) const {
+  auto bundles = std::make_shared<certs::TrustBundles>();
+  for (const auto& [cluster, state] : peers) {
+    absl::Status set = bundles->Set(state.peer->trust_domain, state.peer->roots_pem);
+    if (!set.ok()) return Annotate(cluster, set);
+  }
+  ServerTlsOptions tls;
+  tls.certificate = certificate->Get();
+  tls.client_trust.emplace();
+  tls.client_trust->bundles = std::move(bundles);
+  tls.require_client_certificate = true;
+  tls.alpn = {"h2"};
+  tls.tls13_only = true;
+  return ServerTlsContext::Create(std::move(tls));
+}
+
+void ControlPlane::Running::OnPeers(const std::map<std::string, PeerState>& peers) {
+  auto context = PeerContext(peers);
+  if (!context.ok()) {
+    Log(LogLevel::kError, "peer_trust_refused",
+        {{"reason", std::string(context.status().message())}});
+    return;
+  }
+  if (peer_front != nullptr) peer_front->SetContext(*std::move(context));
+}
+
+absl::Status ControlPlane::Running::StartFronts() {
+  auto xds_context = XdsContext();
+  if (!xds_context.ok()) return xds_context.status();
+  auto front = TlsFront::Start(options.xds, *std::move(xds_context), connections, [this](int fd) {
+    grpc::AddInsecureChannelFromFd(xds_grpc.get(), fd);
+  });
+  if (!front.ok()) return front.status();
+  xds_front = *std::move(front);
+  auto peer_context = PeerContext({});
+  if (!peer_context.ok()) return peer_context.status();
+  front = TlsFront::Start(options.peer, *std::move(peer_context), connections,
+                          [this](int fd) { grpc::AddInsecureChannelFromFd(peer_grpc.get(), fd); });
+  if (!front.ok()) return front.status();
+  peer_front = *std::move(front);
+  return absl::OkStatus();
+}
+
+HttpAnswer ControlPlane::Running::ConfigOf(const std::map<std::string, std::string>& query) {
+  if (!engine->ready()) return Refusal(503, "not ready\n");
+  auto address = query.find("address");
+  if (address == query.end()) return Refusal(400, "say whose: ?address=POD-IP\n");
+  auto found = engine->world()->workloads.find(address->second);
+  if (found == engine->world()->workloads.end()) return Refusal(404, "no such workload\n");
+  ClientNode node;
+  node.address = found->first;
+  node.namespace_ = found->second->namespace_;
+  return Page(ConfigPage(*ads->ResourcesFor(ViewOf(node, *engine->world()))));
+}
+
+absl::Status ControlPlane::Running::StartPages() {
+  using Query = std::map<std::string, std::string>;
+  std::map<std::string, HttpPort::Handler> pages;
+  pages["/ready"] = [this](const Query&) {
+    return engine->ready() ? Refusal(200, "ready\n")
+                           : Refusal(503, "the registry is not read yet\n");
+  };
+  pages["/metrics"] = [this](const Query&) {
+    int synced = 0;
+    const std::vector<PeerStatus> peers = engine->PeerStatuses();
+    for (const PeerStatus& peer : peers) synced += peer.synced && peer.connected;
+    metrics.SetPeers(static_cast<int>(peers.size()), synced);
+    return Refusal(200, metrics.Text());
+  };
+  auto port = HttpPort::Listen(loop, options.monitoring, pages);
+  if (!port.ok()) return port.status();
+  monitoring = *std::move(port);
+  if (options.debug.family() == AF_UNSPEC) return absl::OkStatus();
+  pages["/debug/syncz"] = [this](const Query&) {
+    return Page(SyncPage(ads->Proxies(), engine->PeerStatuses()));
+  };
+  pages["/debug/registryz"] = [this](const Query&) {
+    return engine->ready() ? Page(RegistryPage(*engine->world())) : Refusal(503, "not ready\n");
+  };
+  pages["/debug/configz"] = [this](const Query& query) { return ConfigOf(query); };
+  port = HttpPort::Listen(loop, options.debug, std::move(pages));
+  if (!port.ok()) return port.status();
+  debug = *std::move(port);
+  return absl::OkStatus();
+}
+
+Task<> ControlPlane::Running::Renew() {
+  while (true) {
+    co_await Sleep(loop, kRenewalCheck);
+    auto renewed = certificate->RenewIfDue(absl::Now());
+    if (!renewed.ok()) {
+      Log(LogLevel::kError, "own_certificate_not_renewed",
+          {{"reason", std::string(renewed.status().message())}});
+    } else if (*renewed) {
+      auto context = XdsContext();
+      if (context.ok()) xds_front->SetContext(*std::move(context));
+      OnPeers(engine->peers());
+      Log(LogLevel::kInfo, "own_certificate_renewed");
+    }
+  }
+}
+
+absl::Status ControlPlane::Running::OnLoop(std::function<absl::Status()> call) {
+  std::promise<absl::Status> done;
+  loop.Post([&] { done.set_value(call()); });
+  return done.get_future().get();
+}
+
+absl::Status ControlPlane::Running::Start() {
+  // Everything on the loop is made before its thread runs; the ports open last.
+  absl::Status status = LoadIdentity();
+  if (!status.ok()) return status;
+  MakeServices();
+  status = StartPages();
+  if (!status.ok()) return status;
+  thread = std::thread([this] { loop.Run(); });
+  status = StartServers();
+  if (!status.ok()) return status;
+  status = StartFronts();
+  if (!status.ok()) return status;
+  return OnLoop([this] {
+    tasks.Spawn(Renew());
+    absl::Status started = engine->Start();
+    OnPeers(engine->peers());
+    return started;
+  });
+}
+
+void ControlPlane::Running::Stop() {
+  if (!thread.joinable()) return;
+  xds_front.reset();
+  peer_front.reset();
+  const auto deadline = std::chrono::system_clock::now() + kDrain;
+  // The loop goes on meanwhile: it is what ends the streams.
+  if (xds_grpc != nullptr) xds_grpc->Shutdown(deadline);
+  if (peer_grpc != nullptr) peer_grpc->Shutdown(std::chrono::system_clock::now() + kDrain);
+  (void)OnLoop([this] {
+    tasks.Cancel();
+    engine.reset();
+    return absl::OkStatus();
+  });
+  loop.Stop();
+  thread.join();
+}
+
+absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(ControlPlaneOptions options) {
+  auto running = std::make_unique<Running>(std::move(options));
+  absl::Status started = running->Start();
+  if (!started.ok()) return started;
+  return std::unique_ptr<ControlPlane>(new ControlPlane(std::move(running)));
+}
+
+ControlPlane::ControlPlane(std::unique_ptr<Running> running) : running_(std::move(running)) {}
+ControlPlane::~ControlPlane() = default;
+
+Address ControlPlane::xds() const { return running_->xds_front->address(); }
+Address ControlPlane::xds_plain() const {
+  return running_->options.xds_plain.WithPort(static_cast<uint16_t>(running_->plain_port));
+}
+Address ControlPlane::peer() const { return running_->peer_front->address(); }
+Address ControlPlane::monitoring() const { return running_->monitoring->address(); }
+Address ControlPlane::debug() const {
+  return running_->debug == nullptr ? Address() : running_->debug->address();
+}
+const std::string& ControlPlane::roots_pem() const { return running_->self->roots_pem; }
+
+}  // namespace weft

@@ -1,0 +1,58 @@
+// ControlPlane: one cluster's weftd, put together: the engine's thread, discovery, the peer API,
+// the CA, and the ports they are reached at.
+#ifndef WEFT_CONTROLPLANE_CONTROL_PLANE_H_
+#define WEFT_CONTROLPLANE_CONTROL_PLANE_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "controlplane/model/registry.h"
+#include "controlplane/model/world.h"
+#include "proxy/net/address.h"
+
+namespace weft {
+
+struct ControlPlaneOptions {
+  ClusterIdentity self;  // roots_pem is filled in from the data folder
+  ExportPolicy exports = ExportPolicy::kAll;
+  std::vector<std::string> registry_folders;
+  std::string data_folder;
+  std::string token_key;                 // the key itself
+  std::string peers_folder;              // empty: no peers
+  std::vector<GatewayAddress> gateways;  // as peers reach them
+
+  Address xds;         // TLS; 15012
+  Address xds_plain;   // loopback; 15010
+  Address peer;        // TLS; 15013
+  Address monitoring;  // 15014
+  Address debug;       // loopback; unspecified: none
+};
+
+class ControlPlane {
+ public:
+  // Makes or loads the root, listens everywhere, and starts. Errors say what and where.
+  static absl::StatusOr<std::unique_ptr<ControlPlane>> Start(ControlPlaneOptions options);
+  // Ends streams and threads; takes at most about a second.
+  ~ControlPlane();
+  ControlPlane(const ControlPlane&) = delete;
+  ControlPlane& operator=(const ControlPlane&) = delete;
+
+  // With the ports the kernel chose, where 0 was asked for.
+  Address xds() const;
+  Address xds_plain() const;
+  Address peer() const;
+  Address monitoring() const;
+  Address debug() const;
+  const std::string& roots_pem() const;
+
+ private:
+  struct Running;
+  explicit ControlPlane(std::unique_ptr<Running> running);
+  std::unique_ptr<Running> running_;
+};
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_CONTROL_PLANE_H_

@@ -1,0 +1,182 @@
+#include "controlplane/flags.h"
+
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+
+#include <CLI/CLI.hpp>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "certs/file.h"
+#include "certs/spiffe_id.h"
+#include "controlplane/federation/peer_wire.h"
+
+namespace weft {
+namespace {
+
+// As long as the hash of the tokens' HMAC (RFC 2104, section 3).
+constexpr size_t kShortestTokenKey = 32;
+
+absl::Status InFlag(absl::string_view flag, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat(flag, ": ", what));
+}
+
+absl::Status ReadAddress(absl::string_view flag, const std::string& text, Address& to) {
+  auto address = Address::Parse(text);
+  if (!address.ok() || address->family() == AF_UNIX) {
+    return InFlag(flag, absl::StrCat("not IP:PORT: \"", text, "\""));
+  }
+  to = *std::move(address);
+  return absl::OkStatus();
+}
+
+// For what must not be seen from outside.
+absl::Status ReadLoopback(absl::string_view flag, const std::string& text, Address& to) {
+  absl::Status read = ReadAddress(flag, text, to);
+  if (!read.ok()) return read;
+  const std::string ip = to.ip();
+  if (ip == "::1" || absl::string_view(ip).substr(0, 4) == "127.") return absl::OkStatus();
+  return InFlag(flag,
+                absl::StrCat("is not protected, so it has to be on loopback: \"", text, "\""));
+}
+
+bool IsUnspecified(const Address& address) {
+  return address.ip() == "0.0.0.0" || address.ip() == "::";
+}
+
+// The first address of this machine that others may reach.
+std::string OwnAddress() {
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return "";
+  std::string found;
+  for (const ifaddrs* one = all; one != nullptr && found.empty(); one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET) continue;
+    if ((one->ifa_flags & IFF_LOOPBACK) != 0 || (one->ifa_flags & IFF_UP) == 0) continue;
+    found = Address::FromSockaddr(one->ifa_addr, sizeof(sockaddr_in)).ip();
+  }
+  freeifaddrs(all);
+  return found;
+}
+
+absl::Status ReadPeerApi(const Flags& flags, const Address& listen, GatewayAddress& to) {
+  if (flags.peer_advertise.empty()) {
+    to.address = IsUnspecified(listen) ? OwnAddress() : listen.ip();
+    to.port = listen.port();
+    return absl::OkStatus();
+  }
+  Address advertised;
+  absl::Status read = ReadAddress("--peer-advertise", flags.peer_advertise, advertised);
+  if (!read.ok()) return read;
+  to = {advertised.ip(), advertised.port()};
+  return absl::OkStatus();
+}
+
+absl::Status ReadIdentity(const Flags& flags, ControlPlaneOptions& options) {
+  if (!IsDnsLabel(flags.cluster)) {
+    return InFlag("--cluster", absl::StrCat("not a DNS label: \"", flags.cluster, "\""));
+  }
+  options.self.cluster = flags.cluster;
+  options.self.network = flags.network.empty() ? flags.cluster : flags.network;
+  options.self.mesh_id = flags.mesh_id;
+  options.self.trust_domain =
+      flags.trust_domain.empty() ? absl::StrCat(flags.cluster, ".weft") : flags.trust_domain;
+  absl::Status domain = certs::CheckTrustDomain(options.self.trust_domain);
+  if (!domain.ok()) return InFlag("--trust-domain", domain.message());
+  auto key = certs::ReadFile(flags.token_key);
+  if (!key.ok()) return InFlag("--token-key", key.status().message());
+  options.token_key = absl::HexStringToBytes(absl::StripAsciiWhitespace(*key));
+  if (options.token_key.size() < kShortestTokenKey) {
+    return absl::InvalidArgumentError(absl::StrCat("--token-key ", flags.token_key,
+                                                   ": expected at least 32 random bytes in hex"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadAddresses(const Flags& flags, ControlPlaneOptions& options) {
+  absl::Status read = ReadAddress("--xds-listen", flags.xds_listen, options.xds);
+  if (read.ok()) read = ReadLoopback("--xds-plain", flags.xds_plain, options.xds_plain);
+  if (read.ok()) read = ReadAddress("--peer-listen", flags.peer_listen, options.peer);
+  if (read.ok()) read = ReadAddress("--monitoring", flags.monitoring, options.monitoring);
+  if (read.ok() && !flags.debug_listen.empty()) {
+    read = ReadLoopback("--debug-listen", flags.debug_listen, options.debug);
+  }
+  if (read.ok()) read = ReadPeerApi(flags, options.peer, options.self.peer_api);
+  for (const std::string& text : flags.gateway_addresses) {
+    Address gateway;
+    if (read.ok()) read = ReadAddress("--gateway-address", text, gateway);
+    if (read.ok()) options.gateways.push_back({gateway.ip(), gateway.port()});
+  }
+  return read;
+}
+
+}  // namespace
+
+std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
+  Flags flags;
+  CLI::App app("weftd: the control plane of one cluster");
+  app.option_defaults()->always_capture_default();
+  app.add_option("--cluster", flags.cluster, "name of this cluster");
+  app.add_option("--network", flags.network, "its network; the cluster's name by default");
+  app.add_option("--mesh-id", flags.mesh_id, "name of the mesh");
+  app.add_option("--trust-domain", flags.trust_domain, "CLUSTER.weft by default");
+  app.add_option("--registry", flags.registry, "dir:FOLDER,… of Kubernetes YAML; later ones win")
+      ->required();
+  app.add_option("--data-dir", flags.data_dir, "where the CA keeps its root");
+  app.add_option("--token-key", flags.token_key, "file with the key of workload tokens");
+  app.add_option("--xds-listen", flags.xds_listen, "xDS and CA over TLS");
+  app.add_option("--xds-plain", flags.xds_plain, "the same in plain, loopback only");
+  app.add_option("--peer-listen", flags.peer_listen, "the peer API over TLS");
+  app.add_option("--peer-advertise", flags.peer_advertise,
+                 "where our gateways find the peer API; our own address by default");
+  app.add_option("--monitoring", flags.monitoring, "/ready and /metrics");
+  app.add_option("--debug-listen", flags.debug_listen, "/debug, loopback only; \"\" for none");
+  app.add_option("--gateway-address", flags.gateway_addresses,
+                 "IP:PORT of one of our gateways, as peers reach it; repeatable");
+  app.add_option("--peers", flags.peers, "folder with a file for each linked cluster; watched");
+  app.add_option("--export", flags.exports, "what peers get to see")
+      ->check(CLI::IsMember({"all", "none"}));
+  app.add_option("--log-level", flags.log_level, "trace, debug, info, warning, error or off");
+  app.add_flag("--validate", flags.validate, "check the registry folders and exit: 0, or 65");
+  app.add_option("--validate-with", flags.validate_with,
+                 "dir:FOLDER,… of linked clusters, whose services may be referred to");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    constexpr int kUsage = 64;
+    *exit_code = app.exit(error) == 0 ? 0 : kUsage;
+    return std::nullopt;
+  }
+  return flags;
+}
+
+absl::StatusOr<std::vector<std::string>> RegistryFolders(const std::string& registry) {
+  absl::string_view rest = registry;
+  if (!absl::ConsumePrefix(&rest, "dir:")) {
+    return InFlag("--registry", absl::StrCat("expected dir:FOLDER,…, found \"", registry, "\""));
+  }
+  std::vector<std::string> folders = absl::StrSplit(rest, ',', absl::SkipEmpty());
+  if (folders.empty()) return InFlag("--registry", "names no folder");
+  return folders;
+}
+
+absl::StatusOr<ControlPlaneOptions> ToOptions(const Flags& flags) {
+  ControlPlaneOptions options;
+  auto folders = RegistryFolders(flags.registry);
+  if (!folders.ok()) return folders.status();
+  options.registry_folders = *std::move(folders);
+  if (flags.data_dir.empty()) return InFlag("--data-dir", "is required");
+  options.data_folder = flags.data_dir;
+  options.peers_folder = flags.peers;
+  options.exports = flags.exports == "none" ? ExportPolicy::kNone : ExportPolicy::kAll;
+  absl::Status read = ReadIdentity(flags, options);
+  if (read.ok()) read = ReadAddresses(flags, options);
+  if (!read.ok()) return read;
+  return options;
+}
+
+}  // namespace weft

@@ -1,0 +1,47 @@
+#include "controlplane/own_certificate.h"
+
+#include "absl/strings/str_join.h"
+#include "certs/key.h"
+#include "controlplane/federation/peer_server.h"
+
+namespace weft {
+
+absl::StatusOr<std::unique_ptr<OwnCertificate>> OwnCertificate::Create(
+    std::shared_ptr<const Authority> authority, absl::Time now) {
+  std::unique_ptr<OwnCertificate> made(new OwnCertificate(std::move(authority)));
+  absl::Status issued = made->Renew(now);
+  if (!issued.ok()) return issued;
+  return made;
+}
+
+TlsCertificate OwnCertificate::Get() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return certificate_;
+}
+
+absl::StatusOr<bool> OwnCertificate::RenewIfDue(absl::Time now) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (now < due_) return false;
+  }
+  absl::Status renewed = Renew(now);
+  if (!renewed.ok()) return renewed;
+  return true;
+}
+
+absl::Status OwnCertificate::Renew(absl::Time now) {
+  const certs::PrivateKey key = certs::PrivateKey::Generate();
+  const certs::Issuer& issuer = authority_->issuer();
+  auto chain = issuer.Issue(key.public_key(), ControlPlaneId(issuer.trust_domain()),
+                            certs::kLeafValidity, now);
+  if (!chain.ok()) return chain.status();
+  TlsCertificate certificate;
+  certificate.chain_pem = absl::StrJoin(*chain, "");
+  certificate.key_pem = key.ToPem();
+  std::lock_guard<std::mutex> lock(mutex_);
+  certificate_ = std::move(certificate);
+  due_ = now + certs::kLeafValidity / 2;
+  return absl::OkStatus();
+}
+
+}  // namespace weft
