@@ -1,0 +1,162 @@
+// weftctl: the command line of Weft.
+#include <signal.h>
+#include <stdio.h>
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "tools/weftctl/capture_command.h"
+#include "tools/weftctl/sandbox/commands.h"
+#include "tools/weftctl/sandbox/echo.h"
+#include "tools/weftctl/sandbox/state_dir.h"
+#include "tools/weftctl/sandbox/supervisor.h"
+#include "tools/weftctl/sandbox/up.h"
+
+namespace weft {
+namespace {
+
+// The commands as the user typed them; CLI11 fills the fields, `run` is what was chosen.
+struct Arguments {
+  sandbox::UpOptions up;
+  sandbox::EchoOptions echo;
+  std::string name = "default", target, cluster, container, format = "table", state;
+  std::vector<std::string> command, files, capture_flags;
+  std::function<int()> run;
+};
+
+CLI::App* AddCommand(CLI::App* parent, Arguments* a, const char* name, const char* help,
+                     std::function<int()> run) {
+  CLI::App* command = parent->add_subcommand(name, help);
+  command->callback([a, run = std::move(run)] { a->run = run; });
+  return command;
+}
+
+CLI::App* AddNamed(CLI::App* parent, Arguments* a, const char* name, const char* help,
+                   std::function<int()> run) {
+  CLI::App* command = AddCommand(parent, a, name, help, std::move(run));
+  command->add_option("--name", a->name, "the sandbox, where several are up")
+      ->capture_default_str();
+  return command;
+}
+
+void AddUp(CLI::App* sandbox, Arguments* a) {
+  CLI::App* up = AddNamed(sandbox, a, "up", "start clusters from folders of Kubernetes YAML", [a] {
+    a->up.name = a->name;
+    return sandbox::Up(a->up);
+  });
+  auto repeat = CLI::MultiOptionPolicy::TakeAll;
+  up->add_option("--cluster", a->up.clusters, "NAME=DIR[,DIR…], repeatable")
+      ->required()
+      ->multi_option_policy(repeat)
+      ->allow_extra_args(false);
+  up->add_option("--locality", a->up.localities, "NAME=REGION/ZONE of a cluster, repeatable")
+      ->multi_option_policy(repeat)
+      ->allow_extra_args(false);
+  up->add_option("--image", a->up.images, "IMAGE=COMMAND to run for an image, repeatable")
+      ->multi_option_policy(repeat)
+      ->allow_extra_args(false);
+  up->add_option("--export", a->up.exports, "what other clusters see of these")
+      ->check(CLI::IsMember({"all", "none"}))
+      ->capture_default_str();
+  up->add_option("--timeout", a->up.timeout_seconds, "seconds until everything has to be ready")
+      ->capture_default_str();
+  up->add_flag("--lenient", a->up.lenient, "start although objects have problems");
+  up->add_flag("--keep", a->up.keep, "leave a sandbox that did not come up, to look at");
+  up->add_option("--weftd", a->up.weftd)->group("");
+  up->add_option("--proxy", a->up.weft_proxy)->group("");
+}
+
+void AddTargeted(CLI::App* sandbox, Arguments* a) {
+  CLI::App* exec = AddNamed(sandbox, a, "exec", "run a command in a pod, or in CLUSTER/router",
+                            [a] { return sandbox::Exec(a->name, a->target, a->command); });
+  exec->add_option("target", a->target, "CLUSTER/[NAMESPACE/]WORKLOAD")->required();
+  exec->add_option("command", a->command, "after --")->required();
+  for (const char* verb : {"kill", "restart"}) {
+    const char* help = *verb == 'k' ? "SIGKILL all processes of pods" : "start dead pods again";
+    CLI::App* command = AddNamed(sandbox, a, verb, help, [a, verb] {
+      return sandbox::KillOrRestart(a->name, verb, a->target);
+    });
+    command
+        ->add_option("target", a->target,
+                     "CLUSTER/POD, CLUSTER/WORKLOAD, CLUSTER/weftd or "
+                     "CLUSTER/gateway")
+        ->required();
+  }
+  CLI::App* logs = AddNamed(sandbox, a, "logs", "what containers printed",
+                            [a] { return sandbox::ShowLogs(a->name, a->target, a->container); });
+  logs->add_option("target", a->target, "CLUSTER/[NAMESPACE/]WORKLOAD")->required();
+  logs->add_option("-c,--container", a->container, "only this container");
+}
+
+void AddObjectCommands(CLI::App* sandbox, Arguments* a) {
+  for (const char* verb : {"apply", "delete"}) {
+    const char* help = *verb == 'a' ? "add or change objects" : "delete objects";
+    CLI::App* command = AddNamed(sandbox, a, verb, help, [a, verb] {
+      return sandbox::ApplyOrDelete(a->name, verb, a->cluster, a->files);
+    });
+    command->add_option("cluster", a->cluster)->required();
+    command->add_option("-f,--filename", a->files, "YAML or JSON; - is standard input")
+        ->required()
+        ->allow_extra_args(false);
+  }
+}
+
+void AddHidden(CLI::App* sandbox, Arguments* a) {
+  CLI::App* supervise = AddCommand(sandbox, a, "supervise", "", [a] {
+    return sandbox::RunSupervisor(sandbox::StateDir::At(a->state));
+  });
+  supervise->group("");
+  supervise->add_option("state", a->state)->required();
+  CLI::App* echo = AddCommand(sandbox, a, "echo", "", [a] { return sandbox::RunEcho(a->echo); });
+  echo->group("");
+  echo->add_option("--port", a->echo.ports)->required()->allow_extra_args(false);
+  echo->add_option("--cluster", a->echo.cluster);
+  echo->add_option("--namespace", a->echo.pod_namespace);
+  echo->add_option("--pod", a->echo.pod);
+  echo->add_option("--workload", a->echo.workload);
+  echo->add_option("--version", a->echo.version);
+  echo->add_option("--service-account", a->echo.service_account);
+}
+
+void AddSandbox(CLI::App* app, Arguments* a) {
+  CLI::App* sandbox = app->add_subcommand("sandbox", "whole clusters on this machine");
+  sandbox->require_subcommand(1);
+  AddUp(sandbox, a);
+  CLI::App* status = AddNamed(sandbox, a, "status", "clusters, pods and gateways",
+                              [a] { return sandbox::ShowStatus(a->name, a->format); });
+  status->add_option("-o,--output", a->format)->check(CLI::IsMember({"table", "json"}));
+  AddTargeted(sandbox, a);
+  AddObjectCommands(sandbox, a);
+  AddNamed(sandbox, a, "down", "end the sandbox and leave nothing behind",
+           [a] { return sandbox::Down(a->name); });
+  AddHidden(sandbox, a);
+}
+
+int Main(int argc, char** argv) {
+  signal(SIGPIPE, SIG_IGN);
+  Arguments arguments;
+  CLI::App app("weftctl: one mesh of many clusters", "weftctl");
+  app.require_subcommand(1);
+  AddSandbox(&app, &arguments);
+  CLI::App* capture =
+      AddCommand(&app, &arguments, "capture", "turn a pod's traffic over to its sidecar",
+                 [&arguments] { return RunCapture(arguments.capture_flags); });
+  capture->group("");
+  capture->allow_extras();
+  capture->prefix_command();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help
+    fprintf(stderr, "weftctl: %s; --help says what there is\n", e.what());
+    return 64;  // EX_USAGE
+  }
+  arguments.capture_flags = capture->remaining();
+  return arguments.run();
+}
+
+}  // namespace
+}  // namespace weft
+
+int main(int argc, char** argv) { return weft::Main(argc, argv); }

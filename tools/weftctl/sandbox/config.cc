@@ -1,0 +1,120 @@
+#include "tools/weftctl/sandbox/config.h"
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tools/weftctl/sandbox/control.h"
+#include "tools/weftctl/sandbox/state_dir.h"
+
+namespace weft::sandbox {
+namespace {
+
+struct Assignment {
+  std::string name, value;
+};
+
+absl::StatusOr<Assignment> Split(absl::string_view flag, absl::string_view option,
+                                 absl::string_view shape) {
+  size_t equals = flag.find('=');
+  if (equals == absl::string_view::npos || equals == 0 || equals + 1 == flag.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(option, " '", flag, "': use ", shape));
+  }
+  return Assignment{std::string(flag.substr(0, equals)), std::string(flag.substr(equals + 1))};
+}
+
+}  // namespace
+
+absl::StatusOr<ClusterConfig> ParseCluster(absl::string_view flag) {
+  absl::StatusOr<Assignment> parts = Split(flag, "--cluster", "NAME=DIR[,DIR…]");
+  if (!parts.ok()) return parts.status();
+  ClusterConfig cluster;
+  cluster.name = parts->name;
+  if (!IsLabel(cluster.name)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--cluster '", flag,
+                     "': a cluster's name has lower-case letters, digits and '-', at most 40"));
+  }
+  for (absl::string_view folder : absl::StrSplit(parts->value, ',', absl::SkipEmpty())) {
+    std::error_code error;
+    std::filesystem::path path = std::filesystem::canonical(std::string(folder), error);
+    if (error) {
+      return absl::NotFoundError(
+          absl::StrCat("--cluster ", cluster.name, ": ", folder, ": ", error.message()));
+    }
+    if (!std::filesystem::is_directory(path, error)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--cluster ", cluster.name, ": ", folder, " is no folder"));
+    }
+    cluster.folders.push_back(path.string());
+  }
+  return cluster;
+}
+
+absl::Status ParseLocality(absl::string_view flag, std::vector<ClusterConfig>* clusters) {
+  absl::StatusOr<Assignment> parts = Split(flag, "--locality", "NAME=REGION/ZONE");
+  if (!parts.ok()) return parts.status();
+  for (ClusterConfig& cluster : *clusters) {
+    if (cluster.name != parts->name) continue;
+    std::vector<std::string> locality = absl::StrSplit(parts->value, absl::MaxSplits('/', 1));
+    cluster.region = locality[0];
+    cluster.zone = locality.size() > 1 ? locality[1] : "";
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--locality '", flag, "': no --cluster is called '", parts->name, "'"));
+}
+
+absl::Status ParseImage(absl::string_view flag, std::map<std::string, std::string>* images) {
+  absl::StatusOr<Assignment> parts = Split(flag, "--image", "IMAGE=COMMAND");
+  if (!parts.ok()) return parts.status();
+  (*images)[parts->name] = parts->value;
+  return absl::OkStatus();
+}
+
+std::vector<std::string> LinkedFolders(const SandboxConfig& config, const std::string& cluster) {
+  std::vector<std::string> folders;
+  if (config.exports == "none") return folders;
+  for (const ClusterConfig& other : config.clusters) {
+    if (other.name == cluster) continue;
+    folders.insert(folders.end(), other.folders.begin(), other.folders.end());
+  }
+  return folders;
+}
+
+std::string ConfigToJson(const SandboxConfig& config) {
+  Json json = {{"name", config.name},       {"weftctl", config.weftctl},
+               {"weftd", config.weftd},     {"weft_proxy", config.weft_proxy},
+               {"exports", config.exports}, {"images", config.images},
+               {"clusters", Json::array()}};
+  for (const ClusterConfig& cluster : config.clusters) {
+    json["clusters"].push_back({{"name", cluster.name},
+                                {"folders", cluster.folders},
+                                {"region", cluster.region},
+                                {"zone", cluster.zone}});
+  }
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+absl::StatusOr<SandboxConfig> ConfigFromJson(absl::string_view text) {
+  Json json = Json::parse(text.begin(), text.end(), nullptr, false);
+  if (!json.is_object()) return absl::InvalidArgumentError("sandbox.json: no JSON object");
+  SandboxConfig config;
+  config.name = GetString(json, "name");
+  config.weftctl = GetString(json, "weftctl");
+  config.weftd = GetString(json, "weftd");
+  config.weft_proxy = GetString(json, "weft_proxy");
+  config.exports = GetString(json, "exports", "all");
+  for (const auto& [image, command] : json["images"].items()) {
+    if (command.is_string()) config.images[image] = command.get<std::string>();
+  }
+  for (const Json& cluster : json["clusters"]) {
+    config.clusters.push_back({GetString(cluster, "name"), GetStrings(cluster, "folders"),
+                               GetString(cluster, "region"), GetString(cluster, "zone")});
+  }
+  return config;
+}
+
+}  // namespace weft::sandbox

@@ -1,0 +1,45 @@
+// What `weftctl sandbox up` was asked for; it reaches the supervisor as a file.
+#ifndef TOOLS_WEFTCTL_SANDBOX_CONFIG_H_
+#define TOOLS_WEFTCTL_SANDBOX_CONFIG_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace weft::sandbox {
+
+struct ClusterConfig {
+  std::string name;
+  std::vector<std::string> folders;  // absolute
+  std::string region, zone;          // empty: no locality
+  bool operator==(const ClusterConfig&) const = default;
+};
+
+struct SandboxConfig {
+  std::string name;
+  std::vector<ClusterConfig> clusters;
+  std::map<std::string, std::string> images;  // image → shell command
+  std::string weftctl, weftd, weft_proxy;     // absolute paths of the binaries
+  std::string exports = "all";                // or "none"
+  bool operator==(const SandboxConfig&) const = default;
+};
+
+// "NAME=DIR[,DIR…]"; the folders must exist and become absolute.
+absl::StatusOr<ClusterConfig> ParseCluster(absl::string_view flag);
+// "NAME=REGION/ZONE" or "NAME=REGION", into the cluster of that name.
+absl::Status ParseLocality(absl::string_view flag, std::vector<ClusterConfig>* clusters);
+// "IMAGE=COMMAND"; an image may hold no '='.
+absl::Status ParseImage(absl::string_view flag, std::map<std::string, std::string>* images);
+
+// The folders of the clusters whose services this one sees.
+std::vector<std::string> LinkedFolders(const SandboxConfig& config, const std::string& cluster);
+
+std::string ConfigToJson(const SandboxConfig& config);
+absl::StatusOr<SandboxConfig> ConfigFromJson(absl::string_view json);
+
+}  // namespace weft::sandbox
+
+#endif  // TOOLS_WEFTCTL_SANDBOX_CONFIG_H_

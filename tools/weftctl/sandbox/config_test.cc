@@ -1,0 +1,33 @@
+#include "tools/weftctl/sandbox/config.h"
+
+#include <gtest/gtest.h>
+
+namespace weft::sandbox {
+namespace {
+
+TEST(Config, SurvivesItsFile) {
+  SandboxConfig config;
+  config.name = "n";
+  config.clusters = {{"east", {"/a", "/b"}, "r1", "z1"}, {"west", {"/c"}, "", ""}};
+  config.images = {{"web", "echo \"hi\""}};
+  config.weftctl = "/bin/weftctl";
+  config.exports = "none";
+  absl::StatusOr<SandboxConfig> read = ConfigFromJson(ConfigToJson(config));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(*read, config);
+}
+
+TEST(Config, RefusesFlagsOfTheWrongShape) {
+  for (const char* flag : {"", "east", "=dir", "east=", "EAST=/tmp", "east/x=/tmp",
+                           "east=/no/such/folder", "east=/etc/passwd"}) {
+    EXPECT_FALSE(ParseCluster(flag).ok()) << flag;
+  }
+  std::vector<ClusterConfig> clusters = {{"east", {}, "", ""}};
+  EXPECT_FALSE(ParseLocality("west=r1/z1", &clusters).ok());
+  ASSERT_TRUE(ParseLocality("east=r1/z1", &clusters).ok());
+  EXPECT_EQ(clusters[0].region, "r1");
+  EXPECT_EQ(clusters[0].zone, "z1");
+}
+
+}  // namespace
+}  // namespace weft::sandbox
