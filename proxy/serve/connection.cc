@@ -43,21 +43,6 @@ Task<std::optional<ClientHello>> Inspect(EventLoop& loop, TcpStream& stream,
   }
 }
 
-// Counts a connection for as long as it is served.
-class ActiveConnection {
- public:
-  explicit ActiveConnection(ListenerCounters& counters) : counters_(counters) {
-    ++counters_.downstream_cx_total;
-    ++counters_.downstream_cx_active;
-  }
-  ~ActiveConnection() { --counters_.downstream_cx_active; }
-  ActiveConnection(const ActiveConnection&) = delete;
-  ActiveConnection& operator=(const ActiveConnection&) = delete;
-
- private:
-  ListenerCounters& counters_;
-};
-
 // Terminates TLS; false if the handshake failed.
 Task<bool> Secure(Worker& worker, Downstream& downstream, ListenerCounters& counters) {
   const MonotonicTime deadline = worker.loop().Now() + kHandshakeTimeout;
@@ -103,7 +88,7 @@ Task<> ServeConnection(Worker& worker, std::unique_ptr<TcpStream> accepted,
   }
   downstream.listener = listener;
   ListenerCounters& counters = worker.ListenerOf(listener->name);
-  const ActiveConnection active(counters);
+  const ActiveCount active(counters.downstream_cx_total, counters.downstream_cx_active);
 
   ConnectionFacts facts;
   facts.destination = downstream.destination;

@@ -23,20 +23,6 @@ constexpr absl::Duration kLinger = absl::Seconds(2);
 // Requests served without a wait, or reads thrown away, before other connections get their turn.
 constexpr int kBusyTurns = 32;
 
-class ActiveHttp {
- public:
-  explicit ActiveHttp(DownstreamCounters& counters) : counters_(counters) {
-    ++counters_.downstream_cx_total;
-    ++counters_.downstream_cx_active;
-  }
-  ~ActiveHttp() { --counters_.downstream_cx_active; }
-  ActiveHttp(const ActiveHttp&) = delete;
-  ActiveHttp& operator=(const ActiveHttp&) = delete;
-
- private:
-  DownstreamCounters& counters_;
-};
-
 // Writes what is left for the client; false if it is gone.
 Task<bool> Flush(HttpConnection& c) {
   EventLoop& loop = c.worker.loop();
@@ -118,7 +104,7 @@ bool HasMore(HttpConnection& c) { return c.decoder.Next(c.in) != Event::kEnd || 
 
 Task<> ServeHttp(Worker& worker, Downstream& downstream, const HttpManagerConfig& config) {
   HttpConnection c(worker, downstream, config);
-  const ActiveHttp active(c.counters);
+  const ActiveCount active(c.counters.downstream_cx_total, c.counters.downstream_cx_active);
   int served = 0;
   while (!c.close) {
     const bool has_request = co_await AwaitHead(c);

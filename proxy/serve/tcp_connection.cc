@@ -24,20 +24,6 @@ const std::string& ClusterFor(Worker& worker, const Downstream& downstream,
   return ChooseTarget(config.clusters, config.total_weight, worker.Random())->cluster;
 }
 
-class ActiveTcp {
- public:
-  explicit ActiveTcp(DownstreamCounters& counters) : counters_(counters) {
-    ++counters_.downstream_cx_total;
-    ++counters_.downstream_cx_active;
-  }
-  ~ActiveTcp() { --counters_.downstream_cx_active; }
-  ActiveTcp(const ActiveTcp&) = delete;
-  ActiveTcp& operator=(const ActiveTcp&) = delete;
-
- private:
-  DownstreamCounters& counters_;
-};
-
 void Finish(Worker& worker, const Downstream& downstream, const TcpProxyConfig& config,
             MonotonicTime start, RequestRecord record) {
   if (config.access_logs.empty()) return;
@@ -53,7 +39,7 @@ void Finish(Worker& worker, const Downstream& downstream, const TcpProxyConfig& 
 
 Task<> ServeTcp(Worker& worker, Downstream& downstream, const TcpProxyConfig& config) {
   DownstreamCounters& counters = worker.DownstreamOf(config.stat_prefix);
-  const ActiveTcp active(counters);
+  const ActiveCount active(counters.downstream_cx_total, counters.downstream_cx_active);
   const MonotonicTime start = worker.loop().Now();
   RequestRecord record;
 

@@ -56,6 +56,21 @@ struct ListenerCounters {
   void Add(const ListenerCounters& other);
 };
 
+// Counts something for as long as it is under way.
+class ActiveCount {
+ public:
+  ActiveCount(uint64_t& total, uint64_t& active) : active_(active) {
+    ++total;
+    ++active_;
+  }
+  ~ActiveCount() { --active_; }
+  ActiveCount(const ActiveCount&) = delete;
+  ActiveCount& operator=(const ActiveCount&) = delete;
+
+ private:
+  uint64_t& active_;
+};
+
 struct Counters {
   std::map<std::string, ClusterCounters> clusters;
   std::map<std::string, DownstreamCounters> downstreams;
