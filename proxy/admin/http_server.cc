@@ -6,6 +6,7 @@
 #include "absl/strings/str_split.h"
 #include "proxy/http/h1_decoder.h"
 #include "proxy/http/h1_encoder.h"
+#include "proxy/net/write_all.h"
 
 namespace weft {
 namespace {
@@ -43,19 +44,6 @@ AdminRequest ParseRequest(const RequestHead& head) {
     request.query[UrlDecode(parameter.first)] = UrlDecode(parameter.second);
   }
   return request;
-}
-
-Task<bool> WriteAll(EventLoop& loop, ByteStream& stream, Buffer& out) {
-  const MonotonicTime deadline = loop.Now() + kWriteTimeout;
-  while (!out.empty()) {
-    const IoResult sent = stream.Write(out.view());
-    if (sent.status == IoStatus::kError) co_return false;
-    out.Consume(sent.bytes);
-    if (sent.status != IoStatus::kBlocked) continue;
-    const bool notified = co_await Wait(loop, {&stream.writable()}, deadline);
-    if (!notified) co_return false;
-  }
-  co_return true;
 }
 
 // The next event that is not a need for more bytes; kClosed when there will be none.
@@ -121,7 +109,7 @@ Task<> AdminServer::ServeConnection(std::unique_ptr<TcpStream> stream) {
     reply.close = !keep_alive;
     reply.to_head = to_head;
     AppendLocalReply(reply, out);
-    const bool sent = co_await WriteAll(loop_, *stream, out);
+    const bool sent = co_await WriteAll(loop_, *stream, out, loop_.Now() + kWriteTimeout);
     if (!sent) co_return;
     decoder.NextMessage();
   }

@@ -6,6 +6,7 @@
 #include "absl/random/random.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
+#include "proxy/net/write_all.h"
 
 namespace weft::dns {
 namespace {
@@ -21,11 +22,14 @@ constexpr absl::Duration kTcpIdle = absl::Seconds(10);
 
 absl::string_view Bytes(const std::string& text) { return {text.data(), text.size()}; }
 
-std::string WithLength(const std::string& message) {
-  std::string framed;
-  framed.push_back(static_cast<char>(message.size() >> 8));
-  framed.push_back(static_cast<char>(message.size() & 0xff));
-  return framed + message;
+// As DNS goes over TCP (RFC 1035, section 4.2.2).
+Buffer WithLength(absl::string_view message) {
+  const char length[] = {static_cast<char>(message.size() >> 8),
+                         static_cast<char>(message.size() & 0xff)};
+  Buffer framed;
+  framed.Append({length, sizeof(length)});
+  framed.Append(message);
+  return framed;
 }
 
 // One length-prefixed message from `stream`; empty at its end, on error and at the deadline.
@@ -47,20 +51,6 @@ Task<std::string> ReadFramed(EventLoop& loop, ByteStream& stream, Buffer& buffer
     const bool notified = co_await Wait(loop, {&stream.readable()}, deadline);
     if (!notified) co_return "";
   }
-}
-
-Task<bool> WriteAll(EventLoop& loop, ByteStream& stream, std::string bytes,
-                    MonotonicTime deadline) {
-  absl::string_view left = bytes;
-  while (!left.empty()) {
-    const IoResult sent = stream.Write(left);
-    if (sent.status == IoStatus::kError) co_return false;
-    left.remove_prefix(sent.bytes);
-    if (sent.status != IoStatus::kBlocked) continue;
-    const bool notified = co_await Wait(loop, {&stream.writable()}, deadline);
-    if (!notified) co_return false;
-  }
-  co_return true;
 }
 
 }  // namespace
@@ -201,7 +191,8 @@ Task<> DnsServer::ServeTcpConnection(std::unique_ptr<TcpStream> stream) {
       }
       local.answer = std::move(answer);
     }
-    const bool sent = co_await WriteAll(loop_, *stream, WithLength(*local.answer), deadline);
+    Buffer framed = WithLength(*local.answer);
+    const bool sent = co_await WriteAll(loop_, *stream, framed, deadline);
     if (!sent) co_return;
   }
 }
@@ -212,7 +203,8 @@ Task<std::string> DnsServer::AskOverTcp(std::string message, Address upstream) {
   options.deadline = loop_.Now() + kUpstreamTimeout;
   auto connected = co_await Connect(loop_, upstream, options);
   if (!connected.ok()) co_return "";
-  const bool sent = co_await WriteAll(loop_, **connected, WithLength(message), options.deadline);
+  Buffer framed = WithLength(message);
+  const bool sent = co_await WriteAll(loop_, **connected, framed, options.deadline);
   if (!sent) co_return "";
   Buffer buffer;
   co_return co_await ReadFramed(loop_, **connected, buffer, options.deadline);

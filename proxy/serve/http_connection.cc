@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "proxy/http/h1_encoder.h"
+#include "proxy/net/write_all.h"
 #include "proxy/serve/exchange.h"
 #include "proxy/serve/request.h"
 
@@ -26,16 +27,7 @@ constexpr int kBusyTurns = 32;
 // Writes what is left for the client; false if it is gone.
 Task<bool> Flush(HttpConnection& c) {
   EventLoop& loop = c.worker.loop();
-  const MonotonicTime deadline = loop.Now() + kFlushTimeout;
-  while (!c.out.empty()) {
-    const IoResult sent = c.downstream.stream->Write(c.out.view());
-    if (sent.status == IoStatus::kError) co_return false;
-    c.out.Consume(sent.bytes);
-    if (sent.status != IoStatus::kBlocked) continue;
-    const bool notified = co_await Wait(loop, {&c.downstream.stream->writable()}, deadline);
-    if (!notified) co_return false;
-  }
-  co_return true;
+  return WriteAll(loop, *c.downstream.stream, c.out, loop.Now() + kFlushTimeout);
 }
 
 void RejectMalformed(HttpConnection& c) {
