@@ -292,7 +292,6 @@ std::string Proxy::Certificates() const {
 
 absl::Status Proxy::StartAdmin(const Address& address) {
   AdminView view;
-  view.loop = &loop_;
   view.workers = workers_.get();
   view.raw = &raw_;
   view.snapshot = [this] { return config_.snapshot(); };

@@ -19,7 +19,6 @@ enum class ServerState { kPreInitializing, kInitializing, kLive, kDraining };
 
 // The process as the admin port sees it. Borrowed pointers live as long as the endpoints.
 struct AdminView {
-  EventLoop* loop = nullptr;
   Workers* workers = nullptr;
   const RawConfig* raw = nullptr;
   std::function<std::shared_ptr<const Snapshot>()> snapshot;
