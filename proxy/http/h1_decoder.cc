@@ -195,6 +195,7 @@ H1Error H1Decoder::FinishResponseHead() {
       break;
     case BodyFraming::kNone:
     case BodyFraming::kUntilClose:
+    case BodyFraming::kTunnel:
       body_.framing = BodyFraming::kUntilClose;
       keep_alive_ = false;
       state_ = State::kUntilClose;

@@ -172,6 +172,7 @@ enum class BodyFraming : uint8_t {
   kLength,      // a length given in advance
   kChunked,     // HTTP/1.1 chunks
   kUntilClose,  // the end of the connection; responses only
+  kTunnel,      // a CONNECT or Upgrade: raw bytes, once it is accepted (stream/http_stream.h)
 };
 struct BodyLength {
   BodyFraming framing = BodyFraming::kNone;

@@ -13,6 +13,7 @@
 #include "proxy/decide/request_path.h"
 #include "proxy/decide/retry.h"
 #include "proxy/http/h1_encoder.h"
+#include "proxy/serve/answer.h"
 #include "proxy/serve/exchange.h"
 #include "proxy/serve/forward.h"
 #include "proxy/serve/upstream_choice.h"
@@ -38,14 +39,6 @@ bool DiscardRequest(HttpConnection& c) {
   }
   return false;
 }
-
-struct Answer {
-  int status = 503;
-  ResponseFlag flag = ResponseFlag::kNone;
-  std::string details;
-  std::string body;
-  Headers headers;
-};
 
 // A reply of the proxy's own.
 void Reply(Exchange& x, const Answer& answer) {
