@@ -29,6 +29,7 @@ struct Snapshot {
   absl::flat_hash_map<std::string, std::shared_ptr<const ListenerConfig>> listeners_by_address;
   absl::flat_hash_map<std::string, std::shared_ptr<const ClusterConfig>> clusters;
   absl::flat_hash_map<std::string, std::shared_ptr<const RouteTable>> routes;
+  std::shared_ptr<const LocalZones> local_zones;  // null: not known
   std::shared_ptr<const NameTable> names = std::make_shared<const NameTable>();  // never null
 
   // Null if there is none.

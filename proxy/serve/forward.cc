@@ -256,6 +256,7 @@ void Transfer::OnResponseHead() {
   ResponseHead& head = upstream_.decoder.response();
   result_.outcome.kind = Outcome::Kind::kResponse;
   result_.outcome.status = head.status;
+  result_.responded_at = x_.loop().Now();
   result_.outcome.headers = &head.headers;
   const bool may_retry = x_.replayable && x_.forward->retry.has_value() &&
                          ShouldRetry(*x_.forward->retry, attempt_, result_.outcome, x_.head);

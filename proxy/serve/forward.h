@@ -20,6 +20,7 @@ struct ForwardResult {
   bool retry = false;  // the policy wants this response's request tried again
   bool final = false;  // trying again cannot help: out of time, or the request itself is bad
   Outcome outcome;
+  MonotonicTime responded_at = kNever;  // when the head of the response came; never: it did not
   ResponseFlag flag = ResponseFlag::kNone;
   std::string reason;  // of a failure, for the client and the log
 };

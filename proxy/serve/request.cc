@@ -155,9 +155,29 @@ bool MayRetry(const Exchange& x, uint32_t attempt, const ForwardResult& result) 
          ShouldRetry(*x.forward->retry, attempt, result.outcome, x.head);
 }
 
+// What came of an attempt that began at `start`, for the picks that follow.
+void Report(const ForwardResult& result, MonotonicTime start, UpstreamChoice& choice) {
+  switch (result.outcome.kind) {
+    case Outcome::Kind::kResponse:
+      if (result.outcome.status > 0) {
+        choice.Responded(result.outcome.status, result.responded_at - start);
+      }
+      return;
+    case Outcome::Kind::kConnectFailure:
+      return;  // reported where it happened
+    case Outcome::Kind::kPerTryTimeout:
+      return choice.LocalFailed(LocalFailure::kTimeout);
+    case Outcome::Kind::kRefusedStream:
+    case Outcome::Kind::kResetBeforeRequest:
+    case Outcome::Kind::kReset:
+      return choice.LocalFailed(LocalFailure::kReset);
+  }
+}
+
 Task<> ForwardWithRetries(Exchange& x, const ClusterConfig& cluster) {
   UpstreamChoice choice(x.worker(), cluster, x.connection.downstream,
                         RequestHash(x.forward->hash_policies, x.head, x.connection.client.address));
+  choice.UseHeaders(x.head.headers);
   if (x.forward->timeout != absl::InfiniteDuration()) x.deadline = x.start + x.forward->timeout;
   ForwardResult result;
   for (uint32_t attempt = 1;; ++attempt) {
@@ -168,7 +188,9 @@ Task<> ForwardWithRetries(Exchange& x, const ClusterConfig& cluster) {
     }
     const absl::Duration per_try =
         x.forward->retry.has_value() ? x.forward->retry->per_try_timeout : absl::InfiniteDuration();
-    result = co_await Forward(x, choice, *endpoint, attempt, x.loop().Now() + per_try);
+    const MonotonicTime start = x.loop().Now();
+    result = co_await Forward(x, choice, *endpoint, attempt, start + per_try);
+    Report(result, start, choice);
     if (x.logged) x.record.upstream_host = endpoint->address.ToString();
     x.record.flag = result.flag;
     x.record.details = result.reason;

@@ -92,6 +92,7 @@ Task<> Worker::SweepPools() {
     co_await Sleep(loop_, kSweepInterval);
     for (auto& [name, state] : clusters_) {
       const ClusterConfig* cluster = config_->FindCluster(name);
+      if (cluster != nullptr) state.load.JudgeOutliers(*cluster, {loop_.Now(), Random()});
       const absl::Duration idle = cluster != nullptr ? cluster->idle_timeout : absl::ZeroDuration();
       for (auto it = state.pools.begin(); it != state.pools.end();) {
         it->second.Sweep(loop_.Now(), idle);
@@ -117,7 +118,10 @@ std::map<std::string, std::map<std::string, uint64_t>> Worker::ActiveByEndpoint(
 
 Counters Worker::CollectCounters() const {
   Counters all;
-  for (const auto& [name, state] : clusters_) all.clusters[name] = state.counters;
+  for (const auto& [name, state] : clusters_) {
+    ClusterCounters& counters = all.clusters[name] = state.counters;
+    counters.outlier = state.load.outlier_counters();
+  }
   for (const auto& [name, counters] : downstream_counters_) all.downstreams[name] = counters;
   for (const auto& [name, counters] : listener_counters_) all.listeners[name] = counters;
   all.rejections = rejections_;

@@ -25,6 +25,10 @@ void ClusterCounters::Add(const ClusterCounters& other) {
   upstream_rq_retry += other.upstream_rq_retry;
   upstream_rq_pending_overflow += other.upstream_rq_pending_overflow;
   upstream_rq_rx_reset += other.upstream_rq_rx_reset;
+  lb_healthy_panic += other.lb_healthy_panic;
+  lb_subsets_selected += other.lb_subsets_selected;
+  lb_subsets_fallback += other.lb_subsets_fallback;
+  outlier.Add(other.outlier);
   AddClasses(upstream_rq_xx, other.upstream_rq_xx);
 }
 

@@ -8,6 +8,8 @@
 #include <map>
 #include <string>
 
+#include "proxy/telemetry/outlier_counters.h"
+
 namespace weft {
 
 // Responses by class: index 1 is 1xx, index 5 is 5xx.
@@ -24,6 +26,10 @@ struct ClusterCounters {
   uint64_t upstream_rq_retry = 0;
   uint64_t upstream_rq_pending_overflow = 0;
   uint64_t upstream_rq_rx_reset = 0;
+  uint64_t lb_healthy_panic = 0;
+  uint64_t lb_subsets_selected = 0;
+  uint64_t lb_subsets_fallback = 0;
+  OutlierCounters outlier;
   ResponseClasses upstream_rq_xx = {};
 
   void Add(const ClusterCounters& other);
