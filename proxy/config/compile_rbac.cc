@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "api/envoy/http_rbac.pb.h"
+#include "api/envoy/listener.pb.h"
 #include "api/envoy/network_rbac.pb.h"
 #include "api/envoy/rbac.pb.h"
 #include "proxy/config/compile_address.h"
@@ -307,6 +308,21 @@ absl::StatusOr<std::shared_ptr<const RbacConfig>> CompileNetworkRbac(
   if (!config.ok()) return config.status();
   (*config)->stat_prefix = from.stat_prefix();
   return config;
+}
+
+absl::Status CompileAuthorization(const envoy::config::listener::v3::FilterChain& from,
+                                  std::vector<std::shared_ptr<const RbacConfig>>& to) {
+  for (int i = 0; i < from.filters_size(); ++i) {
+    const google::protobuf::Any& any = from.filters(i).typed_config();
+    if (!any.Is<network_rbac::RBAC>()) continue;
+    const std::string path = absl::StrCat(Index("filters", i), ".typed_config");
+    absl::StatusOr<network_rbac::RBAC> message = Unpack<network_rbac::RBAC>(any);
+    if (!message.ok()) return Under(Index("filters", i), message.status());
+    absl::StatusOr<std::shared_ptr<const RbacConfig>> config = CompileNetworkRbac(*message);
+    if (!config.ok()) return Under(path, config.status());
+    to.push_back(*std::move(config));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace weft

@@ -3,6 +3,7 @@
 #define WEFT_PROXY_CONFIG_COMPILE_RBAC_H_
 
 #include <memory>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "proxy/config/rbac_config.h"
@@ -13,6 +14,9 @@ class RBACPerRoute;
 }  // namespace envoy::extensions::filters::http::rbac::v3
 namespace envoy::extensions::filters::network::rbac::v3 {
 class RBAC;
+}
+namespace envoy::config::listener::v3 {
+class FilterChain;
 }
 
 namespace weft {
@@ -28,6 +32,10 @@ absl::StatusOr<std::shared_ptr<const RbacConfig>> CompileRbacPerRoute(
 // as Envoy does: they cannot match.
 absl::StatusOr<std::shared_ptr<const RbacConfig>> CompileNetworkRbac(
     const envoy::extensions::filters::network::rbac::v3::RBAC& from);
+
+// Those among a chain's filters, in their order.
+absl::Status CompileAuthorization(const envoy::config::listener::v3::FilterChain& from,
+                                  std::vector<std::shared_ptr<const RbacConfig>>& to);
 
 }  // namespace weft
 

@@ -76,9 +76,10 @@ struct ConfigState::State {
   Table<ClusterConfig> clusters;
   Table<ListenerConfig> listeners;
   Table<RouteTable> routes;
-  std::map<std::string, std::string> assignments;   // bytes by service name
-  std::map<std::string, std::string> secret_bytes;  // by secret name
-  KnownAddresses addresses;                         // of the names of DNS clusters
+  std::map<std::string, std::string> assignments;                 // bytes by service name
+  std::map<std::string, std::string> secret_bytes;                // by secret name
+  KnownAddresses addresses;                                       // of the names of DNS clusters
+  std::map<JwksSource, std::shared_ptr<const certs::Jwks>> jwks;  // null: tried, without success
   std::shared_ptr<const NameTable> names = std::make_shared<const NameTable>();
 
   // ---- Compiling one resource.
@@ -299,6 +300,10 @@ struct ConfigState::State {
         return absl::StrCat("route configuration '", name, "'");
       }
     }
+    for (const auto& source : entry.compiled->jwks_sources) {
+      if (source->fast_listener || jwks.count(*source) != 0) continue;
+      return absl::StrCat("the keys of '", source->authority, "'");
+    }
     return WaitsForClusters(entry.compiled->clusters);
   }
 
@@ -318,6 +323,7 @@ struct ConfigState::State {
     DropRemovedClusters();
     DropUnusedAssignments();
     DropUnusedAddresses();
+    DropUnusedJwks();
   }
 
   void DropUnusedRoutes() {
@@ -385,6 +391,33 @@ struct ConfigState::State {
     }
   }
 
+  std::set<JwksSource> JwksSources() const {
+    std::set<JwksSource> sources;
+    for (const auto& [name, entry] : listeners) {
+      for (const auto& config : {entry.compiled, entry.active}) {
+        if (config == nullptr) continue;
+        for (const auto& source : config->jwks_sources) sources.insert(*source);
+      }
+    }
+    return sources;
+  }
+
+  void DropUnusedJwks() {
+    if (jwks.empty()) return;
+    const std::set<JwksSource> used = JwksSources();
+    for (auto it = jwks.begin(); it != jwks.end();) {
+      it = used.count(it->first) == 0 ? jwks.erase(it) : std::next(it);
+    }
+  }
+
+  // By the very objects that the listener's providers hold.
+  void AddKeys(const ListenerConfig& listener, KeySets& to) const {
+    for (const auto& source : listener.jwks_sources) {
+      const auto known = jwks.find(*source);
+      if (known != jwks.end() && known->second != nullptr) to.emplace(source.get(), known->second);
+    }
+  }
+
   std::shared_ptr<const Snapshot> MakeSnapshot() const {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->names = names;
@@ -397,6 +430,7 @@ struct ConfigState::State {
     for (const auto& [name, entry] : listeners) {
       if (entry.active == nullptr) continue;
       snapshot->listeners.emplace(name, entry.active);
+      AddKeys(*entry.active, snapshot->keys);
       if (entry.active->bind_to_port) continue;
       snapshot->listeners_by_address.emplace(ListenerKey(entry.active->address), entry.active);
     }
@@ -545,6 +579,20 @@ void ConfigState::SetAddresses(const dns::Lookup& lookup, std::vector<Address> a
     entry.compiled = std::move(cluster);
   }
   if (!changed) return;
+  state_->Settle();
+  snapshot_ = state_->MakeSnapshot();
+}
+
+std::vector<JwksSource> ConfigState::JwksSources() const {
+  const std::set<JwksSource> sources = state_->JwksSources();
+  return {sources.begin(), sources.end()};
+}
+
+void ConfigState::SetJwks(const JwksSource& source, std::shared_ptr<const certs::Jwks> keys) {
+  if (state_->JwksSources().count(source) == 0) return;
+  const auto [known, first] = state_->jwks.emplace(source, nullptr);
+  if (keys == nullptr && !first) return;  // what was fetched before stays
+  known->second = std::move(keys);
   state_->Settle();
   snapshot_ = state_->MakeSnapshot();
 }
