@@ -95,6 +95,7 @@ void ListListener(const ListenerCounters& c, Lister& list) {
   list.Counter("ssl_handshake", c.ssl_handshake);
   list.Counter("ssl_connection_error", c.ssl_connection_error);
   list.Counter("downstream_listener_filter_error", c.downstream_listener_filter_error);
+  list.Counter("rbac_denied", c.rbac_denied);
 }
 
 absl::string_view Prefix(Scope scope) {

@@ -61,24 +61,6 @@ absl::Status CompilePath(const route::RouteMatch& from, RouteMatch& to) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<RouteMatch> CompileRouteMatch(const route::RouteMatch& from) {
-  RouteMatch to;
-  absl::Status status = CompilePath(from, to);
-  if (!status.ok()) return status;
-  if (from.has_case_sensitive()) to.case_sensitive = from.case_sensitive().value();
-  status = CompileEach("headers", from.headers(), to.headers, CompileHeaderMatch);
-  if (!status.ok()) return status;
-  status = CompileEach("query_parameters", from.query_parameters(), to.query_parameters,
-                       CompileQueryMatch);
-  if (!status.ok()) return status;
-  to.grpc_only = from.has_grpc();
-  if (from.has_runtime_fraction()) {
-    to.fraction_numerator = from.runtime_fraction().default_value().numerator();
-    to.fraction_denominator = Denominator(from.runtime_fraction().default_value());
-  }
-  return to;
-}
-
 uint32_t RedirectStatus(route::RedirectAction::RedirectResponseCode code) {
   switch (code) {
     case route::RedirectAction::FOUND:
@@ -181,6 +163,24 @@ bool IsToken(absl::string_view name) {
 }
 
 }  // namespace
+
+absl::StatusOr<RouteMatch> CompileRouteMatch(const route::RouteMatch& from) {
+  RouteMatch to;
+  absl::Status status = CompilePath(from, to);
+  if (!status.ok()) return status;
+  if (from.has_case_sensitive()) to.case_sensitive = from.case_sensitive().value();
+  status = CompileEach("headers", from.headers(), to.headers, CompileHeaderMatch);
+  if (!status.ok()) return status;
+  status = CompileEach("query_parameters", from.query_parameters(), to.query_parameters,
+                       CompileQueryMatch);
+  if (!status.ok()) return status;
+  to.grpc_only = from.has_grpc();
+  if (from.has_runtime_fraction()) {
+    to.fraction_numerator = from.runtime_fraction().default_value().numerator();
+    to.fraction_denominator = Denominator(from.runtime_fraction().default_value());
+  }
+  return to;
+}
 
 absl::StatusOr<HeaderToAdd> CompileHeaderToAdd(const core::HeaderValueOption& from) {
   HeaderToAdd to;

@@ -12,6 +12,8 @@ namespace weft {
 
 absl::StatusOr<Route> CompileRoute(const envoy::config::route::v3::Route& from);
 
+absl::StatusOr<RouteMatch> CompileRouteMatch(const envoy::config::route::v3::RouteMatch& from);
+
 absl::StatusOr<ForwardAction> CompileForwardAction(
     const envoy::config::route::v3::RouteAction& from);
 

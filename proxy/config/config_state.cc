@@ -82,6 +82,7 @@ struct ConfigState::State {
   std::map<std::string, KnownHealth> health;        // what checks say, by cluster
   Locality own_locality;
   std::string local_cluster;  // of the proxies of this workload; "": not known
+  std::map<JwksSource, std::shared_ptr<const certs::Jwks>> jwks;  // null: tried, without success
   std::shared_ptr<const NameTable> names = std::make_shared<const NameTable>();
 
   // ---- Compiling one resource.
@@ -327,6 +328,10 @@ struct ConfigState::State {
         return absl::StrCat("route configuration '", name, "'");
       }
     }
+    for (const auto& source : entry.compiled->jwks_sources) {
+      if (source->fast_listener || jwks.count(*source) != 0) continue;
+      return absl::StrCat("the keys of '", source->authority, "'");
+    }
     return WaitsForClusters(entry.compiled->clusters);
   }
 
@@ -347,6 +352,7 @@ struct ConfigState::State {
     DropUnusedAssignments();
     DropUnusedAddresses();
     DropUnusedHealth();
+    DropUnusedJwks();
   }
 
   void DropUnusedRoutes() {
@@ -449,6 +455,33 @@ struct ConfigState::State {
     return zones;
   }
 
+  std::set<JwksSource> JwksSources() const {
+    std::set<JwksSource> sources;
+    for (const auto& [name, entry] : listeners) {
+      for (const auto& config : {entry.compiled, entry.active}) {
+        if (config == nullptr) continue;
+        for (const auto& source : config->jwks_sources) sources.insert(*source);
+      }
+    }
+    return sources;
+  }
+
+  void DropUnusedJwks() {
+    if (jwks.empty()) return;
+    const std::set<JwksSource> used = JwksSources();
+    for (auto it = jwks.begin(); it != jwks.end();) {
+      it = used.count(it->first) == 0 ? jwks.erase(it) : std::next(it);
+    }
+  }
+
+  // By the very objects that the listener's providers hold.
+  void AddKeys(const ListenerConfig& listener, KeySets& to) const {
+    for (const auto& source : listener.jwks_sources) {
+      const auto known = jwks.find(*source);
+      if (known != jwks.end() && known->second != nullptr) to.emplace(source.get(), known->second);
+    }
+  }
+
   std::shared_ptr<const Snapshot> MakeSnapshot() const {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->local_zones = MakeLocalZones();
@@ -462,6 +495,7 @@ struct ConfigState::State {
     for (const auto& [name, entry] : listeners) {
       if (entry.active == nullptr) continue;
       snapshot->listeners.emplace(name, entry.active);
+      AddKeys(*entry.active, snapshot->keys);
       if (entry.active->bind_to_port) continue;
       snapshot->listeners_by_address.emplace(ListenerKey(entry.active->address), entry.active);
     }
@@ -637,6 +671,20 @@ void ConfigState::SetHealth(const std::string& cluster, const std::string& endpo
   // Nobody sees it before the last of them has been checked.
   if (entry.active == nullptr && !state_->CheckedOnce(*entry.compiled)) return;
   if (entry.active == entry.compiled) return;
+  state_->Settle();
+  snapshot_ = state_->MakeSnapshot();
+}
+
+std::vector<JwksSource> ConfigState::JwksSources() const {
+  const std::set<JwksSource> sources = state_->JwksSources();
+  return {sources.begin(), sources.end()};
+}
+
+void ConfigState::SetJwks(const JwksSource& source, std::shared_ptr<const certs::Jwks> keys) {
+  if (state_->JwksSources().count(source) == 0) return;
+  const auto [known, first] = state_->jwks.emplace(source, nullptr);
+  if (keys == nullptr && !first) return;  // what was fetched before stays
+  known->second = std::move(keys);
   state_->Settle();
   snapshot_ = state_->MakeSnapshot();
 }

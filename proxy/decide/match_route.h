@@ -17,6 +17,9 @@ namespace weft {
 // table says otherwise. Null: none.
 const VirtualHost* MatchVirtualHost(const RouteTable& table, absl::string_view authority);
 
+// Whether a request fits one match; the path and `random` as below.
+bool MatchesRequest(const RouteMatch& match, const RequestHead& request, uint64_t random);
+
 // The first route that fits, of the virtual host of the request's authority. The path is expected
 // to be normalised already (normalise_path.h). `random` decides on routes for a share of requests.
 const Route* MatchRoute(const RouteTable& table, const RequestHead& request, uint64_t random);

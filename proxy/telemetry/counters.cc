@@ -52,6 +52,7 @@ void ListenerCounters::Add(const ListenerCounters& other) {
   ssl_handshake += other.ssl_handshake;
   ssl_connection_error += other.ssl_connection_error;
   downstream_listener_filter_error += other.downstream_listener_filter_error;
+  rbac_denied += other.rbac_denied;
 }
 
 void Counters::Add(const Counters& other) {

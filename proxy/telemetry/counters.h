@@ -58,6 +58,7 @@ struct ListenerCounters {
   uint64_t ssl_handshake = 0;
   uint64_t ssl_connection_error = 0;
   uint64_t downstream_listener_filter_error = 0;
+  uint64_t rbac_denied = 0;  // connections that an RBAC network filter closed
 
   void Add(const ListenerCounters& other);
 };
