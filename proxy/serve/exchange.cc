@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/http/grpc.h"
 #include "proxy/serve/access_log.h"
 
 namespace weft {
@@ -18,6 +19,21 @@ ClientFacts FactsOf(const Downstream& downstream) {
   return facts;
 }
 
+absl::string_view VersionName(HttpVersion version) {
+  switch (version) {
+    case HttpVersion::kHttp10:
+      return "HTTP/1.0";
+    case HttpVersion::kHttp11:
+      return "HTTP/1.1";
+    case HttpVersion::kHttp2:
+      return "HTTP/2";
+  }
+  return "";
+}
+
+// A client that takes longer to read the last bytes of a response.
+constexpr absl::Duration kFlushTimeout = absl::Seconds(60);
+
 }  // namespace
 
 HttpConnection::HttpConnection(Worker& worker, Downstream& downstream,
@@ -28,9 +44,10 @@ HttpConnection::HttpConnection(Worker& worker, Downstream& downstream,
       counters(worker.DownstreamOf(config.stat_prefix)),
       client(FactsOf(downstream)) {}
 
-Exchange::Exchange(HttpConnection& connection)
+Exchange::Exchange(HttpConnection& connection, HttpStream& client)
     : connection(connection),
-      head(connection.decoder.request()),
+      client(client),
+      head(client.request()),
       config(connection.worker.config()),
       start(connection.worker.loop().Now()),
       logged(!connection.config.access_logs.empty()) {
@@ -41,7 +58,7 @@ Exchange::Exchange(HttpConnection& connection)
   record.start_time = absl::Now();
   record.method = head.method;
   record.path = head.path;
-  record.protocol = head.version == HttpVersion::kHttp10 ? "HTTP/1.0" : "HTTP/1.1";
+  record.protocol = std::string(VersionName(head.version));
   record.authority = head.authority;
 }
 
@@ -66,6 +83,39 @@ Exchange::~Exchange() {
   if (route != nullptr) record.route_name = route->name;
   if (target != nullptr) record.upstream_cluster = target->cluster;
   connection.worker.access_log()->Write(connection.config.access_logs, record);
+}
+
+void StartResponse(Exchange& x, ResponseHead& head, BodyLength body) {
+  x.response_started = true;
+  x.record.status = head.status;
+  if (const auto status = GrpcStatusIn(head.headers)) x.record.grpc_status = *status;
+  if (x.worker().draining() && head.status != 101) {
+    head.headers.Set(KnownHeader::kConnection, "close");
+  }
+  x.client.WriteHead(head, body);
+}
+
+bool RetryAllowed(const Exchange& x) {
+  ClusterState& state = x.worker().StateOf(x.cluster->name);
+  if (state.active_retries < x.cluster->limits.max_retries) return true;
+  ++state.counters.upstream_rq_retry_overflow;
+  return false;
+}
+
+Task<bool> FlushResponse(EventLoop& loop, HttpStream& client) {
+  const MonotonicTime deadline = loop.Now() + kFlushTimeout;
+  while (true) {
+    switch (client.Flush()) {
+      case HttpStream::Flushed::kDone:
+        co_return true;
+      case HttpStream::Flushed::kBroken:
+        co_return false;
+      case HttpStream::Flushed::kBlocked:
+        break;
+    }
+    const bool notified = co_await Wait(loop, {&client.writable()}, deadline);
+    if (!notified) co_return false;
+  }
 }
 
 }  // namespace weft

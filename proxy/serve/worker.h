@@ -29,10 +29,16 @@ namespace weft {
 
 // What a worker knows of one cluster beyond its config.
 struct ClusterState {
+  Pool& PoolOf(const EndpointConfig& endpoint) {
+    return pools.try_emplace(endpoint.key, usage, counters).first->second;
+  }
+
   ClusterLoad load;
-  absl::node_hash_map<std::string, Pool> pools;  // by EndpointConfig::key
   uint64_t active_requests = 0;
+  uint64_t active_retries = 0;
+  ClusterUsage usage;
   ClusterCounters counters;
+  absl::node_hash_map<std::string, Pool> pools;  // by EndpointConfig::key
 };
 
 struct WorkerOptions {

@@ -37,6 +37,7 @@ struct RequestRecord {
   std::string path;
   std::string protocol;
   int status = 0;
+  int grpc_status = -1;  // how a gRPC call ended; -1: it was none, or had no status
   ResponseFlag flag = ResponseFlag::kNone;
   std::string details;           // response code details: "via_upstream", "route_not_found"
   std::string upstream_failure;  // transport failure reason
