@@ -1,6 +1,8 @@
 #include "proxy/config/subset_criteria.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
 
 #include "absl/strings/string_view.h"
 
@@ -18,12 +20,10 @@ uint64_t Add(uint64_t hash, absl::string_view text) {
 }  // namespace
 
 SubsetCriteria MakeSubsetCriteria(std::vector<std::pair<std::string, std::string>> values) {
-  const auto key_before = [](const auto& a, const auto& b) { return a.first < b.first; };
-  const auto same_key = [](const auto& a, const auto& b) { return a.first == b.first; };
-  std::stable_sort(values.begin(), values.end(), key_before);
-  values.erase(std::unique(values.begin(), values.end(), same_key), values.end());
+  std::map<std::string, std::string> first;  // of each key, the first value counts
+  for (auto& value : values) first.insert(std::move(value));
   SubsetCriteria criteria;
-  criteria.values = std::move(values);
+  criteria.values.assign(first.begin(), first.end());
   for (const auto& [key, value] : criteria.values) {
     criteria.keys_hash = Add(criteria.keys_hash, key);
     criteria.hash = Add(Add(criteria.hash, key), value);
