@@ -4,42 +4,44 @@
 #include <cstdlib>
 #include <cstring>
 #include <utility>
-#include <vector>
+
+#include "proxy/base/free_blocks.h"
 
 namespace weft {
 namespace {
 
-// Blocks kept for the next Buffer of this thread: enough for a burst of 64 connections in flight
-// (1 MiB a worker), the rest goes back to the allocator.
-constexpr size_t kKeptBlocks = 64;
+// Kept for the next Buffer of this thread: enough for a burst of 64 connections in flight, and for
+// 16 that carry large bodies. 1 MiB a worker each.
+using Blocks = FreeBlocks<Buffer::kBlockSize, 64>;
+using LargeBlocks = FreeBlocks<Buffer::kLargeBlockSize, 16>;
 
-struct FreeBlocks {
-  ~FreeBlocks() {
-    for (char* block : blocks) std::free(block);
+char* TakeBlock(size_t capacity) {
+  switch (capacity) {
+    case Buffer::kBlockSize:
+      return static_cast<char*>(Blocks::Take());
+    case Buffer::kLargeBlockSize:
+      return static_cast<char*>(LargeBlocks::Take());
+    default:
+      return static_cast<char*>(std::malloc(capacity));
   }
-  std::vector<char*> blocks;
-};
-
-FreeBlocks& ThreadFreeBlocks() {
-  thread_local FreeBlocks free_blocks;
-  return free_blocks;
-}
-
-char* TakeBlock() {
-  auto& blocks = ThreadFreeBlocks().blocks;
-  if (blocks.empty()) return static_cast<char*>(std::malloc(Buffer::kBlockSize));
-  char* block = blocks.back();
-  blocks.pop_back();
-  return block;
 }
 
 void GiveBlock(char* block, size_t capacity) {
-  auto& blocks = ThreadFreeBlocks().blocks;
-  if (capacity == Buffer::kBlockSize && blocks.size() < kKeptBlocks) {
-    blocks.push_back(block);
-  } else {
-    std::free(block);
+  switch (capacity) {
+    case Buffer::kBlockSize:
+      return Blocks::Give(block);
+    case Buffer::kLargeBlockSize:
+      return LargeBlocks::Give(block);
+    default:
+      return std::free(block);
   }
+}
+
+// What to take for `wanted` bytes when `capacity` was too small.
+size_t NextCapacity(size_t wanted, size_t capacity) {
+  if (wanted <= Buffer::kBlockSize) return Buffer::kBlockSize;
+  if (wanted <= Buffer::kLargeBlockSize) return Buffer::kLargeBlockSize;
+  return std::max(wanted, capacity * 2);
 }
 
 }  // namespace
@@ -50,10 +52,8 @@ char* Buffer::Reserve(size_t bytes) {
   if (block_ != nullptr && held + bytes <= capacity_) {
     std::memmove(block_, block_ + begin_, held);
   } else {
-    const size_t wanted = held + bytes;
-    const bool pooled = wanted <= kBlockSize;
-    const size_t capacity = pooled ? kBlockSize : std::max(wanted, capacity_ * 2);
-    char* block = pooled ? TakeBlock() : static_cast<char*>(std::malloc(capacity));
+    const size_t capacity = NextCapacity(held + bytes, capacity_);
+    char* block = TakeBlock(capacity);
     if (held > 0) std::memcpy(block, block_ + begin_, held);
     if (block_ != nullptr) GiveBlock(block_, capacity_);
     block_ = block;

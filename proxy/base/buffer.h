@@ -1,9 +1,9 @@
 // Buffer: a run of bytes that is filled at the back and consumed at the front.
 //
 // One contiguous heap block, so that a codec can look at a head without copying. The block is
-// taken when the first byte is reserved and given back to a per-thread free list when the last is
-// consumed: an idle connection holds no memory. Moving a Buffer moves the block, so bytes pass from
-// a reader to a writer without a copy.
+// taken when the first byte is reserved and given back to the thread's free blocks (free_blocks.h)
+// when the last is consumed: an idle connection holds no memory. Moving a Buffer moves the block,
+// so bytes pass from a reader to a writer without a copy.
 //
 // Not thread-safe; a Buffer belongs to one worker.
 #ifndef WEFT_PROXY_BASE_BUFFER_H_
@@ -17,8 +17,10 @@ namespace weft {
 
 class Buffer {
  public:
-  // The size of a pooled block: one read of a socket, and one TLS record with its overhead.
+  // The size of a block: one read of a socket, and one TLS record with its overhead.
   static constexpr size_t kBlockSize = 16 * 1024 + 512;
+  // Of the larger one, for what comes faster than it is read: four records.
+  static constexpr size_t kLargeBlockSize = 4 * kBlockSize;
 
   Buffer() = default;
   ~Buffer() { Release(); }

@@ -38,7 +38,9 @@ class ByteStream {
  public:
   virtual ~ByteStream() = default;
 
-  // Appends up to `at_most` bytes to `into`. May reserve more room in it than it fills.
+  // Appends up to `at_most` bytes to `into`. May reserve more room in it than it fills. Who can use
+  // more than a block at once offers Buffer::kLargeBlockSize: a socket begins with a block all the
+  // same, and takes more at once only where more than that comes at once.
   virtual IoResult Read(Buffer& into, size_t at_most) = 0;
   // Writes from the front of `parts`, in order; kOk may mean a part of them.
   virtual IoResult Write(absl::Span<const absl::string_view> parts) = 0;

@@ -39,7 +39,7 @@ class Direction {
 
  private:
   bool Fill() {
-    const IoResult got = from_.Read(held_, Buffer::kBlockSize);
+    const IoResult got = from_.Read(held_, Buffer::kLargeBlockSize);
     if (got.status == IoStatus::kEof) eof_ = true;
     if (got.status == IoStatus::kError) read_broke_ = true;
     return got.status != IoStatus::kBlocked;
@@ -91,9 +91,6 @@ Task<SpliceResult> Splice(EventLoop& loop, ByteStream& first, Buffer from_first,
       continue;
     }
     busy_turns = 0;
-    const bool first_again = first.ReadAgain();
-    const bool second_again = second.ReadAgain();
-    if (first_again || second_again) continue;
     const bool notified = co_await Wait(
         loop, {&first.readable(), &first.writable(), &second.readable(), &second.writable()},
         loop.Now() + idle);

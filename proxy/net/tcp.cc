@@ -1,16 +1,17 @@
 #include "proxy/net/tcp.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <limits.h>
-#include <linux/netfilter_ipv4.h>
-#include <linux/netfilter_ipv6/ip6_tables.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+// After <netinet/in.h>, of which they define a part again.
+#include <linux/netfilter_ipv4.h>
+#include <linux/netfilter_ipv6/ip6_tables.h>
 
 #include <algorithm>
 #include <utility>
@@ -45,29 +46,21 @@ absl::Status SystemError(absl::string_view what, int error) {
 }  // namespace
 
 TcpStream::TcpStream(EventLoop& loop, int fd)
-    : loop_(loop),
-      fd_(fd),
+    : fd_(loop, fd, WatchedFd::kReadable | WatchedFd::kWritable | WatchedFd::kEnding, OnEvent,
+          this),
       local_(SocketName(fd, getsockname)),
       peer_(SocketName(fd, getpeername)) {
-  if (local_.family() != AF_UNIX) SetOption(fd_, IPPROTO_TCP, TCP_NODELAY, 1);
-  event_ = event_new(loop_.base(), fd_, EV_ET | EV_PERSIST | EV_READ | EV_WRITE | EV_CLOSED,
-                     OnEvent, this);
-  event_add(event_, nullptr);
+  if (local_.family() != AF_UNIX) SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-TcpStream::~TcpStream() {
-  event_free(event_);
-  close(fd_);
-}
-
-void TcpStream::OnEvent(int, short what, void* self) {
+void TcpStream::OnEvent(void* self, uint32_t events) {
   TcpStream* stream = static_cast<TcpStream*>(self);
-  if (what & EV_CLOSED) stream->peer_closed_ = true;
-  if (what & (EV_READ | EV_CLOSED)) {
+  if (events & WatchedFd::kEnding) stream->peer_ending_ = true;
+  if (events & WatchedFd::kReadable) {
     stream->may_read_ = true;
     stream->readable_.Notify();
   }
-  if (what & EV_WRITE) {
+  if (events & WatchedFd::kWritable) {
     stream->may_write_ = true;
     stream->writable_.Notify();
   }
@@ -81,17 +74,18 @@ IoResult TcpStream::Fail(int error) {
 IoResult TcpStream::Read(Buffer& into, size_t at_most) {
   if (error_ != 0 && !write_broken_) return {IoStatus::kError, 0};
   if (!may_read_) return {IoStatus::kBlocked, 0};
-  char* room = into.Reserve(std::min(at_most, Buffer::kBlockSize));
+  char* room = into.Reserve(std::min(at_most, into.empty() ? read_size_ : Buffer::kBlockSize));
   const size_t asked = std::min(at_most, into.writable());
   ssize_t got;
   do {
-    got = recv(fd_, room, asked, 0);
+    got = recv(fd_.get(), room, asked, 0);
   } while (got < 0 && errno == EINTR);
   if (got <= 0) into.Consume(0);  // gives an unused block back
   if (got > 0) {
     into.Commit(got);
-    read_short_ = static_cast<size_t>(got) < asked && !peer_closed_;
-    if (read_short_) may_read_ = false;
+    const bool more = static_cast<size_t>(got) == asked;
+    read_size_ = more && asked >= Buffer::kBlockSize ? Buffer::kLargeBlockSize : Buffer::kBlockSize;
+    if (!more && !peer_ending_) may_read_ = false;
     return {IoStatus::kOk, static_cast<size_t>(got)};
   }
   if (got == 0) return {IoStatus::kEof, 0};
@@ -99,20 +93,13 @@ IoResult TcpStream::Read(Buffer& into, size_t at_most) {
     write_broken_ = false;
     return Fail(errno);
   }
-  may_read_ = read_short_ = false;
+  may_read_ = false;
   return {IoStatus::kBlocked, 0};
-}
-
-bool TcpStream::ReadAgain() {
-  if (!read_short_) return false;
-  read_short_ = false;
-  may_read_ = true;
-  return true;
 }
 
 IoResult TcpStream::Peek(std::string& bytes, size_t at_most) {
   bytes.resize(at_most);
-  const ssize_t got = recv(fd_, bytes.data(), at_most, MSG_PEEK);
+  const ssize_t got = recv(fd_.get(), bytes.data(), at_most, MSG_PEEK);
   bytes.resize(got > 0 ? got : 0);
   if (got > 0) return {IoStatus::kOk, bytes.size()};
   if (got == 0) return {IoStatus::kEof, 0};
@@ -138,10 +125,9 @@ IoResult TcpStream::Write(absl::Span<const absl::string_view> parts) {
   message.msg_iovlen = count;
   ssize_t sent;
   do {
-    sent = sendmsg(fd_, &message, MSG_NOSIGNAL);
+    sent = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
   if (sent >= 0) {
-    read_short_ = false;  // alive after that read; a reset from here on is an edge
     if (static_cast<size_t>(sent) < total) may_write_ = false;
     return {IoStatus::kOk, static_cast<size_t>(sent)};
   }
@@ -156,12 +142,12 @@ IoResult TcpStream::Write(absl::Span<const absl::string_view> parts) {
 void TcpStream::CloseWrite() {
   if (write_closed_) return;
   write_closed_ = true;
-  shutdown(fd_, SHUT_WR);
+  shutdown(fd_.get(), SHUT_WR);
 }
 
 void TcpStream::ResetOnClose() {
   const linger now = {1, 0};
-  setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+  setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof(now));
 }
 
 std::string TcpStream::error() const { return error_ == 0 ? "" : strerror(error_); }
@@ -170,8 +156,8 @@ std::optional<Address> TcpStream::OriginalDestination() const {
   sockaddr_storage storage;
   socklen_t length = sizeof(storage);
   const bool v6 = local_.family() == AF_INET6;
-  if (getsockopt(fd_, v6 ? int{SOL_IPV6} : int{SOL_IP}, v6 ? IP6T_SO_ORIGINAL_DST : SO_ORIGINAL_DST,
-                 &storage, &length) != 0) {
+  if (getsockopt(fd_.get(), v6 ? int{SOL_IPV6} : int{SOL_IP},
+                 v6 ? IP6T_SO_ORIGINAL_DST : SO_ORIGINAL_DST, &storage, &length) != 0) {
     return std::nullopt;
   }
   const socklen_t actual = v6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
@@ -181,8 +167,8 @@ std::optional<Address> TcpStream::OriginalDestination() const {
 }
 
 void TcpStream::OnConnected() {
-  local_ = SocketName(fd_, getsockname);
-  peer_ = SocketName(fd_, getpeername);
+  local_ = SocketName(fd_.get(), getsockname);
+  peer_ = SocketName(fd_.get(), getpeername);
 }
 
 Task<absl::StatusOr<std::unique_ptr<TcpStream>>> Connect(EventLoop& loop, Address to,
@@ -255,23 +241,15 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Create(EventLoop& loop, cons
 }
 
 Listener::Listener(EventLoop& loop, int fd)
-    : loop_(loop), fd_(fd), address_(SocketName(fd, getsockname)) {
-  event_ = event_new(loop_.base(), fd_, EV_PERSIST | EV_READ | EV_ET, OnEvent, this);
-  event_add(event_, nullptr);
-}
+    : loop_(loop),
+      fd_(loop, fd, WatchedFd::kReadable, OnEvent, this),
+      address_(SocketName(fd, getsockname)) {}
 
-Listener::~Listener() {
-  event_free(event_);
-  close(fd_);
-}
-
-void Listener::OnEvent(int, short, void* self) {
-  static_cast<Listener*>(self)->acceptable_.Notify();
-}
+void Listener::OnEvent(void* self, uint32_t) { static_cast<Listener*>(self)->acceptable_.Notify(); }
 
 Task<std::unique_ptr<TcpStream>> Listener::Accept() {
   while (true) {
-    const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) co_return std::make_unique<TcpStream>(loop_, fd);
     const bool exhausted =
         errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;

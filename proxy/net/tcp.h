@@ -25,21 +25,20 @@ class TcpStream : public ByteStream {
   // Takes ownership of `fd`, a connected non-blocking stream socket. `loop` must outlive the
   // stream.
   TcpStream(EventLoop& loop, int fd);
-  ~TcpStream() override;
 
   IoResult Read(Buffer& into, size_t at_most) override;
   IoResult Write(absl::Span<const absl::string_view> parts) override;
   using ByteStream::Write;
   void CloseWrite() override;
   void ResetOnClose() override;
-  bool ReadAgain() override;
+  bool ReadAgain() override { return false; }  // a reset behind what was read is an edge
   Signal& readable() override { return readable_; }
   Signal& writable() override { return writable_; }
   std::string error() const override;
   const Address& local_address() const override { return local_; }
   const Address& peer_address() const override { return peer_; }
 
-  int fd() const { return fd_; }
+  int fd() const { return fd_.get(); }
   // Looks at what has arrived, up to `at_most` bytes, without taking it. Replaces `bytes`.
   IoResult Peek(std::string& bytes, size_t at_most);
   // Where the client meant to go before nftables redirected it here; nothing if it was not.
@@ -48,17 +47,15 @@ class TcpStream : public ByteStream {
   void OnConnected();
 
  private:
-  static void OnEvent(int fd, short what, void* self);
+  static void OnEvent(void* self, uint32_t events);
   IoResult Fail(int error);
 
-  EventLoop& loop_;
-  int fd_;
-  event* event_;
+  WatchedFd fd_;
   bool may_read_ = true;  // no recv has found the socket drained since the last edge
   bool may_write_ = true;
-  bool peer_closed_ = false;  // EPOLLRDHUP seen: a short read is followed by EOF, not by an edge
+  bool peer_ending_ = false;  // a short read is followed by the end, not by an edge
   bool write_closed_ = false;
-  bool read_short_ = false;    // the last read filled less than it was offered
+  size_t read_size_ = Buffer::kBlockSize;  // for the next read, if it may take as much
   bool write_broken_ = false;  // what arrived before can still be read: often the reason
   int error_ = 0;
   Signal readable_;
@@ -90,7 +87,6 @@ class Listener {
   // Errors name the address: "listen on 0.0.0.0:80: Address already in use".
   static absl::StatusOr<std::unique_ptr<Listener>> Create(EventLoop& loop, const Address& address,
                                                           const Options& options);
-  ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
@@ -100,11 +96,10 @@ class Listener {
 
  private:
   Listener(EventLoop& loop, int fd);
-  static void OnEvent(int fd, short what, void* self);
+  static void OnEvent(void* self, uint32_t events);
 
   EventLoop& loop_;
-  int fd_;
-  event* event_;
+  WatchedFd fd_;
   Signal acceptable_;
   Address address_;
 };

@@ -1,7 +1,6 @@
 #include "proxy/net/udp.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -51,31 +50,22 @@ absl::StatusOr<std::unique_ptr<UdpSocket>> UdpSocket::Connect(EventLoop& loop, c
   return std::unique_ptr<UdpSocket>(new UdpSocket(loop, *fd));
 }
 
-UdpSocket::UdpSocket(EventLoop& loop, int fd) : fd_(fd) {
+UdpSocket::UdpSocket(EventLoop& loop, int fd) : fd_(loop, fd, WatchedFd::kReadable, OnEvent, this) {
   sockaddr_storage storage;
   socklen_t length = sizeof(storage);
   if (getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &length) == 0) {
     address_ = Address::FromSockaddr(reinterpret_cast<sockaddr*>(&storage), length);
   }
-  event_ = event_new(loop.base(), fd_, EV_READ | EV_PERSIST | EV_ET, OnEvent, this);
-  event_add(event_, nullptr);
 }
 
-UdpSocket::~UdpSocket() {
-  event_free(event_);
-  close(fd_);
-}
-
-void UdpSocket::OnEvent(int, short, void* self) {
-  static_cast<UdpSocket*>(self)->readable_.Notify();
-}
+void UdpSocket::OnEvent(void* self, uint32_t) { static_cast<UdpSocket*>(self)->readable_.Notify(); }
 
 std::optional<std::string> UdpSocket::Receive(Address* from) {
   char datagram[kLargestDatagram];
   sockaddr_storage storage;
   socklen_t length = sizeof(storage);
-  const ssize_t got =
-      recvfrom(fd_, datagram, sizeof(datagram), 0, reinterpret_cast<sockaddr*>(&storage), &length);
+  const ssize_t got = recvfrom(fd_.get(), datagram, sizeof(datagram), 0,
+                               reinterpret_cast<sockaddr*>(&storage), &length);
   if (got < 0) {
     if (errno == EAGAIN || errno == EINTR) return std::nullopt;
     return std::string();
@@ -85,11 +75,11 @@ std::optional<std::string> UdpSocket::Receive(Address* from) {
 }
 
 void UdpSocket::Send(absl::string_view datagram, const Address& to) {
-  (void)sendto(fd_, datagram.data(), datagram.size(), MSG_NOSIGNAL, to.get(), to.length());
+  (void)sendto(fd_.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL, to.get(), to.length());
 }
 
 void UdpSocket::Send(absl::string_view datagram) {
-  (void)send(fd_, datagram.data(), datagram.size(), MSG_NOSIGNAL);
+  (void)send(fd_.get(), datagram.data(), datagram.size(), MSG_NOSIGNAL);
 }
 
 }  // namespace weft

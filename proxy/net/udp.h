@@ -21,7 +21,6 @@ class UdpSocket {
   // Connected to `peer` from a port the kernel chooses at random: datagrams of others are not seen.
   static absl::StatusOr<std::unique_ptr<UdpSocket>> Connect(EventLoop& loop, const Address& peer,
                                                             std::optional<uint32_t> mark);
-  ~UdpSocket();
   UdpSocket(const UdpSocket&) = delete;
   UdpSocket& operator=(const UdpSocket&) = delete;
 
@@ -37,10 +36,9 @@ class UdpSocket {
 
  private:
   UdpSocket(EventLoop& loop, int fd);
-  static void OnEvent(int fd, short what, void* self);
+  static void OnEvent(void* self, uint32_t events);
 
-  int fd_;
-  event* event_;
+  WatchedFd fd_;
   Signal readable_;
   Address address_;
 };

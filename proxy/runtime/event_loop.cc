@@ -3,17 +3,52 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
+#include <optional>
 #include <utility>
 
 namespace weft {
 namespace {
 
-timeval TimevalAtLeastZero(absl::Duration duration) {
-  return absl::ToTimeval(std::max(duration, absl::ZeroDuration()));
+// A tick of the timers is 2^18 ns, a quarter of a millisecond: epoll_wait counts in milliseconds,
+// so finer ones would not be met.
+constexpr int kTickShift = 18;
+
+// Its time still fits into 64 bits of nanoseconds.
+constexpr Tick kLastTick = std::numeric_limits<int64_t>::max() >> kTickShift;
+
+Tick TickAt(MonotonicTime time) {
+  return static_cast<Tick>(absl::ToInt64Nanoseconds(time)) >> kTickShift;
+}
+
+// The tick by which `time` has passed for certain.
+Tick TickAfter(MonotonicTime time) { return std::min(TickAt(time) + 1, kLastTick); }
+
+MonotonicTime TimeOf(Tick tick) {
+  return absl::Nanoseconds(static_cast<int64_t>(tick << kTickShift));
+}
+
+// Rounded up, so that nobody wakes in vain just before a deadline.
+int MillisecondsUntil(MonotonicTime then, MonotonicTime now) {
+  if (then <= now) return 0;
+  const int64_t ms = absl::ToInt64Milliseconds(then - now + absl::Nanoseconds(999999));
+  return static_cast<int>(std::min<int64_t>(ms, std::numeric_limits<int>::max()));
+}
+
+// What is further away than this may be late by the length of a turn; for what is nearer the clock
+// is read once more before waiting.
+constexpr absl::Duration kNear = absl::Seconds(1);
+
+// A broken connection is told as an end that can be read and written.
+uint32_t EventsOf(uint32_t happened) {
+  if (happened & (EPOLLERR | EPOLLHUP)) happened |= EPOLLRDHUP | EPOLLOUT;
+  if (happened & EPOLLRDHUP) happened |= EPOLLIN;
+  return happened & (EPOLLIN | EPOLLOUT | EPOLLRDHUP);
 }
 
 }  // namespace
@@ -26,50 +61,120 @@ void Signal::Notify() {
   if (waiter_ != nullptr) waiter_->Wake();
 }
 
-EventLoop::EventLoop() {
+WatchedFd::WatchedFd(EventLoop& loop, int fd, uint32_t events, Call call, void* owner)
+    : loop_(loop), fd_(fd), call_(call), owner_(owner) {
+  epoll_event event = {};
+  event.events = events | EPOLLET;
+  event.data.ptr = this;
+  epoll_ctl(loop_.epoll_, EPOLL_CTL_ADD, fd_, &event);
+}
+
+WatchedFd::~WatchedFd() {
+  close(fd_);
+  // This turn may still have something to tell about it.
+  for (int i = 0; i < loop_.event_count_; ++i) {
+    if (loop_.events_[i].data.ptr == this) loop_.events_[i].data.ptr = nullptr;
+  }
+}
+
+EventLoop::EventLoop() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
   UpdateNow();
-  event_config* config = event_config_new();
-  // The loop's own thread is the only one that touches the base: no locks.
-  event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
-  base_ = event_base_new_with_config(config);
-  event_config_free(config);
-  mailbox_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  auto on_mail = [](evutil_socket_t fd, short, void* self) {
+  timers_.TakeDue(TickAt(now_));
+  const auto on_mail = [](void* self, uint32_t) {
+    EventLoop& loop = *static_cast<EventLoop*>(self);
     uint64_t count;
-    (void)!read(fd, &count, sizeof(count));
-    static_cast<EventLoop*>(self)->DrainMailbox();
+    (void)!read(loop.mail_->get(), &count, sizeof(count));
+    loop.DrainMailbox();
   };
-  mailbox_event_ = event_new(base_, mailbox_fd_, EV_READ | EV_PERSIST, on_mail, this);
-  event_add(mailbox_event_, nullptr);
+  mail_ = std::make_unique<WatchedFd>(*this, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
+                                      WatchedFd::kReadable, on_mail, this);
 }
 
 EventLoop::~EventLoop() {
-  event_free(mailbox_event_);
-  close(mailbox_fd_);
-  event_base_free(base_);
+  if (base_ != nullptr) {
+    event_free(polled_by_base_);
+    event_free(base_limit_);
+    event_base_free(base_);
+  }
+  mail_.reset();
+  close(epoll_);
+}
+
+event_base* EventLoop::base() {
+  if (base_ != nullptr) return base_;
+  event_config* config = event_config_new();
+  // The loop's own thread is the only one that touches the base: no locks.
+  event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+  base_ = event_base_new_with_config(config);
+  event_config_free(config);
+  const auto on_epoll = [](evutil_socket_t, short, void* self) {
+    static_cast<EventLoop*>(self)->Poll(0);
+  };
+  polled_by_base_ = event_new(base_, epoll_, EV_READ | EV_PERSIST, on_epoll, this);
+  event_add(polled_by_base_, nullptr);
+  base_limit_ = evtimer_new(
+      base_, [](evutil_socket_t, short, void*) {}, nullptr);
+  return base_;
 }
 
 void EventLoop::Run() {
   stopped_ = false;
+  UpdateNow();
   RunReady();
-  while (!stopped_) {
-    event_base_loop(base_, EVLOOP_ONCE);
-    RunReady();
-  }
+  while (!stopped_) Turn(kNever);
 }
 
 void EventLoop::RunOnce(absl::Duration at_most) {
+  UpdateNow();
   RunReady();
-  const timeval limit = TimevalAtLeastZero(at_most);
-  if (at_most > absl::ZeroDuration()) {
-    event* limit_event = evtimer_new(base_, [](evutil_socket_t, short, void*) {}, nullptr);
-    evtimer_add(limit_event, &limit);
-    event_base_loop(base_, EVLOOP_ONCE);
-    event_free(limit_event);
+  Turn(now_ + at_most);
+}
+
+void EventLoop::Turn(MonotonicTime limit) {
+  const int wait_ms = WaitMilliseconds(limit);
+  if (base_ == nullptr) {
+    Poll(wait_ms);
   } else {
-    event_base_loop(base_, EVLOOP_NONBLOCK);
+    PollWithBase(wait_ms);
   }
+  EndDueWaits();
   RunReady();
+}
+
+// For epoll_wait: -1 is "for ever".
+int EventLoop::WaitMilliseconds(MonotonicTime limit) {
+  const std::optional<Tick> next = timers_.Next();
+  if (next.has_value()) limit = std::min(limit, TimeOf(*next));
+  if (limit == kNever) return -1;
+  if (limit - now_ < kNear) UpdateNow();
+  return MillisecondsUntil(limit, now_);
+}
+
+void EventLoop::Poll(int wait_ms) {
+  const int count = epoll_wait(epoll_, events_.data(), kMostEvents, wait_ms);
+  UpdateNow();
+  event_count_ = std::max(count, 0);  // interrupted: nothing
+  for (int i = 0; i < event_count_; ++i) {
+    const WatchedFd* watched = static_cast<WatchedFd*>(events_[i].data.ptr);
+    if (watched != nullptr) watched->call_(watched->owner_, EventsOf(events_[i].events));
+  }
+  event_count_ = 0;
+}
+
+void EventLoop::PollWithBase(int wait_ms) {
+  if (wait_ms > 0) {
+    const timeval limit = absl::ToTimeval(absl::Milliseconds(wait_ms));
+    evtimer_add(base_limit_, &limit);
+  } else {
+    evtimer_del(base_limit_);
+  }
+  event_base_loop(base_, wait_ms == 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+  UpdateNow();
+}
+
+void EventLoop::EndDueWaits() {
+  const Tick now = TickAt(now_);
+  while (Timer* timer = timers_.TakeDue(now)) static_cast<Wait*>(timer)->OnDeadline();
 }
 
 void EventLoop::Stop() {
@@ -84,11 +189,10 @@ void EventLoop::Post(std::function<void()> call) {
     mailbox_.push_back(std::move(call));
   }
   const uint64_t one = 1;
-  if (first) (void)!write(mailbox_fd_, &one, sizeof(one));
+  if (first) (void)!write(mail_->get(), &one, sizeof(one));
 }
 
 void EventLoop::DrainMailbox() {
-  UpdateNow();
   std::vector<std::function<void()>> calls;
   {
     std::lock_guard<std::mutex> lock(mailbox_mutex_);
@@ -104,7 +208,6 @@ void EventLoop::UpdateNow() {
 }
 
 void EventLoop::RunReady() {
-  UpdateNow();
   while (ready_head_ != nullptr) {
     Wait* wait = ready_head_;
     std::coroutine_handle<> awaiting = wait->awaiting_;
@@ -118,10 +221,7 @@ Wait::Wait(EventLoop& loop, std::initializer_list<Signal*> signals, MonotonicTim
   for (Signal* signal : signals) signals_[count_++] = signal;
 }
 
-Wait::~Wait() {
-  Unlink();
-  if (timer_ != nullptr) event_free(timer_);
-}
+Wait::~Wait() { Unlink(); }
 
 void Wait::await_suspend(std::coroutine_handle<> awaiting) {
   awaiting_ = awaiting;
@@ -130,15 +230,13 @@ void Wait::await_suspend(std::coroutine_handle<> awaiting) {
     signals_[i]->waiter_ = this;
   }
   if (deadline_ == kNever) return;
-  timer_ = evtimer_new(loop_.base_, OnTimer, this);
-  const timeval delay = TimevalAtLeastZero(deadline_ - loop_.Now());
-  evtimer_add(timer_, &delay);
+  const bool passed = deadline_ <= loop_.now_;  // then it ends with the next turn
+  loop_.timers_.Arm(*this, passed ? TickAt(loop_.now_) : TickAfter(deadline_));
 }
 
-void Wait::OnTimer(int, short, void* self) {
-  Wait* wait = static_cast<Wait*>(self);
-  wait->timed_out_ = !wait->ready_;
-  wait->Wake();
+void Wait::OnDeadline() {
+  timed_out_ = !ready_;
+  Wake();
 }
 
 void Wait::Wake() {
@@ -154,7 +252,7 @@ void Wait::Unlink() {
     if (signals_[i]->waiter_ == this) signals_[i]->waiter_ = nullptr;
   }
   count_ = 0;
-  if (timer_ != nullptr) evtimer_del(timer_);
+  Disarm();
   if (!ready_) return;
   ready_ = false;
   (previous_ready_ != nullptr ? previous_ready_->next_ready_ : loop_.ready_head_) = next_ready_;

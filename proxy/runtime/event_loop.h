@@ -1,5 +1,9 @@
 // EventLoop: one thread's loop over sockets, timers and resumed coroutines.
 //
+// A turn is one epoll_wait and one reading of the clock; then what happened to descriptors is told
+// to their owners (WatchedFd below), deadlines that passed end their Waits, and the coroutines that
+// became ready run. libevent has no part in it unless somebody asks for base().
+//
 // Coroutines wait on Signals (see Wait below). A Signal that is notified does not resume its waiter
 // at once: the waiter joins the loop's ready list, which runs after the events of this turn. So a
 // callback never finds its object destroyed under it, and waking several waiters is safe.
@@ -7,6 +11,8 @@
 // Everything here belongs to the loop's thread, but for Post() and Stop().
 #ifndef WEFT_PROXY_RUNTIME_EVENT_LOOP_H_
 #define WEFT_PROXY_RUNTIME_EVENT_LOOP_H_
+
+#include <sys/epoll.h>
 
 #include <array>
 #include <coroutine>
@@ -18,6 +24,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "proxy/runtime/timer_wheel.h"
 
 struct event;
 struct event_base;
@@ -26,6 +33,7 @@ namespace weft {
 
 class EventLoop;
 class Wait;
+class WatchedFd;
 
 // Monotonic time, in the loop's cached reading; unaffected by a jump of the wall clock.
 using MonotonicTime = absl::Duration;  // since an arbitrary start
@@ -69,31 +77,83 @@ class EventLoop {
   // Cached at the start of each turn.
   MonotonicTime Now() const { return now_; }
 
-  event_base* base() { return base_; }
+  // A libevent base whose events are served by this loop as well, for libraries and for signals:
+  // made when first asked for, and from then on each turn goes through it. Costs some system calls
+  // a turn, so nothing on the data path's loops asks. Its timers may be early by some milliseconds.
+  event_base* base();
 
  private:
   friend class Wait;
   friend class Signal;
+  friend class WatchedFd;
+
+  // Descriptors told about in one turn; what is beyond comes in the next.
+  static constexpr int kMostEvents = 256;
+
+  // One turn that waits until `limit` at most.
+  void Turn(MonotonicTime limit);
+  int WaitMilliseconds(MonotonicTime limit);
+  void Poll(int wait_ms);
+  void PollWithBase(int wait_ms);
+  void EndDueWaits();
   void RunReady();
   void UpdateNow();
   void DrainMailbox();
 
-  event_base* base_;
-  event* mailbox_event_;
-  int mailbox_fd_;
+  const int epoll_;
+  event_base* base_ = nullptr;
+  event* polled_by_base_ = nullptr;  // epoll_ has something to tell
+  event* base_limit_ = nullptr;      // ends a turn of the base
   bool stopped_ = false;
   MonotonicTime now_;
+  TimerWheel timers_;
   Wait* ready_head_ = nullptr;
   Wait* ready_tail_ = nullptr;
+  // What this turn tells; empty between turns.
+  std::array<epoll_event, kMostEvents> events_;
+  int event_count_ = 0;
 
   std::mutex mailbox_mutex_;
   std::vector<std::function<void()>> mailbox_;
+  std::unique_ptr<WatchedFd> mail_;
+};
+
+// A descriptor in a loop. It is registered once, edge-triggered, and closed with this, which also
+// ends the watch: no system call is spent on either again.
+class WatchedFd {
+ public:
+  // What to watch for, and what happened.
+  enum Event : uint32_t {
+    kReadable = EPOLLIN,
+    kWritable = EPOLLOUT,
+    // The peer has ended or broken the connection: a read that takes less than it could is followed
+    // by the end, and no further edge tells. Comes with the other two.
+    kEnding = EPOLLRDHUP,
+  };
+  // May destroy anything but `owner`'s WatchedFd.
+  using Call = void (*)(void* owner, uint32_t events);
+
+  // Takes ownership of `fd`. `loop` must outlive this.
+  WatchedFd(EventLoop& loop, int fd, uint32_t events, Call call, void* owner);
+  ~WatchedFd();
+  WatchedFd(const WatchedFd&) = delete;
+  WatchedFd& operator=(const WatchedFd&) = delete;
+
+  int get() const { return fd_; }
+
+ private:
+  friend class EventLoop;
+
+  EventLoop& loop_;
+  const int fd_;
+  const Call call_;
+  void* const owner_;
 };
 
 // co_await Wait(loop, {&stream.readable(), &other.writable()}, deadline) resumes when the first of
 // the signals is notified or the deadline passes. Returns false if it was the deadline. The signals
-// must outlive the wait.
-class Wait {
+// must outlive the wait. A deadline is never early, and late by 1.3 ms at most on an idle loop.
+class Wait : private Timer {
  public:
   static constexpr int kMaxSignals = 6;
 
@@ -109,7 +169,7 @@ class Wait {
  private:
   friend class Signal;
   friend class EventLoop;
-  static void OnTimer(int, short, void* self);
+  void OnDeadline();
   void Wake();
   void Unlink();
 
@@ -118,7 +178,6 @@ class Wait {
   int count_ = 0;
   MonotonicTime deadline_;
   std::coroutine_handle<> awaiting_;
-  event* timer_ = nullptr;
   bool timed_out_ = false;
   bool ready_ = false;
   Wait* previous_ready_ = nullptr;

@@ -29,10 +29,10 @@ class Scope {
   Signal& emptied() { return emptied_; }
 
  private:
-  struct Running;
   struct Root;
-  static Root Run(Running* running);
-  void Remove(Running* running);
+  struct Running;
+  static Root Run(Task<> task);
+  void Remove(Running& running);
 
   Running* first_ = nullptr;
   size_t size_ = 0;

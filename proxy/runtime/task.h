@@ -16,6 +16,8 @@
 #include <optional>
 #include <utility>
 
+#include "proxy/runtime/frame.h"
+
 namespace weft {
 
 template <typename T>
@@ -35,7 +37,7 @@ struct FinalAwaiter {
   void await_resume() noexcept {}
 };
 
-struct PromiseCommon {
+struct PromiseCommon : InFrame {
   std::suspend_always initial_suspend() noexcept { return {}; }
   FinalAwaiter final_suspend() noexcept { return {}; }
   // Weft throws nothing; a library's exception that reaches a task is a bug.
