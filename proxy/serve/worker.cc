@@ -14,6 +14,24 @@ namespace {
 // never taken again.
 constexpr absl::Duration kSweepInterval = absl::Seconds(5);
 
+// Outlier detection counts for itself.
+void CopyOutliers(const OutlierCounters& from, ClusterCounters& to) {
+#define WEFT_COPY(kind)                                                \
+  to.outlier_detection_ejections_detected_##kind = from.kind.detected; \
+  to.outlier_detection_ejections_enforced_##kind = from.kind.enforced
+  WEFT_COPY(consecutive_5xx);
+  WEFT_COPY(consecutive_gateway_failure);
+  WEFT_COPY(consecutive_local_origin_failure);
+  WEFT_COPY(success_rate);
+  WEFT_COPY(local_origin_success_rate);
+  WEFT_COPY(failure_percentage);
+  WEFT_COPY(local_origin_failure_percentage);
+#undef WEFT_COPY
+  to.outlier_detection_ejections_enforced_total = from.ejections_enforced_total;
+  to.outlier_detection_ejections_overflow = from.ejections_overflow;
+  to.outlier_detection_ejections_active = from.ejections_active;
+}
+
 }  // namespace
 
 // A listening socket and the task that accepts from it.
@@ -124,9 +142,10 @@ Counters Worker::CollectCounters() const {
     counters.upstream_cx_active = state.usage.connections;
     counters.upstream_rq_active = state.active_requests;
     counters.upstream_rq_pending_active = state.usage.pending;
-    counters.outlier = state.load.outlier_counters();
+    CopyOutliers(state.load.outlier_counters(), counters);
   }
   for (const auto& [name, counters] : downstream_counters_) all.downstreams[name] = counters;
+  for (const auto& [name, counters] : tcp_counters_) all.tcps[name] = counters;
   for (const auto& [name, counters] : listener_counters_) all.listeners[name] = counters;
   all.rejections = rejections_;
   return all;
