@@ -9,6 +9,11 @@
 namespace weft {
 namespace {
 
+// Times below this many seconds are all the same: such differences come from distance and from
+// connections being made, not from an endpoint that is ill, and would send all requests of a quiet
+// client to the nearest where no localities ask for that.
+constexpr double kFastEnough = 0.020;
+
 // Two endpoints whose times differ less than this are equally fast: the difference is noise, and
 // going by it would send everything to one of them while little is under way.
 constexpr double kSameSpeed = 1.25;
@@ -106,7 +111,8 @@ class Pick {
     const PeakEwma& time_a = load_.at(a)->latency;
     const PeakEwma& time_b = load_.at(b)->latency;
     if (!time_a.known() || !time_b.known()) return 1;
-    const double ratio = time_a.At(now) / time_b.At(now);
+    const double ratio =
+        std::max(time_a.At(now), kFastEnough) / std::max(time_b.At(now), kFastEnough);
     return ratio < kSameSpeed && ratio * kSameSpeed > 1 ? 1 : ratio;
   }
 
