@@ -99,7 +99,7 @@ struct ConfigState::State {
   }
   absl::StatusOr<std::shared_ptr<const RouteTable>> Compile(
       const RouteConfiguration& message) const {
-    return CompileRoutes(message);
+    return CompileRoutes(message, secrets);
   }
 
   // Compiles `message` into the entry of its name; a refusal leaves the entry as it was.
@@ -474,6 +474,9 @@ absl::Status ConfigState::Apply(absl::string_view type_url,
 
 absl::Status ConfigState::AddStatic(const envoy::config::bootstrap::v3::Bootstrap& bootstrap) {
   const auto& resources = bootstrap.static_resources();
+  absl::StatusOr<RuntimeValues> runtime = CompileRuntime(bootstrap.layered_runtime());
+  if (!runtime.ok()) return Under("layered_runtime", runtime.status());
+  state_->secrets.runtime = *std::move(runtime);
   for (int i = 0; i < resources.secrets_size(); ++i) {
     absl::Status status = AddSecret(resources.secrets(i), state_->secrets);
     if (!status.ok()) return Under(absl::StrCat("static_resources.", Index("secrets", i)), status);

@@ -17,6 +17,16 @@ namespace weft {
 // table says otherwise. Null: none.
 const VirtualHost* MatchVirtualHost(const RouteTable& table, absl::string_view authority);
 
+// Whether all of them fit the request's headers, pseudo-headers included.
+bool HeadersMatch(absl::Span<const HeaderMatch> wanted, const RequestHead& request);
+
+// Whether it is a gRPC call, by its content type.
+bool IsGrpcRequest(const RequestHead& request);
+
+// Where a request goes that chose `target`; "" if its cluster_header is not there.
+absl::string_view ClusterNameOf(const ForwardAction& action, const WeightedTarget& target,
+                                const RequestHead& request);
+
 // The first route that fits, of the virtual host of the request's authority. The path is expected
 // to be normalised already (normalise_path.h). `random` decides on routes for a share of requests.
 const Route* MatchRoute(const RouteTable& table, const RequestHead& request, uint64_t random);

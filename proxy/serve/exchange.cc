@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "proxy/serve/access_log.h"
+#include "proxy/serve/format_input.h"
 
 namespace weft {
 namespace {
@@ -10,6 +10,7 @@ namespace {
 ClientFacts FactsOf(const Downstream& downstream) {
   ClientFacts facts;
   facts.address = downstream.stream->peer_address().ip();
+  facts.local_port = downstream.destination.port();
   facts.tls = downstream.chain->tls != nullptr;
   facts.own_uri = downstream.own_uri;
   facts.peer_uri = downstream.peer_uri;
@@ -52,20 +53,7 @@ Exchange::~Exchange() {
   connection.counters.downstream_cx_rx_bytes_total += record.bytes_received;
   connection.counters.downstream_cx_tx_bytes_total += record.bytes_sent;
   if (!logged) return;
-  const Downstream& downstream = connection.downstream;
-  const auto value = [&](KnownHeader known) {
-    return std::string(head.headers.Get(known).value_or(""));
-  };
-  record.duration = loop().Now() - start;
-  record.forwarded_for = value(KnownHeader::kXForwardedFor);
-  record.user_agent = value(KnownHeader::kUserAgent);
-  record.request_id = value(KnownHeader::kXRequestId);
-  record.downstream_local = downstream.destination.ToString();
-  record.downstream_remote = downstream.stream->peer_address().ToString();
-  record.server_name = downstream.server_name;
-  if (route != nullptr) record.route_name = route->name;
-  if (target != nullptr) record.upstream_cluster = target->cluster;
-  connection.worker.access_log()->Write(connection.config.access_logs, record);
+  LogExchange(*this);
 }
 
 }  // namespace weft

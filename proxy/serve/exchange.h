@@ -11,6 +11,7 @@
 #include "proxy/config/snapshot.h"
 #include "proxy/http/h1_decoder.h"
 #include "proxy/serve/connection.h"
+#include "proxy/serve/http_filters.h"
 #include "proxy/serve/request_head.h"
 #include "proxy/serve/worker.h"
 #include "proxy/telemetry/record.h"
@@ -64,6 +65,7 @@ struct Exchange {
 
   const bool logged;  // whether any log wants the record's texts, which cost more than the counts
   RequestRecord record;
+  FilterNotes notes;
 };
 
 }  // namespace weft

@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "proxy/http/h1_encoder.h"
 #include "proxy/net/splice.h"
+#include "proxy/serve/format_input.h"
+#include "proxy/serve/http_filters.h"
 
 namespace weft {
 namespace {
@@ -278,8 +280,11 @@ void Transfer::OnResponseHead() {
     head.headers.Set(KnownHeader::kConnection, "Upgrade");
     head.headers.Set(KnownHeader::kUpgrade, upgraded_to);
   }
-  ApplyMutations(x_.target->response_headers, head.headers);
-  ApplyMutations(x_.route->response_headers, head.headers);
+  const auto input = [&] { return InputOf(x_, &head); };
+  ApplyMutations(x_.target->response_headers, head.headers, input);
+  ApplyMutations(x_.route->response_headers, head.headers, input);
+  if (HasHttpFilters(x_)) RunResponseFilters(x_, head);
+  NoteResponse(x_, head.headers);
 
   BodyLength body = upstream_.decoder.body();
   const bool to_http10 = client_.decoder.request().version == HttpVersion::kHttp10;
@@ -331,6 +336,7 @@ bool Transfer::StepResponse() {
           break;
         case Event::kEnd:
           complete_ = true;
+          NoteResponseTrailers(x_, upstream_.decoder.trailers());
           if (chunked_response_) AppendLastChunk(upstream_.decoder.trailers(), client_.out);
           break;
         case Event::kNeedMore:

@@ -15,7 +15,9 @@
 #include "proxy/http/h1_encoder.h"
 #include "proxy/serve/answer.h"
 #include "proxy/serve/exchange.h"
+#include "proxy/serve/format_input.h"
 #include "proxy/serve/forward.h"
+#include "proxy/serve/http_filters.h"
 #include "proxy/serve/upstream_choice.h"
 
 namespace weft {
@@ -50,12 +52,21 @@ void Reply(Exchange& x, const Answer& answer) {
   reply.body = answer.body;
   reply.close = c.close;
   reply.to_head = c.decoder.request().method == "HEAD";
-  reply.headers = &answer.headers;
+  ResponseHead head;
+  head.status = answer.status;
+  head.headers = answer.headers;
+  if (HasHttpFilters(x)) RunResponseFilters(x, head);
+  NoteResponse(x, head.headers);
+  reply.headers = &head.headers;
   AppendLocalReply(reply, c.out);
   x.record.status = answer.status;
   x.record.flag = answer.flag;
   x.record.details = answer.details;
   x.record.bytes_sent = answer.body.size();
+}
+
+Answer Malformed(const char* reason) {
+  return {400, ResponseFlag::kDownstreamProtocolError, reason, reason, {}};
 }
 
 Answer NoRoute() { return {404, ResponseFlag::kNoRouteFound, "route_not_found", "", {}}; }
@@ -130,11 +141,20 @@ void NoteUpgrade(Exchange& x) {
 // What the chosen route says of the head that goes upstream.
 void RewriteHead(Exchange& x) {
   const ForwardAction& action = *x.forward;
-  x.head.path = RewrittenPath(*x.route, action, x.head.path);
-  if (action.host_rewrite.has_value()) x.head.authority = *action.host_rewrite;
-  if (x.target->host_rewrite.has_value()) x.head.authority = *x.target->host_rewrite;
-  ApplyMutations(x.target->request_headers, x.head.headers);
-  ApplyMutations(x.route->request_headers, x.head.headers);
+  std::optional<std::string> host = RewrittenHost(action, *x.target, x.head);
+  std::string path = RewrittenPath(*x.route, action, x.head.path);
+  const bool tell = !x.connection.config.suppress_envoy_headers;
+  if (path != x.head.path && tell) x.head.headers.Set("x-envoy-original-path", x.head.path);
+  x.head.path = std::move(path);
+  if (host.has_value()) {
+    if (action.append_x_forwarded_host) {
+      x.head.headers.Add(KnownHeader::kXForwardedHost, x.head.authority);
+    }
+    x.head.authority = *std::move(host);
+  }
+  const auto input = [&x] { return InputOf(x); };
+  ApplyMutations(x.target->request_headers, x.head.headers, input);
+  ApplyMutations(x.route->request_headers, x.head.headers, input);
   if (x.upgrade.empty()) return;
   x.head.headers.Set(KnownHeader::kConnection, "Upgrade");
   x.head.headers.Set(KnownHeader::kUpgrade, x.upgrade);
@@ -202,6 +222,9 @@ Task<> ServeRequest(Exchange& x) {
   const HttpManagerConfig& config = x.connection.config;
   NoteUpgrade(x);
   PrepareRequestHead(config, x.connection.client, worker.Random(), worker.Random(), x.head);
+  if (const char* problem = HeadProblem(config, x.head)) {
+    co_return Reply(x, Malformed(problem));
+  }
   if (std::optional<Answer> refused = Normalise(x)) co_return Reply(x, *refused);
 
   x.routes = x.config->FindRoutes(config);
@@ -209,6 +232,14 @@ Task<> ServeRequest(Exchange& x) {
   if (x.route == nullptr) {
     ++x.connection.counters.no_route;
     co_return Reply(x, NoRoute());
+  }
+  x.forward = std::get_if<ForwardAction>(&x.route->action);
+  if (x.forward != nullptr) {
+    x.target = ChooseTarget(x.forward->clusters, x.forward->total_weight, worker.Random());
+  }
+  if (HasHttpFilters(x)) {
+    std::optional<Answer> answer = co_await RunRequestFilters(x);
+    if (answer.has_value()) co_return Reply(x, *answer);
   }
   if (const auto* redirect = std::get_if<RedirectAction>(&x.route->action)) {
     co_return Reply(x, Redirect(x, *redirect));
@@ -219,10 +250,9 @@ Task<> ServeRequest(Exchange& x) {
     co_return Reply(x, answer);
   }
 
-  x.forward = &std::get<ForwardAction>(x.route->action);
-  x.target = ChooseTarget(x.forward->clusters, x.forward->total_weight, worker.Random());
   const ClusterConfig* cluster =
-      x.target != nullptr ? x.config->FindCluster(x.target->cluster) : nullptr;
+      x.target != nullptr ? x.config->FindCluster(ClusterNameOf(*x.forward, *x.target, x.head))
+                          : nullptr;
   if (cluster == nullptr) {
     ++x.connection.counters.no_cluster;
     co_return Reply(x, NoCluster(*x.forward));

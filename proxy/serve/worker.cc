@@ -121,6 +121,7 @@ Counters Worker::CollectCounters() const {
   for (const auto& [name, counters] : downstream_counters_) all.downstreams[name] = counters;
   for (const auto& [name, counters] : listener_counters_) all.listeners[name] = counters;
   all.rejections = rejections_;
+  all.filters = filters_.counters();
   return all;
 }
 

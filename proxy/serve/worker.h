@@ -22,6 +22,7 @@
 #include "proxy/decide/cluster_load.h"
 #include "proxy/net/tcp.h"
 #include "proxy/runtime/scope.h"
+#include "proxy/serve/filter_states.h"
 #include "proxy/telemetry/counters.h"
 #include "proxy/upstream/pool.h"
 
@@ -38,6 +39,7 @@ struct ClusterState {
 struct WorkerOptions {
   // SO_MARK of every upstream socket, so that capture rules let the proxy's own traffic pass.
   std::optional<uint32_t> mark;
+  uint32_t workers = 1;  // of the process: each has its part of what is limited as a whole
 };
 
 class AccessLog;
@@ -86,6 +88,7 @@ class Worker {
   ListenerCounters& ListenerOf(const std::string& name) { return listener_counters_[name]; }
   void CountRejection(const char* reason) { ++rejections_[reason]; }
   AccessLog* access_log() { return access_log_; }
+  FilterStates& filters() { return filters_; }
 
  private:
   struct Socket;
@@ -107,6 +110,7 @@ class Worker {
   absl::node_hash_map<std::string, DownstreamCounters> downstream_counters_;
   absl::node_hash_map<std::string, ListenerCounters> listener_counters_;
   std::map<std::string, uint64_t> rejections_;
+  FilterStates filters_;
   Scope connections_;
   std::map<std::string, std::unique_ptr<Socket>> sockets_;  // by listener name
   Scope upkeep_;
