@@ -41,13 +41,20 @@ class Lister {
 
 void ListCluster(const ClusterCounters& c, Lister& list) {
   list.Counter("upstream_cx_total", c.upstream_cx_total);
+  list.Gauge("upstream_cx_active", c.upstream_cx_active);
+  list.Counter("upstream_cx_http1_total", c.upstream_cx_http1_total);
+  list.Counter("upstream_cx_http2_total", c.upstream_cx_http2_total);
+  list.Counter("upstream_cx_overflow", c.upstream_cx_overflow);
   list.Counter("upstream_cx_connect_fail", c.upstream_cx_connect_fail);
   list.Counter("upstream_cx_none_healthy", c.upstream_cx_none_healthy);
   list.Counter("upstream_cx_tx_bytes_total", c.upstream_cx_tx_bytes_total);
   list.Counter("upstream_cx_rx_bytes_total", c.upstream_cx_rx_bytes_total);
   list.Counter("upstream_rq_total", c.upstream_rq_total);
+  list.Gauge("upstream_rq_active", c.upstream_rq_active);
+  list.Gauge("upstream_rq_pending_active", c.upstream_rq_pending_active);
   list.Counter("upstream_rq_timeout", c.upstream_rq_timeout);
   list.Counter("upstream_rq_retry", c.upstream_rq_retry);
+  list.Counter("upstream_rq_retry_overflow", c.upstream_rq_retry_overflow);
   list.Counter("upstream_rq_pending_overflow", c.upstream_rq_pending_overflow);
   list.Counter("upstream_rq_rx_reset", c.upstream_rq_rx_reset);
   list.Classes("upstream_rq_xx", c.upstream_rq_xx);

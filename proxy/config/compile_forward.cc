@@ -195,11 +195,8 @@ absl::Status CheckUnsupported(const route::RouteAction& from) {
   if (from.hedge_policy().hedge_on_per_try_timeout()) {
     return Invalid("hedge_policy.hedge_on_per_try_timeout", "is not supported by this proxy");
   }
-  for (int i = 0; i < from.upgrade_configs_size(); ++i) {
-    if (from.upgrade_configs(i).has_connect_config()) {
-      return Invalid(absl::StrCat(Index("upgrade_configs", i), ".connect_config"),
-                     "is not supported by this proxy");
-    }
+  if (!from.upgrade_configs().empty()) {
+    return Invalid("upgrade_configs", "is not supported on routes, only for the whole listener");
   }
   return absl::OkStatus();
 }
@@ -271,10 +268,6 @@ absl::StatusOr<ForwardAction> CompileForwardAction(const route::RouteAction& fro
       CompileMirrors(from.request_mirror_policies(), secrets.runtime);
   if (!mirrors.ok()) return mirrors.status();
   to.mirrors = *std::move(mirrors);
-  for (const auto& upgrade : from.upgrade_configs()) {
-    to.upgrades.emplace_back(absl::AsciiStrToLower(upgrade.upgrade_type()),
-                             !upgrade.has_enabled() || upgrade.enabled().value());
-  }
   if (from.cluster_not_found_response_code() == route::RouteAction::NOT_FOUND) {
     to.cluster_not_found_status = 404;
   } else if (from.cluster_not_found_response_code() == route::RouteAction::INTERNAL_SERVER_ERROR) {

@@ -50,6 +50,7 @@ constexpr Known kKnown[] = {
     {"VIRTUAL_HOST_NAME", Op::kVirtualHostName},
     {"VIRTUAL_CLUSTER_NAME", Op::kNothing},
     {"CONNECTION_TERMINATION_DETAILS", Op::kConnectionTerminationDetails},
+    {"LOCAL_REPLY_BODY", Op::kLocalReplyBody},
     {"UNIQUE_ID", Op::kUniqueId},
     {"STREAM_ID", Op::kStreamId},
     {"TRACE_ID", Op::kNothing},

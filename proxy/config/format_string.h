@@ -39,6 +39,7 @@ enum class FormatOperator : uint8_t {
   kRouteName,
   kVirtualHostName,
   kConnectionTerminationDetails,
+  kLocalReplyBody,
   kUniqueId,
   kStreamId,
   // Upstream.

@@ -63,6 +63,8 @@ struct LocalReplyConfig {
   std::vector<LocalReplyMapper> mappers;
   std::shared_ptr<const AccessLogConfig> body_format;  // null: the body is sent as it is
   std::string content_type;                            // of body_format; "": by its kind
+
+  bool empty() const { return mappers.empty() && body_format == nullptr; }
 };
 
 struct IpPrefix {

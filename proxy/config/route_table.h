@@ -118,8 +118,6 @@ struct ForwardAction {
   std::vector<HashPolicy> hash_policies;
   std::vector<RequestMirror> mirrors;
   uint32_t cluster_not_found_status = 503;
-  // By protocol in lower case; what is not named is as the connection manager has it.
-  std::vector<std::pair<std::string, bool>> upgrades;
 };
 
 struct RedirectAction {

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "proxy/decide/request_path.h"
+#include "proxy/http/grpc.h"
 
 namespace weft {
 namespace {
@@ -84,7 +85,7 @@ bool Fits(const RouteMatch& match, const RequestHead& request, const SplitPath& 
           uint64_t random) {
   return PathFits(match, path.path, request) && HeadersMatch(match.headers, request) &&
          QueryFits(match.query_parameters, path.query) &&
-         (!match.grpc_only || IsGrpcRequest(request)) && match.share.Takes(random);
+         (!match.grpc_only || IsGrpc(request.headers)) && match.share.Takes(random);
 }
 
 }  // namespace
@@ -95,12 +96,6 @@ bool HeadersMatch(absl::Span<const HeaderMatch> wanted, const RequestHead& reque
     if (!match.Matches(HeaderValue(request, match.name, joined))) return false;
   }
   return true;
-}
-
-bool IsGrpcRequest(const RequestHead& request) {
-  std::optional<absl::string_view> type = request.headers.Get(KnownHeader::kContentType);
-  if (!type || !absl::StartsWithIgnoreCase(*type, "application/grpc")) return false;
-  return type->size() == 16 || (*type)[16] == '+' || (*type)[16] == ';';
 }
 
 absl::string_view ClusterNameOf(const ForwardAction& action, const WeightedTarget& target,

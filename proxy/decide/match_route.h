@@ -20,9 +20,6 @@ const VirtualHost* MatchVirtualHost(const RouteTable& table, absl::string_view a
 // Whether all of them fit the request's headers, pseudo-headers included.
 bool HeadersMatch(absl::Span<const HeaderMatch> wanted, const RequestHead& request);
 
-// Whether it is a gRPC call, by its content type.
-bool IsGrpcRequest(const RequestHead& request);
-
 // Where a request goes that chose `target`; "" if its cluster_header is not there.
 absl::string_view ClusterNameOf(const ForwardAction& action, const WeightedTarget& target,
                                 const RequestHead& request);

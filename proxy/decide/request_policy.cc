@@ -7,7 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "proxy/config/retry_on.h"
-#include "proxy/decide/match_route.h"
+#include "proxy/http/grpc.h"
 
 namespace weft {
 namespace {
@@ -28,33 +28,6 @@ std::optional<absl::Duration> Milliseconds(const Headers& headers, absl::string_
   return *number == 0 ? absl::InfiniteDuration() : absl::Milliseconds(*number);
 }
 
-// At most 8 digits and a unit (the gRPC protocol over HTTP/2).
-std::optional<absl::Duration> GrpcTimeout(const Headers& headers) {
-  const std::optional<absl::string_view> text = headers.Get("grpc-timeout");
-  constexpr size_t kMostDigits = 8;
-  if (!text.has_value() || text->size() < 2 || text->size() > kMostDigits + 1) return std::nullopt;
-  int64_t number = 0;
-  if (!absl::SimpleAtoi(text->substr(0, text->size() - 1), &number) || number < 0) {
-    return std::nullopt;
-  }
-  switch (text->back()) {
-    case 'H':
-      return absl::Hours(number);
-    case 'M':
-      return absl::Minutes(number);
-    case 'S':
-      return absl::Seconds(number);
-    case 'm':
-      return absl::Milliseconds(number);
-    case 'u':
-      return absl::Microseconds(number);
-    case 'n':
-      return absl::Nanoseconds(number);
-    default:
-      return std::nullopt;
-  }
-}
-
 // What the client's grpc-timeout comes to here: at most `most` (infinite: as it says), and earlier
 // by the offset, so that our answer reaches it in time.
 absl::Duration Bounded(absl::Duration asked, absl::Duration most, absl::Duration offset) {
@@ -69,7 +42,7 @@ void ApplyTimeouts(const ForwardAction& action, const HttpManagerConfig& manager
   // As Envoy has it: a route that limits its streams so has no timeout besides.
   to.timeout = action.max_stream_duration.has_value() ? absl::InfiniteDuration() : action.timeout;
   if (!action.grpc_timeout_max.has_value() && !action.max_grpc_timeout.has_value()) return;
-  if (!IsGrpcRequest(head)) return;
+  if (!IsGrpc(head.headers)) return;
   const absl::Duration asked = GrpcTimeout(head.headers).value_or(absl::InfiniteDuration());
   if (action.grpc_timeout_max.has_value()) {
     to.max_stream = Bounded(asked, *action.grpc_timeout_max, action.grpc_timeout_offset);

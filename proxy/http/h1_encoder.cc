@@ -41,11 +41,13 @@ size_t FieldBytes(const Headers& headers) {
   return headers.byte_size() + headers.size() * kPerField;
 }
 
-void PutFields(const Headers& headers, bool keep_content_length, Writer& writer) {
+void PutFields(const Headers& headers, bool keep_content_length, bool keep_connection,
+               Writer& writer) {
   for (const HeaderView header : headers) {
     if (header.known == KnownHeader::kTransferEncoding || header.known == KnownHeader::kHost)
       continue;
     if (header.known == KnownHeader::kContentLength && !keep_content_length) continue;
+    if (header.known == KnownHeader::kConnection && !keep_connection) continue;
     writer.PutField(header.name, header.value);
   }
 }
@@ -66,17 +68,19 @@ void AppendRequestHead(const RequestHead& head, BodyLength body, Buffer& out) {
   const bool connect = head.method == "CONNECT";
   writer.Put(head.method).Put(" ").Put(connect ? head.authority : head.path).Put(" HTTP/1.1\r\n");
   writer.PutField("Host", head.authority);
-  PutFields(head.headers, /*keep_content_length=*/false, writer);
+  PutFields(head.headers, /*keep_content_length=*/false, /*keep_connection=*/true, writer);
   PutFraming(body, writer);
   writer.Put("\r\n");
 }
 
-void AppendResponseHead(const ResponseHead& head, BodyLength body, Buffer& out) {
+void AppendResponseHead(const ResponseHead& head, BodyLength body, Buffer& out,
+                        absl::string_view connection) {
   const absl::string_view reason =
       head.reason.empty() ? ReasonPhrase(head.status) : absl::string_view(head.reason);
   Writer writer(out, kFixedText + reason.size() + FieldBytes(head.headers));
   writer.Put("HTTP/1.1 ").PutNumber(head.status).Put(" ").Put(reason).Put("\r\n");
-  PutFields(head.headers, body.framing == BodyFraming::kNone, writer);
+  PutFields(head.headers, body.framing == BodyFraming::kNone, connection.empty(), writer);
+  if (!connection.empty()) writer.PutField("connection", connection);
   PutFraming(body, writer);
   writer.Put("\r\n");
 }

@@ -1,4 +1,4 @@
-// HTTP/1.1 messages into bytes: heads, chunks, and the replies the proxy makes itself.
+// HTTP/1.1 messages into bytes: heads, chunks, and the replies the admin port makes.
 //
 // The framing fields are written from BodyLength alone, never from the Headers, so what a message
 // says of its length is what the forwarder does. Call RemoveHopByHop (head.h) on what a peer sent,
@@ -19,7 +19,9 @@ namespace weft {
 // In origin-form, Host first; authority-form for CONNECT.
 void AppendRequestHead(const RequestHead& head, BodyLength body, Buffer& out);
 // With BodyFraming::kNone a Content-Length among the headers stays: it answers HEAD, or is a 304's.
-void AppendResponseHead(const ResponseHead& head, BodyLength body, Buffer& out);
+// `connection` stands for what the headers say as Connection, unless it is empty.
+void AppendResponseHead(const ResponseHead& head, BodyLength body, Buffer& out,
+                        absl::string_view connection = "");
 
 // What stands before and after the bytes of a chunk, for writing them without a copy:
 //   const ChunkPrefix prefix(body.size());
@@ -39,8 +41,6 @@ inline constexpr absl::string_view kLastChunk = "0\r\n\r\n";
 // A whole chunk; nothing for empty bytes.
 void AppendChunk(absl::string_view bytes, Buffer& out);
 void AppendLastChunk(const Headers& trailers, Buffer& out);
-
-inline constexpr absl::string_view kContinueResponse = "HTTP/1.1 100 Continue\r\n\r\n";
 
 // "Not Found"; "" for a status without a registered phrase.
 absl::string_view ReasonPhrase(int status);

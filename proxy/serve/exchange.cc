@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+#include "proxy/http/grpc.h"
 #include "proxy/serve/format_input.h"
 
 namespace weft {
@@ -19,6 +21,45 @@ ClientFacts FactsOf(const Downstream& downstream) {
   return facts;
 }
 
+absl::string_view VersionName(HttpVersion version) {
+  switch (version) {
+    case HttpVersion::kHttp10:
+      return "HTTP/1.0";
+    case HttpVersion::kHttp11:
+      return "HTTP/1.1";
+    case HttpVersion::kHttp2:
+      return "HTTP/2";
+  }
+  return "";
+}
+
+// A client that takes longer to read the last bytes of a response.
+constexpr absl::Duration kFlushTimeout = absl::Seconds(60);
+
+// What every response gets, whoever made it.
+void FinishResponseHead(Exchange& x, Headers& headers) {
+  const HttpManagerConfig& config = x.connection.config;
+  switch (config.server_header) {
+    case ServerHeader::kOverwrite:
+      headers.Set(KnownHeader::kServer, config.server_name);
+      break;
+    case ServerHeader::kAppendIfAbsent:
+      if (!headers.Has(KnownHeader::kServer)) headers.Add(KnownHeader::kServer, config.server_name);
+      break;
+    case ServerHeader::kPassThrough:
+      break;
+  }
+  if (!config.via.empty()) AppendToList("via", config.via, headers);
+  if (config.request_id_in_response) {
+    const auto id = x.head.headers.Get(KnownHeader::kXRequestId);
+    if (id.has_value()) headers.Set(KnownHeader::kXRequestId, *id);
+  }
+  if (x.route != nullptr && x.route->attempt_count_in_response && x.record.attempts > 0) {
+    headers.Set(KnownHeader::kXEnvoyAttemptCount, absl::StrCat(x.record.attempts));
+  }
+  if (!x.notes.set_cookie.empty()) headers.Add("set-cookie", x.notes.set_cookie);
+}
+
 }  // namespace
 
 HttpConnection::HttpConnection(Worker& worker, Downstream& downstream,
@@ -29,9 +70,10 @@ HttpConnection::HttpConnection(Worker& worker, Downstream& downstream,
       counters(worker.DownstreamOf(config.stat_prefix)),
       client(FactsOf(downstream)) {}
 
-Exchange::Exchange(HttpConnection& connection)
+Exchange::Exchange(HttpConnection& connection, HttpStream& client)
     : connection(connection),
-      head(connection.decoder.request()),
+      client(client),
+      head(client.request()),
       config(connection.worker.config()),
       start(connection.worker.loop().Now()),
       logged(!connection.config.access_logs.empty()) {
@@ -42,7 +84,7 @@ Exchange::Exchange(HttpConnection& connection)
   record.start_time = absl::Now();
   record.method = head.method;
   record.path = head.path;
-  record.protocol = head.version == HttpVersion::kHttp10 ? "HTTP/1.0" : "HTTP/1.1";
+  record.protocol = std::string(VersionName(head.version));
   record.authority = head.authority;
 }
 
@@ -54,6 +96,42 @@ Exchange::~Exchange() {
   connection.counters.downstream_cx_tx_bytes_total += record.bytes_sent;
   if (!logged) return;
   LogExchange(*this);
+}
+
+void StartResponse(Exchange& x, ResponseHead& head, BodyLength body) {
+  x.response_started = true;
+  x.record.status = head.status;
+  if (const auto status = GrpcStatusIn(head.headers)) x.record.grpc_status = *status;
+  if (HasHttpFilters(x)) RunResponseFilters(x, head);
+  FinishResponseHead(x, head.headers);
+  NoteResponse(x, head.headers);
+  if (x.worker().draining() && head.status != 101) {
+    head.headers.Set(KnownHeader::kConnection, "close");
+  }
+  x.client.WriteHead(head, body);
+}
+
+bool RetryAllowed(const Exchange& x) {
+  ClusterState& state = x.worker().StateOf(x.cluster->name);
+  if (state.active_retries < x.cluster->limits.max_retries) return true;
+  ++state.counters.upstream_rq_retry_overflow;
+  return false;
+}
+
+Task<bool> FlushResponse(EventLoop& loop, HttpStream& client) {
+  const MonotonicTime deadline = loop.Now() + kFlushTimeout;
+  while (true) {
+    switch (client.Flush()) {
+      case HttpStream::Flushed::kDone:
+        co_return true;
+      case HttpStream::Flushed::kBroken:
+        co_return false;
+      case HttpStream::Flushed::kBlocked:
+        break;
+    }
+    const bool notified = co_await Wait(loop, {&client.writable()}, deadline);
+    if (!notified) co_return false;
+  }
 }
 
 }  // namespace weft

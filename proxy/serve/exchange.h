@@ -9,15 +9,17 @@
 
 #include "proxy/base/buffer.h"
 #include "proxy/config/snapshot.h"
-#include "proxy/http/h1_decoder.h"
+#include "proxy/decide/request_policy.h"
 #include "proxy/serve/connection.h"
 #include "proxy/serve/http_filters.h"
 #include "proxy/serve/request_head.h"
 #include "proxy/serve/worker.h"
+#include "proxy/stream/http_stream.h"
 #include "proxy/telemetry/record.h"
 
 namespace weft {
 
+// What the requests of one connection share, whichever version of HTTP it speaks.
 struct HttpConnection {
   HttpConnection(Worker& worker, Downstream& downstream, const HttpManagerConfig& config);
 
@@ -26,24 +28,21 @@ struct HttpConnection {
   const HttpManagerConfig& config;
   DownstreamCounters& counters;
   const ClientFacts client;
-  H1Decoder decoder{H1Decoder::Role::kRequests};
-  Buffer in;
-  Buffer out;           // what is to be written to the client
-  bool close = false;   // after the response under way
-  bool broken = false;  // a response was cut: the client must not take the end for an orderly one
   Worker::DrainNotice drain{worker};
 };
 
 struct Exchange {
-  explicit Exchange(HttpConnection& connection);
+  // `client` is at the request's head.
+  Exchange(HttpConnection& connection, HttpStream& client);
   ~Exchange();
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
-  Worker& worker() { return connection.worker; }
-  EventLoop& loop() { return connection.worker.loop(); }
+  Worker& worker() const { return connection.worker; }
+  EventLoop& loop() const { return connection.worker.loop(); }
 
   HttpConnection& connection;
+  HttpStream& client;
   RequestHead& head;
   // What the request was matched against; alive until it ends, whatever is adopted meanwhile.
   std::shared_ptr<const Snapshot> config;
@@ -51,7 +50,10 @@ struct Exchange {
   const Route* route = nullptr;
   const ForwardAction* forward = nullptr;
   const WeightedTarget* target = nullptr;
+  const ClusterConfig* cluster = nullptr;
   std::string upgrade;  // the protocol the client asks to switch to and the config allows, or ""
+  // Of the request as it goes on: kTunnel for an upgrade that the config allows, and for CONNECT.
+  BodyLength body;
 
   MonotonicTime start;
   MonotonicTime deadline = kNever;  // of the whole request with its retries
@@ -60,13 +62,24 @@ struct Exchange {
   Buffer replay;
   bool replayable = true;
   bool request_received = false;  // up to its end
-  bool response_started =
-      false;  // its head is on the way to the client (interim ones do not count)
+  // Its head is on the way to the client; interim ones do not count.
+  bool response_started = false;
 
   const bool logged;  // whether any log wants the record's texts, which cost more than the counts
   RequestRecord record;
   FilterNotes notes;
+  RequestPolicy policy;  // of a request that is forwarded
 };
+
+// Writes the head of the response, be it an endpoint's or our own. The one place that all of them
+// pass.
+void StartResponse(Exchange& x, ResponseHead& head, BodyLength body);
+
+// Whether the circuit breakers of the request's cluster let it be tried once more.
+bool RetryAllowed(const Exchange& x);
+
+// Writes what is left for the client; false if it is gone, or does not read.
+Task<bool> FlushResponse(EventLoop& loop, HttpStream& client);
 
 }  // namespace weft
 

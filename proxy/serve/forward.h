@@ -1,28 +1,13 @@
-// Forward: one attempt of a request at one endpoint, both ways at once.
+// Forward: one attempt of a request at one endpoint: a place on a connection to it, then Transfer.
 #ifndef WEFT_PROXY_SERVE_FORWARD_H_
 #define WEFT_PROXY_SERVE_FORWARD_H_
 
-#include "proxy/decide/retry.h"
 #include "proxy/runtime/task.h"
 #include "proxy/serve/exchange.h"
+#include "proxy/serve/transfer.h"
 #include "proxy/serve/upstream_choice.h"
 
 namespace weft {
-
-enum class ForwardEnd {
-  kDone,    // the response went to the client, or the client went away
-  kFailed,  // no byte of a response was sent: `outcome` says whether to try again
-  kBroken,  // the response broke off after it began: the client's connection has to be closed
-};
-
-struct ForwardResult {
-  ForwardEnd end = ForwardEnd::kDone;
-  bool retry = false;  // the policy wants this response's request tried again
-  bool final = false;  // trying again cannot help: out of time, or the request itself is bad
-  Outcome outcome;
-  ResponseFlag flag = ResponseFlag::kNone;
-  std::string reason;  // of a failure, for the client and the log
-};
 
 // `attempt` counts from 1; a response whose status the retry policy wants tried again is not passed
 // on but reported as kFailed.

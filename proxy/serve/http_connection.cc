@@ -2,21 +2,19 @@
 
 #include <algorithm>
 
-#include "proxy/http/h1_encoder.h"
-#include "proxy/net/write_all.h"
 #include "proxy/serve/exchange.h"
+#include "proxy/serve/reply.h"
 #include "proxy/serve/request.h"
+#include "proxy/stream/h1_server_stream.h"
 
 namespace weft {
 namespace {
 
-using Event = H1Decoder::Event;
+using Event = HttpStream::Event;
 
 // A client that takes longer for the head of a request (slowloris) is cut off, where the config
 // states no limit of its own.
 constexpr absl::Duration kHeadTimeout = absl::Seconds(60);
-// A client that takes longer to read the last bytes of a response.
-constexpr absl::Duration kFlushTimeout = absl::Seconds(60);
 
 // How long we go on reading from a client that was answered before it had sent everything: closing
 // earlier would reset the connection, and could take the answer with it.
@@ -24,64 +22,50 @@ constexpr absl::Duration kLinger = absl::Seconds(2);
 // Requests served without a wait, or reads thrown away, before other connections get their turn.
 constexpr int kBusyTurns = 32;
 
-// Writes what is left for the client; false if it is gone.
-Task<bool> Flush(HttpConnection& c) {
-  EventLoop& loop = c.worker.loop();
-  return WriteAll(loop, *c.downstream.stream, c.out, loop.Now() + kFlushTimeout);
-}
-
-void RejectMalformed(HttpConnection& c) {
-  const H1Error& error = c.decoder.error();
+void RejectMalformed(HttpConnection& c, HttpStream& client) {
+  const StreamFailure& failure = client.failure();
   ++c.counters.downstream_rq_rejected;
-  c.worker.CountRejection(error.reason);
-  LocalReply reply;
-  reply.status = error.status;
-  reply.body = error.reason;
-  reply.close = true;
-  AppendLocalReply(reply, c.out);
-  c.close = true;
+  c.worker.CountRejection(failure.reason);
+  Answer answer;
+  answer.status = failure.status;
+  answer.body = failure.reason;
+  const ResponseHead head = ReplyHead(answer, /*grpc=*/false);
+  client.WriteHead(head, {BodyFraming::kLength, answer.body.size()});
+  client.Write(answer.body);
+  client.WriteEnd(Headers());
 }
 
 // Reads until the next head, or the connection's end (false).
-Task<bool> AwaitHead(HttpConnection& c) {
+Task<bool> AwaitHead(HttpConnection& c, H1ServerStream& client) {
   EventLoop& loop = c.worker.loop();
-  ByteStream& stream = *c.downstream.stream;
   const absl::Duration head_timeout = std::min(c.config.request_headers_timeout, kHeadTimeout);
   MonotonicTime started = kNever;
   while (true) {
-    const Event event = c.decoder.Next(c.in);
+    const Event event = client.Next();
     if (event == Event::kHead) co_return true;
-    if (event == Event::kClosed) co_return false;
-    if (event == Event::kError) {
-      RejectMalformed(c);
+    if (event == Event::kBroken) {
+      if (client.failure().kind == StreamFailure::Kind::kProtocol) RejectMalformed(c, client);
       co_return false;
     }
-    const IoResult got = stream.Read(c.in, Buffer::kBlockSize);
-    if (got.status == IoStatus::kEof) c.decoder.OnEof();
-    if (got.status == IoStatus::kError) co_return false;
-    if (got.status != IoStatus::kBlocked) continue;
-    const bool idle = c.decoder.at_start(c.in);
+    const bool idle = client.idle();
     if (idle && c.worker.draining()) co_return false;
     if (!idle && started == kNever) started = loop.Now();
     const MonotonicTime deadline =
         idle ? loop.Now() + c.config.idle_timeout : started + head_timeout;
-    if (!idle && stream.ReadAgain()) continue;
-    const bool notified = co_await Wait(loop, {&stream.readable(), &c.drain.started()}, deadline);
+    if (client.ReadAgain()) continue;
+    const bool notified = co_await Wait(loop, {&client.readable(), &c.drain.started()}, deadline);
     if (!notified) co_return false;
   }
 }
 
-Task<> Linger(HttpConnection& c) {
-  EventLoop& loop = c.worker.loop();
-  ByteStream& stream = *c.downstream.stream;
+Task<> Linger(EventLoop& loop, H1ServerStream& client) {
   const MonotonicTime deadline = loop.Now() + kLinger;
   int reads = 0;
   while (loop.Now() < deadline) {
-    c.in.Clear();
-    const IoResult got = stream.Read(c.in, Buffer::kBlockSize);
-    if (got.status == IoStatus::kEof || got.status == IoStatus::kError) co_return;
-    if (got.status == IoStatus::kBlocked) {
-      const bool notified = co_await Wait(loop, {&stream.readable()}, deadline);
+    const IoStatus read = client.ReadAway();
+    if (read == IoStatus::kEof || read == IoStatus::kError) co_return;
+    if (read == IoStatus::kBlocked) {
+      const bool notified = co_await Wait(loop, {&client.readable()}, deadline);
       if (!notified) co_return;
     } else if (++reads % kBusyTurns == 0) {
       co_await Sleep(loop, absl::ZeroDuration());
@@ -89,34 +73,30 @@ Task<> Linger(HttpConnection& c) {
   }
 }
 
-// Whether the client may still be sending, or has sent more than we are going to look at.
-bool HasMore(HttpConnection& c) { return c.decoder.Next(c.in) != Event::kEnd || !c.in.empty(); }
-
 }  // namespace
 
 Task<> ServeHttp(Worker& worker, Downstream& downstream, const HttpManagerConfig& config) {
   HttpConnection c(worker, downstream, config);
   const ActiveCount active(c.counters.downstream_cx_total, c.counters.downstream_cx_active);
+  H1ServerStream client(*downstream.stream);
   int served = 0;
-  while (!c.close) {
-    const bool has_request = co_await AwaitHead(c);
+  while (true) {
+    const bool has_request = co_await AwaitHead(c, client);
     if (!has_request) break;
     {
-      Exchange x(c);
+      Exchange x(c, client);
       co_await ServeRequest(x);
     }
-    const bool flushed = co_await Flush(c);
+    if (client.aborted()) co_return;
+    const bool flushed = co_await FlushResponse(worker.loop(), client);
     if (!flushed) co_return;
-    if (!c.close) c.decoder.NextMessage();
+    if (!client.Reusable()) break;
+    client.NextRequest();
     if (++served % kBusyTurns == 0) co_await Sleep(worker.loop(), absl::ZeroDuration());
   }
-  if (c.broken) {
-    downstream.stream->ResetOnClose();
-    co_return;
-  }
-  const bool flushed = co_await Flush(c);
+  const bool flushed = co_await FlushResponse(worker.loop(), client);
   downstream.stream->CloseWrite();
-  if (c.close && flushed && HasMore(c)) co_await Linger(c);
+  if (flushed && client.HasMore()) co_await Linger(worker.loop(), client);
 }
 
 }  // namespace weft

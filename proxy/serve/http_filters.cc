@@ -114,22 +114,15 @@ class ActiveFault {
   const std::shared_ptr<uint32_t> active_;
 };
 
-Answer Abort(const Exchange& x, const FaultConfig& fault) {
+Answer Abort(const FaultConfig& fault) {
   Answer answer{fault.abort_status,
                 ResponseFlag::kFaultInjected,
                 "fault_filter_abort",
                 "fault filter abort",
                 {}};
-  if (!fault.abort_grpc_status.has_value()) return answer;
-  answer.status = 200;
-  if (!IsGrpcRequest(x.head)) {
-    answer.status = 503;
-    return answer;
-  }
-  answer.body.clear();
-  answer.headers.Add("content-type", "application/grpc");
-  answer.headers.Add("grpc-status", absl::StrCat(*fault.abort_grpc_status));
-  answer.headers.Add("grpc-message", "fault filter abort");
+  // A request that is no call is refused all the same.
+  if (fault.abort_grpc_status.has_value()) answer.status = 503;
+  answer.grpc_status = fault.abort_grpc_status;
   return answer;
 }
 
@@ -155,7 +148,7 @@ Task<std::optional<Answer>> Fault(Exchange& x, const FaultConfig& fault,
   }
   if (!aborted) co_return std::nullopt;
   ++*aborts;
-  co_return Abort(x, fault);
+  co_return Abort(fault);
 }
 
 // --- Local rate limit
@@ -170,13 +163,7 @@ TokenBucket MakeBucket(const LocalRateLimitConfig& limit, const Worker& worker, 
 Answer Limited(Exchange& x, const LocalRateLimitConfig& limit) {
   Answer answer{
       limit.status, ResponseFlag::kRateLimited, "local_rate_limited", "local_rate_limited", {}};
-  if (IsGrpcRequest(x.head)) {
-    answer.status = 200;
-    answer.headers.Add("content-type", "application/grpc");
-    answer.headers.Add("grpc-status", limit.grpc_resource_exhausted ? "8" : "14");
-    answer.headers.Add("grpc-message", "local_rate_limited");
-    answer.body.clear();
-  }
+  answer.grpc_status = limit.grpc_resource_exhausted ? 8 : 14;
   ApplyMutations(limit.response_headers, answer.headers, [&x] { return InputOf(x); });
   return answer;
 }

@@ -17,6 +17,7 @@ struct Exchange;
 
 // What filters learnt from the request that their part of the response needs.
 struct FilterNotes {
+  std::string set_cookie;                       // of a hash policy that makes its cookie
   std::string cors_origin;                      // of an allowed cross-origin request
   SharedFilterConfig cors;                      // by which it is allowed
   const LocalRateLimitConfig* limit = nullptr;  // whose x-ratelimit-* fields to show

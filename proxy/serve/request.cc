@@ -1,73 +1,29 @@
 #include "proxy/serve/request.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "proxy/decide/match_route.h"
 #include "proxy/decide/normalise_path.h"
 #include "proxy/decide/request_hash.h"
 #include "proxy/decide/request_path.h"
 #include "proxy/decide/retry.h"
-#include "proxy/http/h1_encoder.h"
 #include "proxy/serve/answer.h"
 #include "proxy/serve/exchange.h"
 #include "proxy/serve/format_input.h"
 #include "proxy/serve/forward.h"
 #include "proxy/serve/http_filters.h"
+#include "proxy/serve/reply.h"
 #include "proxy/serve/upstream_choice.h"
 
 namespace weft {
 namespace {
-
-// A body smaller than this that is already here is thrown away so that the connection can go on
-// after a reply of our own.
-constexpr size_t kMostDiscarded = 64 * 1024;
-
-// Whether the rest of the request is here and was skipped; otherwise the connection has to close.
-bool DiscardRequest(HttpConnection& c) {
-  size_t discarded = 0;
-  while (discarded < kMostDiscarded) {
-    const H1Decoder::Event event = c.decoder.Next(c.in);
-    if (event == H1Decoder::Event::kEnd) return true;
-    if (event != H1Decoder::Event::kBody) return false;
-    const size_t size = c.decoder.body_size();
-    c.in.Consume(size);
-    c.decoder.BodyTaken(size);
-    discarded += size;
-  }
-  return false;
-}
-
-// A reply of the proxy's own.
-void Reply(Exchange& x, const Answer& answer) {
-  HttpConnection& c = x.connection;
-  const bool received = x.request_received || DiscardRequest(c);
-  c.close = c.close || !received || !c.decoder.keep_alive() || c.worker.draining();
-  LocalReply reply;
-  reply.status = answer.status;
-  reply.body = answer.body;
-  reply.close = c.close;
-  reply.to_head = c.decoder.request().method == "HEAD";
-  ResponseHead head;
-  head.status = answer.status;
-  head.headers = answer.headers;
-  if (HasHttpFilters(x)) RunResponseFilters(x, head);
-  NoteResponse(x, head.headers);
-  reply.headers = &head.headers;
-  AppendLocalReply(reply, c.out);
-  x.record.status = answer.status;
-  x.record.flag = answer.flag;
-  x.record.details = answer.details;
-  x.record.bytes_sent = answer.body.size();
-}
-
-Answer Malformed(const char* reason) {
-  return {400, ResponseFlag::kDownstreamProtocolError, reason, reason, {}};
-}
 
 Answer NoRoute() { return {404, ResponseFlag::kNoRouteFound, "route_not_found", "", {}}; }
 
@@ -79,8 +35,13 @@ Answer NoCluster(const ForwardAction& action) {
           {}};
 }
 
-Answer NoHealthyUpstream() {
-  return {503, ResponseFlag::kNoHealthyUpstream, "no_healthy_upstream", "no healthy upstream", {}};
+// No attempt could be made.
+ForwardResult NoEndpoint() {
+  ForwardResult result;
+  result.end = ForwardEnd::kFailed;
+  result.flag = ResponseFlag::kNoHealthyUpstream;
+  result.reason = "no healthy upstream";
+  return result;
 }
 
 Answer Redirect(const Exchange& x, const RedirectAction& action) {
@@ -91,10 +52,17 @@ Answer Redirect(const Exchange& x, const RedirectAction& action) {
   return answer;
 }
 
+Answer Direct(const DirectResponse& direct) {
+  return {static_cast<int>(direct.status), ResponseFlag::kNone, "direct_response", direct.body, {}};
+}
+
 Answer Failure(const ForwardResult& result) {
   Answer answer;
   answer.flag = result.flag;
-  if (result.flag == ResponseFlag::kUpstreamRequestTimeout) {
+  if (result.flag == ResponseFlag::kNoHealthyUpstream) {
+    answer.details = "no_healthy_upstream";
+    answer.body = result.reason;
+  } else if (result.flag == ResponseFlag::kUpstreamRequestTimeout) {
     answer.status = 504;
     answer.details = "upstream_response_timeout";
     answer.body = result.reason;
@@ -107,6 +75,9 @@ Answer Failure(const ForwardResult& result) {
     answer.details = result.reason;
     answer.body = result.reason;
   } else {
+    if (result.flag == ResponseFlag::kUpstreamOverflow) {
+      answer.headers.Add("x-envoy-overloaded", "true");
+    }
     answer.details = absl::StrCat("upstream_reset_before_response_started{", result.reason, "}");
     answer.body = absl::StrCat(
         "upstream connect error or disconnect/reset before headers. reset reason: ", result.reason);
@@ -114,8 +85,35 @@ Answer Failure(const ForwardResult& result) {
   return answer;
 }
 
-// The path, once, before anything looks at it. An answer if the request ends here.
+Answer ToHttps(const RequestHead& head) {
+  Answer answer{301, ResponseFlag::kNone, "request_require_tls", "", {}};
+  answer.headers.Add("location", absl::StrCat("https://", head.authority, head.path));
+  return answer;
+}
+
+// Of the route's virtual host.
+bool MustUseTls(const Exchange& x) {
+  if (x.route->require_tls == RequireTls::kNone) return false;
+  if (x.head.headers.Get(KnownHeader::kXForwardedProto) == "https") return false;
+  return x.route->require_tls == RequireTls::kAll ||
+         !OriginOf(x.connection.config, x.connection.client, x.head.headers).trusted;
+}
+
+// What decides between weighted clusters: chance, or a header that keeps a client with one.
+uint64_t RandomFor(Exchange& x) {
+  const std::string& name = x.forward->random_value_header;
+  uint64_t value = 0;
+  if (name.empty() || !absl::SimpleAtoi(x.head.headers.Get(name).value_or(""), &value)) {
+    return x.worker().Random();
+  }
+  return value;
+}
+
+// The head as it came in. An answer if the request ends here.
 std::optional<Answer> Normalise(Exchange& x) {
+  if (const char* problem = HeadProblem(x.connection.config, x.head)) {
+    return Answer{400, ResponseFlag::kDownstreamProtocolError, problem, problem, {}};
+  }
   switch (NormalisePath(x.connection.config.path, x.head.path)) {
     case PathVerdict::kUnchanged:
     case PathVerdict::kChanged:
@@ -131,135 +129,225 @@ std::optional<Answer> Normalise(Exchange& x) {
   return answer;
 }
 
-void NoteUpgrade(Exchange& x) {
+// What the client asks of its connection, before those fields are removed. An answer if it is not
+// to be had.
+std::optional<Answer> NoteUpgrade(Exchange& x) {
+  x.body = x.client.incoming();
+  const bool tunnel = x.body.framing == BodyFraming::kTunnel;
+  x.request_received = tunnel || x.body.framing == BodyFraming::kNone;
+  if (!tunnel || x.head.method == "CONNECT") return std::nullopt;
   const absl::string_view wanted = RequestedUpgrade(x.head.headers);
   for (const std::string& allowed : x.connection.config.upgrades) {
     if (absl::EqualsIgnoreCase(wanted, allowed)) x.upgrade = std::string(wanted);
   }
+  if (!x.upgrade.empty()) return std::nullopt;
+  // Over HTTP/1 it is a wish that may be ignored; an extended CONNECT has no other meaning.
+  x.body = BodyLength();
+  if (x.head.version != HttpVersion::kHttp2) return std::nullopt;
+  return Answer{403, ResponseFlag::kNone, "upgrade_failed", "", {}};
+}
+
+// Makes the head one that another hop can be sent, but for what the route says. gRPC servers insist
+// on "te: trailers", and it is true of us too.
+void PrepareHead(Exchange& x) {
+  Worker& worker = x.worker();
+  const bool trailers = ListHasToken(x.head.headers, KnownHeader::kTe, "trailers");
+  PrepareRequestHead(x.connection.config, x.connection.client, worker.Random(), worker.Random(),
+                     x.head);
+  if (trailers) x.head.headers.Add(KnownHeader::kTe, "trailers");
+}
+
+void SetHost(Exchange& x, std::string host) {
+  if (host == x.head.authority) return;
+  if (x.forward->append_x_forwarded_host) {
+    AppendToList("x-forwarded-host", x.head.authority, x.head.headers);
+  }
+  x.head.authority = std::move(host);
 }
 
 // What the chosen route says of the head that goes upstream.
 void RewriteHead(Exchange& x) {
   const ForwardAction& action = *x.forward;
-  std::optional<std::string> host = RewrittenHost(action, *x.target, x.head);
-  std::string path = RewrittenPath(*x.route, action, x.head.path);
-  const bool tell = !x.connection.config.suppress_envoy_headers;
-  if (path != x.head.path && tell) x.head.headers.Set("x-envoy-original-path", x.head.path);
-  x.head.path = std::move(path);
-  if (host.has_value()) {
-    if (action.append_x_forwarded_host) {
-      x.head.headers.Add(KnownHeader::kXForwardedHost, x.head.authority);
+  RequestHead& head = x.head;
+  std::optional<std::string> host = RewrittenHost(action, *x.target, head);
+  std::string path = RewrittenPath(*x.route, action, head.path);
+  if (path != head.path) {
+    if (!x.connection.config.suppress_envoy_headers) {
+      head.headers.Set("x-envoy-original-path", head.path);
     }
-    x.head.authority = *std::move(host);
+    head.path = std::move(path);
   }
+  if (host.has_value()) SetHost(x, *std::move(host));
   const auto input = [&x] { return InputOf(x); };
-  ApplyMutations(x.target->request_headers, x.head.headers, input);
-  ApplyMutations(x.route->request_headers, x.head.headers, input);
+  ApplyMutations(x.target->request_headers, head.headers, input);
+  ApplyMutations(x.route->request_headers, head.headers, input);
   if (x.upgrade.empty()) return;
-  x.head.headers.Set(KnownHeader::kConnection, "Upgrade");
-  x.head.headers.Set(KnownHeader::kUpgrade, x.upgrade);
+  head.headers.Set(KnownHeader::kConnection, "Upgrade");
+  head.headers.Set(KnownHeader::kUpgrade, x.upgrade);
+}
+
+// What depends on the attempt.
+void RewriteForAttempt(Exchange& x, const EndpointConfig& endpoint, uint32_t attempt) {
+  x.record.attempts = attempt;
+  if (x.forward->auto_host_rewrite && !endpoint.host_name.empty()) SetHost(x, endpoint.host_name);
+  if (x.route->attempt_count_in_request) {
+    x.head.headers.Set(KnownHeader::kXEnvoyAttemptCount, absl::StrCat(attempt));
+  }
 }
 
 // The client holds its body back until it is told to go on; we are ready for it, whoever serves it.
 void AnswerExpectation(Exchange& x) {
-  HttpConnection& c = x.connection;
-  if (!c.decoder.expects_continue()) return;
-  c.out.Append(kContinueResponse);
+  const auto expect = x.head.headers.Get(KnownHeader::kExpect);
+  if (!expect.has_value() || !absl::EqualsIgnoreCase(*expect, "100-continue")) return;
+  if (x.connection.config.proxy_100_continue) return;
+  const bool has_body = x.body.framing == BodyFraming::kChunked || x.body.length > 0;
+  if (!has_body || x.head.version == HttpVersion::kHttp10) return;
   x.head.headers.Remove(KnownHeader::kExpect);
+  ResponseHead go_on;
+  go_on.status = 100;
+  x.client.WriteHead(go_on, BodyLength());
+  x.client.Flush();
 }
 
-bool MayRetry(const Exchange& x, uint32_t attempt, const ForwardResult& result) {
+// Counts against the cluster's max_retries from when another attempt is decided on.
+class ActiveRetry {
+ public:
+  explicit ActiveRetry(ClusterState& state) : state_(state) {
+    ++state_.counters.upstream_rq_retry;
+    ++state_.active_retries;
+  }
+  ~ActiveRetry() { --state_.active_retries; }
+  ActiveRetry(const ActiveRetry&) = delete;
+  ActiveRetry& operator=(const ActiveRetry&) = delete;
+
+ private:
+  ClusterState& state_;
+};
+
+bool WantsRetry(const Exchange& x, uint32_t attempt, const ForwardResult& result) {
   if (result.end != ForwardEnd::kFailed || result.final || !x.replayable) return false;
   if (result.retry) return true;
-  return x.forward->retry.has_value() &&
-         ShouldRetry(*x.forward->retry, attempt, result.outcome, x.head);
+  const RetryPolicy* policy = x.policy.retry();
+  return policy != nullptr && ShouldRetry(*policy, attempt, result.outcome, x.head) &&
+         RetryAllowed(x);
 }
 
-Task<> ForwardWithRetries(Exchange& x, const ClusterConfig& cluster) {
-  UpstreamChoice choice(x.worker(), cluster, x.connection.downstream,
-                        RequestHash(x.forward->hash_policies, x.head, x.connection.client.address));
-  if (x.forward->timeout != absl::InfiniteDuration()) x.deadline = x.start + x.forward->timeout;
+// The attempts, until one gives an answer or none is left. The last one's endpoint is in the
+// record.
+Task<ForwardResult> Attempts(Exchange& x, UpstreamChoice& choice) {
   ForwardResult result;
+  std::optional<ActiveRetry> retry;
   for (uint32_t attempt = 1;; ++attempt) {
     const EndpointConfig* endpoint = choice.Next();
     if (endpoint == nullptr) {
       ++choice.state().counters.upstream_cx_none_healthy;
-      co_return Reply(x, attempt == 1 ? NoHealthyUpstream() : Failure(result));
+      if (attempt == 1) result = NoEndpoint();
+      co_return result;
     }
-    const absl::Duration per_try =
-        x.forward->retry.has_value() ? x.forward->retry->per_try_timeout : absl::InfiniteDuration();
-    result = co_await Forward(x, choice, *endpoint, attempt, x.loop().Now() + per_try);
+    RewriteForAttempt(x, *endpoint, attempt);
+    result = co_await Forward(x, choice, *endpoint, attempt, x.loop().Now() + x.policy.per_try);
     if (x.logged) x.record.upstream_host = endpoint->address.ToString();
-    x.record.flag = result.flag;
-    x.record.details = result.reason;
-    if (!MayRetry(x, attempt, result)) break;
-    ++choice.state().counters.upstream_rq_retry;
+    if (!WantsRetry(x, attempt, result)) co_return result;
+    retry.reset();
+    retry.emplace(choice.state());
     // Another endpoint needs no pause; only trying again what just failed does.
     const bool connect_failure = result.outcome.kind == Outcome::Kind::kConnectFailure;
     if (!connect_failure) {
-      co_await Sleep(x.loop(), RetryBackOff(*x.forward->retry, attempt, x.worker().Random()));
+      const absl::Duration usual = RetryBackOff(*x.policy.retry(), attempt, x.worker().Random());
+      co_await Sleep(x.loop(), result.back_off.value_or(usual));
     }
   }
+}
+
+MonotonicTime DeadlineOf(const Exchange& x) {
+  const absl::Duration timeout = std::min(x.policy.timeout, x.policy.max_stream);
+  return timeout == absl::InfiniteDuration() ? kNever : x.start + timeout;
+}
+
+Task<> ForwardWithRetries(Exchange& x) {
+  std::optional<uint64_t> hash;
+  if (!x.forward->hash_policies.empty()) {
+    hash = RequestHash(x.forward->hash_policies, x.head, x.connection.client.address,
+                       x.worker().Random(), &x.notes.set_cookie);
+  }
+  UpstreamChoice choice(x.worker(), *x.cluster, x.connection.downstream, hash);
+  x.deadline = DeadlineOf(x);
+  const ForwardResult result = co_await Attempts(x, choice);
+  x.record.flag = result.flag;
+  x.record.details = result.reason;
   ClusterCounters& counters = choice.state().counters;
   if (result.flag == ResponseFlag::kUpstreamRequestTimeout) ++counters.upstream_rq_timeout;
   if (result.end == ForwardEnd::kFailed) {
-    x.record.upstream_failure = result.reason;
-    Reply(x, Failure(result));
+    if (result.flag != ResponseFlag::kNoHealthyUpstream) x.record.upstream_failure = result.reason;
+    co_await Reply(x, Failure(result));
   } else if (result.end == ForwardEnd::kBroken) {
-    x.connection.out.Clear();
-    x.connection.close = x.connection.broken = true;
-  } else if (!x.request_received) {
-    x.connection.close = true;  // answered early: the rest of the body would follow
+    x.client.Abort();
   }
   const int status_class = x.record.status / 100;
   if (status_class >= 1 && status_class <= 5) ++counters.upstream_rq_xx[status_class];
 }
 
-}  // namespace
-
-Task<> ServeRequest(Exchange& x) {
+// Finds the route, and which of its clusters. False: there is none.
+bool ChooseRoute(Exchange& x) {
   Worker& worker = x.worker();
-  const HttpManagerConfig& config = x.connection.config;
-  NoteUpgrade(x);
-  PrepareRequestHead(config, x.connection.client, worker.Random(), worker.Random(), x.head);
-  if (const char* problem = HeadProblem(config, x.head)) {
-    co_return Reply(x, Malformed(problem));
-  }
-  if (std::optional<Answer> refused = Normalise(x)) co_return Reply(x, *refused);
-
-  x.routes = x.config->FindRoutes(config);
+  x.routes = x.config->FindRoutes(x.connection.config);
   x.route = x.routes != nullptr ? MatchRoute(*x.routes, x.head, worker.Random()) : nullptr;
-  if (x.route == nullptr) {
-    ++x.connection.counters.no_route;
-    co_return Reply(x, NoRoute());
+  if (x.route == nullptr) return false;
+  for (const std::string& name : x.routes->internal_only_headers) {
+    if (!x.head.headers.Has(name)) continue;
+    if (!OriginOf(x.connection.config, x.connection.client, x.head.headers).trusted) {
+      x.head.headers.Remove(name);
+    }
   }
   x.forward = std::get_if<ForwardAction>(&x.route->action);
   if (x.forward != nullptr) {
-    x.target = ChooseTarget(x.forward->clusters, x.forward->total_weight, worker.Random());
+    x.target = ChooseTarget(x.forward->clusters, x.forward->total_weight, RandomFor(x));
   }
+  return true;
+}
+
+// What a route says that is not to be forwarded; nullopt: it is.
+std::optional<Answer> AnswerOfRoute(const Exchange& x) {
+  if (MustUseTls(x)) return ToHttps(x.head);
+  if (const auto* redirect = std::get_if<RedirectAction>(&x.route->action)) {
+    return Redirect(x, *redirect);
+  }
+  if (const auto* direct = std::get_if<DirectResponse>(&x.route->action)) return Direct(*direct);
+  return std::nullopt;
+}
+
+}  // namespace
+
+Task<> ServeRequest(Exchange& x) {
+  std::optional<Answer> refused = NoteUpgrade(x);
+  PrepareHead(x);
+  if (!refused.has_value()) refused = Normalise(x);
+  if (refused.has_value()) co_return co_await Reply(x, std::move(*refused));
+
+  const bool routed = ChooseRoute(x);
   if (HasHttpFilters(x)) {
     std::optional<Answer> answer = co_await RunRequestFilters(x);
-    if (answer.has_value()) co_return Reply(x, *answer);
+    if (answer.has_value()) co_return co_await Reply(x, std::move(*answer));
   }
-  if (const auto* redirect = std::get_if<RedirectAction>(&x.route->action)) {
-    co_return Reply(x, Redirect(x, *redirect));
+  if (!routed) {
+    ++x.connection.counters.no_route;
+    co_return co_await Reply(x, NoRoute());
   }
-  if (const auto* direct = std::get_if<DirectResponse>(&x.route->action)) {
-    const Answer answer{
-        static_cast<int>(direct->status), ResponseFlag::kNone, "direct_response", direct->body, {}};
-    co_return Reply(x, answer);
+  if (std::optional<Answer> answer = AnswerOfRoute(x)) {
+    co_return co_await Reply(x, std::move(*answer));
   }
 
-  const ClusterConfig* cluster =
-      x.target != nullptr ? x.config->FindCluster(ClusterNameOf(*x.forward, *x.target, x.head))
-                          : nullptr;
-  if (cluster == nullptr) {
+  x.cluster = x.target != nullptr
+                  ? x.config->FindCluster(ClusterNameOf(*x.forward, *x.target, x.head))
+                  : nullptr;
+  if (x.cluster == nullptr) {
     ++x.connection.counters.no_cluster;
-    co_return Reply(x, NoCluster(*x.forward));
+    co_return co_await Reply(x, NoCluster(*x.forward));
   }
+  x.policy = PolicyOf(*x.forward, x.connection.config, x.head);
   RewriteHead(x);
   AnswerExpectation(x);
-  co_await ForwardWithRetries(x, *cluster);
+  co_await ForwardWithRetries(x);
 }
 
 }  // namespace weft

@@ -122,14 +122,6 @@ void SetScheme(const HttpManagerConfig& config, const ClientFacts& client, Reque
   }
 }
 
-void AppendToList(absl::string_view name, absl::string_view value, Headers& headers) {
-  if (auto held = headers.Get(name)) {
-    headers.Set(name, absl::StrCat(*held, ", ", value));
-  } else {
-    headers.Add(name, value);
-  }
-}
-
 }  // namespace
 
 std::string ForwardedClientCert(const ClientFacts& client, const ClientCertDetails& details) {
@@ -201,6 +193,14 @@ void PrepareRequestHead(const HttpManagerConfig& config, const ClientFacts& clie
     headers.Add(KnownHeader::kXRequestId, MakeRequestId(random_high, random_low));
   }
   if (!config.via.empty()) AppendToList("via", config.via, headers);
+}
+
+void AppendToList(absl::string_view name, absl::string_view value, Headers& headers) {
+  if (auto held = headers.Get(name)) {
+    headers.Set(name, absl::StrCat(*held, ", ", value));
+  } else {
+    headers.Add(name, value);
+  }
 }
 
 void ApplyAddition(const HeaderToAdd& header, Headers& headers, FormatInputs input) {

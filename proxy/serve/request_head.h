@@ -47,6 +47,9 @@ void PrepareRequestHead(const HttpManagerConfig& config, const ClientFacts& clie
 // Why a head must be refused (status 400); null: it need not.
 const char* HeadProblem(const HttpManagerConfig& config, const RequestHead& head);
 
+// One element more in a field that is a list: Via.
+void AppendToList(absl::string_view name, absl::string_view value, Headers& headers);
+
 // `input` is asked for only if something has to be evaluated.
 using FormatInputs = absl::FunctionRef<FormatInput()>;
 void ApplyAddition(const HeaderToAdd& header, Headers& headers, FormatInputs input);

@@ -96,7 +96,7 @@ Task<> Worker::SweepPools() {
       for (auto it = state.pools.begin(); it != state.pools.end();) {
         it->second.Sweep(loop_.Now(), idle);
         auto current = it++;
-        if (current->second.open() == 0) state.pools.erase(current);
+        if (current->second.unused()) state.pools.erase(current);
       }
     }
   }
@@ -117,7 +117,13 @@ std::map<std::string, std::map<std::string, uint64_t>> Worker::ActiveByEndpoint(
 
 Counters Worker::CollectCounters() const {
   Counters all;
-  for (const auto& [name, state] : clusters_) all.clusters[name] = state.counters;
+  for (const auto& [name, state] : clusters_) {
+    ClusterCounters& counters = all.clusters[name];
+    counters = state.counters;
+    counters.upstream_cx_active = state.usage.connections;
+    counters.upstream_rq_active = state.active_requests;
+    counters.upstream_rq_pending_active = state.usage.pending;
+  }
   for (const auto& [name, counters] : downstream_counters_) all.downstreams[name] = counters;
   for (const auto& [name, counters] : listener_counters_) all.listeners[name] = counters;
   all.rejections = rejections_;

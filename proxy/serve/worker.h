@@ -30,10 +30,16 @@ namespace weft {
 
 // What a worker knows of one cluster beyond its config.
 struct ClusterState {
+  Pool& PoolOf(const EndpointConfig& endpoint) {
+    return pools.try_emplace(endpoint.key, usage, counters).first->second;
+  }
+
   ClusterLoad load;
-  absl::node_hash_map<std::string, Pool> pools;  // by EndpointConfig::key
   uint64_t active_requests = 0;
+  uint64_t active_retries = 0;
+  ClusterUsage usage;
   ClusterCounters counters;
+  absl::node_hash_map<std::string, Pool> pools;  // by EndpointConfig::key
 };
 
 struct WorkerOptions {
@@ -89,6 +95,8 @@ class Worker {
   void CountRejection(const char* reason) { ++rejections_[reason]; }
   AccessLog* access_log() { return access_log_; }
   FilterStates& filters() { return filters_; }
+  // Runs besides the connections, and ends with the worker at the latest.
+  void Spawn(Task<> task) { upkeep_.Spawn(std::move(task)); }
 
  private:
   struct Socket;

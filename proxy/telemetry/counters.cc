@@ -16,13 +16,20 @@ void AddByName(std::map<std::string, Value>& to, const std::map<std::string, Val
 
 void ClusterCounters::Add(const ClusterCounters& other) {
   upstream_cx_total += other.upstream_cx_total;
+  upstream_cx_active += other.upstream_cx_active;
+  upstream_cx_http1_total += other.upstream_cx_http1_total;
+  upstream_cx_http2_total += other.upstream_cx_http2_total;
+  upstream_cx_overflow += other.upstream_cx_overflow;
   upstream_cx_connect_fail += other.upstream_cx_connect_fail;
   upstream_cx_none_healthy += other.upstream_cx_none_healthy;
   upstream_cx_tx_bytes_total += other.upstream_cx_tx_bytes_total;
   upstream_cx_rx_bytes_total += other.upstream_cx_rx_bytes_total;
   upstream_rq_total += other.upstream_rq_total;
+  upstream_rq_active += other.upstream_rq_active;
+  upstream_rq_pending_active += other.upstream_rq_pending_active;
   upstream_rq_timeout += other.upstream_rq_timeout;
   upstream_rq_retry += other.upstream_rq_retry;
+  upstream_rq_retry_overflow += other.upstream_rq_retry_overflow;
   upstream_rq_pending_overflow += other.upstream_rq_pending_overflow;
   upstream_rq_rx_reset += other.upstream_rq_rx_reset;
   AddClasses(upstream_rq_xx, other.upstream_rq_xx);

@@ -15,14 +15,21 @@ using ResponseClasses = std::array<uint64_t, 6>;
 
 struct ClusterCounters {
   uint64_t upstream_cx_total = 0;
+  uint64_t upstream_cx_active = 0;
+  uint64_t upstream_cx_http1_total = 0;
+  uint64_t upstream_cx_http2_total = 0;
+  uint64_t upstream_cx_overflow = 0;  // requests that waited because of max_connections
   uint64_t upstream_cx_connect_fail = 0;
   uint64_t upstream_cx_none_healthy = 0;
   uint64_t upstream_cx_tx_bytes_total = 0;
   uint64_t upstream_cx_rx_bytes_total = 0;
   uint64_t upstream_rq_total = 0;
+  uint64_t upstream_rq_active = 0;
+  uint64_t upstream_rq_pending_active = 0;
   uint64_t upstream_rq_timeout = 0;
   uint64_t upstream_rq_retry = 0;
-  uint64_t upstream_rq_pending_overflow = 0;
+  uint64_t upstream_rq_retry_overflow = 0;    // max_retries
+  uint64_t upstream_rq_pending_overflow = 0;  // max_pending_requests, max_requests
   uint64_t upstream_rq_rx_reset = 0;
   ResponseClasses upstream_rq_xx = {};
 

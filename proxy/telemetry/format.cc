@@ -212,6 +212,8 @@ Value EvaluateWhole(const FormatPiece& piece, const FormatInput& input) {
       return NotEmpty(r.virtual_host);
     case FormatOperator::kConnectionTerminationDetails:
       return NotEmpty(r.termination_details);
+    case FormatOperator::kLocalReplyBody:
+      return NotEmpty(r.local_reply_body);
     case FormatOperator::kUniqueId:
     case FormatOperator::kStreamId:
       return RequestField("x-request-id", input);

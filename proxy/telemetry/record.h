@@ -26,6 +26,7 @@ struct RequestRecord {
   std::string details;              // response code details: "via_upstream", "route_not_found"
   std::string upstream_failure;     // transport failure reason
   std::string downstream_failure;   // the same of the client's connection
+  std::string local_reply_body;     // %LOCAL_REPLY_BODY%: of an answer of our own
   std::string termination_details;  // why the connection was ended
   uint64_t bytes_received = 0;      // of the request's body
   uint64_t bytes_sent = 0;          // of the response's body

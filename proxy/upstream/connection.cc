@@ -28,6 +28,7 @@ Task<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> ConnectUpstream(
           secured.status().code(),
           absl::StrCat("TLS with ", endpoint.address.ToString(), ": ", secured.status().message()));
     }
+    connection->alpn = std::string((*secured)->alpn());
     connection->stream = std::move(*secured);
   }
   co_return connection;

@@ -1,15 +1,15 @@
-// UpstreamConnection: one connection to an endpoint, with what an HTTP/1 response needs; and how it
-// is made: connect, then TLS if the endpoint wants it.
+// UpstreamConnection: one connection to an endpoint, and how it is made: connect, then TLS if the
+// endpoint wants it.
 #ifndef WEFT_PROXY_UPSTREAM_CONNECTION_H_
 #define WEFT_PROXY_UPSTREAM_CONNECTION_H_
 
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "proxy/config/cluster_config.h"
-#include "proxy/http/h1_decoder.h"
 #include "proxy/net/tcp.h"
 #include "proxy/runtime/task.h"
 
@@ -19,10 +19,7 @@ struct UpstreamConnection {
   std::unique_ptr<ByteStream> stream;
   // What it was made with: another object after a rotation, and then it is not used again.
   std::shared_ptr<const ClientTlsContext> tls;
-  Buffer in;
-  H1Decoder decoder{H1Decoder::Role::kResponses};
-  uint32_t requests = 0;
-  MonotonicTime idle_since;
+  std::string alpn;  // what was negotiated; empty if nothing was
 };
 
 // Connects to `endpoint` as `cluster` says. Errors are those of Connect() and of the handshake,
