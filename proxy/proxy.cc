@@ -188,6 +188,7 @@ Task<> Proxy::PublishWhenChanged() {
   while (true) {
     while (config_.snapshot() == published_) co_await Wait(loop_, {&changed_});
     dns_clusters_->Follow(config_.Lookups());  // a name of /etc/hosts is there when this returns
+    health_checks_->Follow(config_.Checks());
     published_ = config_.snapshot();
     if (dns_ != nullptr) dns_->SetTable(published_->names);
     const bool first = !live_;
@@ -346,6 +347,12 @@ void Proxy::StartDnsClusters() {
         config_.SetAddresses(lookup, std::move(addresses));
         ConfigChanged();
       });
+  health_checks_ = std::make_unique<HealthChecks>(
+      loop_, mark_,
+      [this](const std::string& cluster, const std::string& endpoint, CheckedHealth health) {
+        config_.SetHealth(cluster, endpoint, health);
+        ConfigChanged();
+      });
 }
 
 absl::Status Proxy::Run() {
@@ -382,6 +389,7 @@ absl::Status Proxy::Run() {
   event_free(on_int);
   tasks_.Cancel();
   dns_clusters_.reset();
+  health_checks_.reset();
   open_ports_.clear();
   admin_.reset();
   workers_.reset();

@@ -19,6 +19,7 @@
 #include "proxy/runtime/scope.h"
 #include "proxy/serve/workers.h"
 #include "proxy/upstream/dns_clusters.h"
+#include "proxy/upstream/health_checks.h"
 #include "proxy/xds/ads_client.h"
 #include "proxy/xds/identity.h"
 
@@ -81,6 +82,7 @@ class Proxy : public AdsObserver {
   std::unique_ptr<dns::DnsServer> dns_;
   std::unique_ptr<dns::Resolver> resolver_;
   std::unique_ptr<DnsClusters> dns_clusters_;  // after its resolver
+  std::unique_ptr<HealthChecks> health_checks_;
   std::unique_ptr<AdminEndpoints> admin_endpoints_;
   std::unique_ptr<AdminServer> admin_;
   std::vector<std::unique_ptr<AdminServer>> open_ports_;

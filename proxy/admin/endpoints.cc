@@ -71,6 +71,13 @@ absl::string_view HealthName(EndpointHealth health) {
   return "";
 }
 
+std::string HealthFlags(const EndpointConfig& endpoint) {
+  std::string flags(endpoint.health == EndpointHealth::kHealthy ? "" : HealthName(endpoint.health));
+  if (endpoint.checked == CheckedHealth::kFailing) flags += "/failed_active_hc";
+  if (endpoint.checked == CheckedHealth::kDegraded) flags += "/degraded_active_hc";
+  return flags.empty() ? "healthy" : flags;
+}
+
 }  // namespace
 
 AdminResponse AdminEndpoints::Ready() const {
@@ -120,7 +127,7 @@ Task<AdminResponse> AdminEndpoints::Clusters() {
             if (of_endpoint != of_cluster->second.end()) under_way = of_endpoint->second;
           }
           absl::StrAppend(&response.body, prefix, "rq_active::", under_way, "\n", prefix,
-                          "health_flags::", HealthName(endpoint.health), "\n", prefix,
+                          "health_flags::", HealthFlags(endpoint), "\n", prefix,
                           "weight::", endpoint.weight, "\n", prefix, "fanout::", endpoint.fanout,
                           "\n", prefix, "region::", locality.locality.region, "\n", prefix,
                           "zone::", locality.locality.zone, "\n", prefix, "priority::", priority,

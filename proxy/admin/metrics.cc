@@ -3,6 +3,7 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <algorithm>
 #include <map>
 #include <sstream>
 
@@ -39,6 +40,23 @@ class Lister {
   const std::string* subject_ = nullptr;
 };
 
+void ListOutliers(const OutlierCounters& c, Lister& list) {
+#define WEFT_KIND(kind)                                                         \
+  list.Counter("outlier_detection.ejections_detected_" #kind, c.kind.detected); \
+  list.Counter("outlier_detection.ejections_enforced_" #kind, c.kind.enforced)
+  WEFT_KIND(consecutive_5xx);
+  WEFT_KIND(consecutive_gateway_failure);
+  WEFT_KIND(consecutive_local_origin_failure);
+  WEFT_KIND(success_rate);
+  WEFT_KIND(local_origin_success_rate);
+  WEFT_KIND(failure_percentage);
+  WEFT_KIND(local_origin_failure_percentage);
+#undef WEFT_KIND
+  list.Counter("outlier_detection.ejections_enforced_total", c.ejections_enforced_total);
+  list.Counter("outlier_detection.ejections_overflow", c.ejections_overflow);
+  list.Gauge("outlier_detection.ejections_active", c.ejections_active);
+}
+
 void ListCluster(const ClusterCounters& c, Lister& list) {
   list.Counter("upstream_cx_total", c.upstream_cx_total);
   list.Gauge("upstream_cx_active", c.upstream_cx_active);
@@ -57,6 +75,10 @@ void ListCluster(const ClusterCounters& c, Lister& list) {
   list.Counter("upstream_rq_retry_overflow", c.upstream_rq_retry_overflow);
   list.Counter("upstream_rq_pending_overflow", c.upstream_rq_pending_overflow);
   list.Counter("upstream_rq_rx_reset", c.upstream_rq_rx_reset);
+  list.Counter("lb_healthy_panic", c.lb_healthy_panic);
+  list.Counter("lb_subsets_selected", c.lb_subsets_selected);
+  list.Counter("lb_subsets_fallback", c.lb_subsets_fallback);
+  ListOutliers(c.outlier, list);
   list.Classes("upstream_rq_xx", c.upstream_rq_xx);
 }
 
@@ -80,6 +102,7 @@ void ListListener(const ListenerCounters& c, Lister& list) {
   list.Counter("ssl_handshake", c.ssl_handshake);
   list.Counter("ssl_connection_error", c.ssl_connection_error);
   list.Counter("downstream_listener_filter_error", c.downstream_listener_filter_error);
+  list.Counter("rbac_denied", c.rbac_denied);
 }
 
 absl::string_view Prefix(Scope scope) {
@@ -161,7 +184,8 @@ std::string FormatStats(const std::vector<Metric>& metrics, absl::string_view fi
 std::string FormatPrometheus(const std::vector<Metric>& metrics) {
   std::map<std::string, prometheus::MetricFamily> families;
   for (const Metric& metric : metrics) {
-    const std::string name = absl::StrCat("envoy_", Prefix(metric.scope), "_", metric.name);
+    std::string name = absl::StrCat("envoy_", Prefix(metric.scope), "_", metric.name);
+    std::replace(name.begin(), name.end(), '.', '_');  // "outlier_detection.…"
     prometheus::MetricFamily& family = families[name];
     family.name = name;
     family.type = metric.gauge ? prometheus::MetricType::Gauge : prometheus::MetricType::Counter;

@@ -7,7 +7,9 @@
 #ifndef WEFT_PROXY_CONFIG_COMPILE_H_
 #define WEFT_PROXY_CONFIG_COMPILE_H_
 
+#include <map>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "proxy/config/resolved_endpoints.h"
@@ -54,6 +56,14 @@ absl::StatusOr<std::shared_ptr<const ClusterConfig>> WithEndpoints(
 // they are the ones it has.
 std::shared_ptr<const ClusterConfig> WithAddresses(
     const std::shared_ptr<const ClusterConfig>& cluster, const KnownAddresses& known);
+
+// What health checks have said so far of the endpoints of one cluster, by EndpointConfig::key.
+using KnownHealth = std::map<std::string, CheckedHealth>;
+
+// The same cluster with what the checks say of its endpoints: `cluster` itself if it knows that. An
+// endpoint nobody has checked yet is left as it is.
+std::shared_ptr<const ClusterConfig> WithHealth(const std::shared_ptr<const ClusterConfig>& cluster,
+                                                const KnownHealth& known);
 
 // Of `secrets` the reader of files and the runtime's values are used, as filters may need them.
 absl::StatusOr<std::shared_ptr<const RouteTable>> CompileRoutes(

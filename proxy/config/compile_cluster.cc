@@ -10,9 +10,13 @@
 #include "api/envoy/http_protocol_options.pb.h"
 #include "proxy/config/compile.h"
 #include "proxy/config/compile_address.h"
+#include "proxy/config/compile_balancing.h"
 #include "proxy/config/compile_endpoints.h"
+#include "proxy/config/compile_health.h"
 #include "proxy/config/compile_tls.h"
 #include "proxy/config/fields.h"
+#include "proxy/config/hash_table.h"
+#include "proxy/config/subsets.h"
 
 namespace weft {
 namespace {
@@ -41,48 +45,6 @@ absl::StatusOr<ClusterType> TypeOf(const cluster::Cluster& from) {
       return ClusterType::kOriginalDst;
     default:
       return Invalid("type", absl::StrCat("unknown value ", static_cast<int>(from.type())));
-  }
-}
-
-struct PolicyName {
-  absl::string_view name;
-  LoadBalancing balancing;
-};
-constexpr PolicyName kPolicies[] = {
-    {"envoy.load_balancing_policies.round_robin", LoadBalancing::kRoundRobin},
-    {"envoy.load_balancing_policies.least_request", LoadBalancing::kLeastRequest},
-    {"envoy.load_balancing_policies.random", LoadBalancing::kRandom},
-    {"envoy.load_balancing_policies.ring_hash", LoadBalancing::kRingHash},
-    {"envoy.load_balancing_policies.maglev", LoadBalancing::kMaglev},
-};
-
-// The first policy that is known, as load_balancing_policy asks for.
-absl::StatusOr<LoadBalancing> FromPolicyList(const cluster::LoadBalancingPolicy& list) {
-  for (const cluster::LoadBalancingPolicy::Policy& policy : list.policies()) {
-    for (const PolicyName& known : kPolicies) {
-      if (policy.typed_extension_config().name() == known.name) return known.balancing;
-    }
-  }
-  return Invalid("load_balancing_policy", "none of its policies is supported");
-}
-
-absl::StatusOr<LoadBalancing> BalancingOf(const cluster::Cluster& from) {
-  if (from.has_load_balancing_policy()) return FromPolicyList(from.load_balancing_policy());
-  switch (from.lb_policy()) {
-    case cluster::Cluster::ROUND_ROBIN:
-    case cluster::Cluster::CLUSTER_PROVIDED:  // ORIGINAL_DST: there is nothing to balance
-      return LoadBalancing::kRoundRobin;
-    case cluster::Cluster::LEAST_REQUEST:
-      return LoadBalancing::kLeastRequest;
-    case cluster::Cluster::RANDOM:
-      return LoadBalancing::kRandom;
-    case cluster::Cluster::RING_HASH:
-      return LoadBalancing::kRingHash;
-    case cluster::Cluster::MAGLEV:
-      return LoadBalancing::kMaglev;
-    default:
-      return Invalid("lb_policy", absl::StrCat("unsupported policy ",
-                                               cluster::Cluster::LbPolicy_Name(from.lb_policy())));
   }
 }
 
@@ -174,29 +136,6 @@ absl::Status CompileProtocol(const cluster::Cluster& from, ClusterConfig& to) {
   return absl::OkStatus();
 }
 
-void CompileLimits(const cluster::CircuitBreakers& from, CircuitBreakerLimits& to) {
-  for (const cluster::CircuitBreakers::Thresholds& one : from.thresholds()) {
-    if (one.priority() != core::DEFAULT) continue;
-    if (one.has_max_connections()) to.max_connections = one.max_connections().value();
-    if (one.has_max_pending_requests())
-      to.max_pending_requests = one.max_pending_requests().value();
-    if (one.has_max_requests()) to.max_requests = one.max_requests().value();
-    if (one.has_max_retries()) to.max_retries = one.max_retries().value();
-  }
-}
-
-absl::Status CompileLbConfig(const cluster::Cluster::CommonLbConfig& from, ClusterConfig& to) {
-  if (from.has_healthy_panic_threshold()) {
-    const double percent = from.healthy_panic_threshold().value();
-    if (!(percent >= 0 && percent <= 100)) {
-      return Invalid("healthy_panic_threshold", "must be 0 to 100");
-    }
-    to.panic_threshold_percent = static_cast<uint32_t>(percent);
-  }
-  to.locality_weighted = from.has_locality_weighted_lb_config();
-  return absl::OkStatus();
-}
-
 absl::StatusOr<dns::LookupFamily> FamilyOf(const cluster::Cluster& from) {
   switch (from.dns_lookup_family()) {
     // Envoy's AUTO prefers IPv6; a name with both is mostly reached by IPv4, localhost above all.
@@ -265,6 +204,25 @@ std::string MetadataJson(const core::Metadata& metadata) {
   return json;
 }
 
+absl::Status CompileHealth(const cluster::Cluster& from, ClusterConfig& to) {
+  if (from.has_outlier_detection()) {
+    absl::StatusOr<std::shared_ptr<const OutlierConfig>> outlier =
+        CompileOutlier(from.outlier_detection());
+    if (!outlier.ok()) return Under("outlier_detection", outlier.status());
+    to.outlier = *std::move(outlier);
+  }
+  if (from.health_checks().empty()) return absl::OkStatus();
+  if (from.health_checks_size() > 1) return Invalid("health_checks[1]", "only one is supported");
+  if (to.type == ClusterType::kOriginalDst) {
+    return Invalid("health_checks", "an ORIGINAL_DST cluster has no endpoints to check");
+  }
+  absl::StatusOr<std::shared_ptr<const HealthCheckConfig>> check =
+      CompileHealthCheck(from.health_checks(0));
+  if (!check.ok()) return Under("health_checks[0]", check.status());
+  to.health_check = *std::move(check);
+  return absl::OkStatus();
+}
+
 // Everything but the endpoints.
 absl::Status CompileSettings(const cluster::Cluster& from, const Secrets& secrets,
                              ClusterConfig& to) {
@@ -273,9 +231,8 @@ absl::Status CompileSettings(const cluster::Cluster& from, const Secrets& secret
   absl::StatusOr<ClusterType> type = TypeOf(from);
   if (!type.ok()) return type.status();
   to.type = *type;
-  absl::StatusOr<LoadBalancing> balancing = BalancingOf(from);
-  if (!balancing.ok()) return balancing.status();
-  to.balancing = *balancing;
+  absl::Status status = CompileBalancing(from, to);
+  if (!status.ok()) return status;
   if (to.type == ClusterType::kEds) {
     const std::string& service = from.eds_cluster_config().service_name();
     to.eds_service_name = service.empty() ? to.name : service;
@@ -286,27 +243,36 @@ absl::Status CompileSettings(const cluster::Cluster& from, const Secrets& secret
       return Invalid("connect_timeout", "must be above 0");
     }
   }
-  absl::Status status = CompileDns(from, to);
+  status = CompileDns(from, to);
   if (!status.ok()) return status;
-  status = CompileLbConfig(from.common_lb_config(), to);
-  if (!status.ok()) return Under("common_lb_config", status);
+  status = CompileHealth(from, to);
+  if (!status.ok()) return status;
   status = CompileBind(from.upstream_bind_config(), to);
   if (!status.ok()) return Under("upstream_bind_config", status);
   status = CompileProtocol(from, to);
   if (!status.ok()) return status;
-  CompileLimits(from.circuit_breakers(), to.limits);
+  status = CompileCircuitBreakers(from.circuit_breakers(), to);
+  if (!status.ok()) return Under("circuit_breakers", status);
   to.metadata_json = MetadataJson(from.metadata());
   return CompileTransportSockets(from, secrets, to);
 }
 
-void SetEndpointSet(std::shared_ptr<const EndpointSet> endpoints, ClusterConfig& to) {
+// Endpoints start as failing their checks, until one says otherwise.
+void SetEndpointSet(std::shared_ptr<EndpointSet> endpoints, ClusterConfig& to) {
+  if (to.health_check != nullptr) {
+    for (EndpointConfig& one : endpoints->endpoints) {
+      const bool checked = one.check_target == nullptr || !one.check_target->disabled;
+      if (checked) one.checked = CheckedHealth::kFailing;
+    }
+  }
+  endpoints->tables = MakeHashTables(to, *endpoints, nullptr);
+  if (to.subsets != nullptr) endpoints->subsets = MakeSubsets(to, *endpoints);
   to.endpoints = std::move(endpoints);
-  to.ring = MakeRing(*to.endpoints, to.balancing);
 }
 
 absl::Status SetEndpoints(const envoy::config::endpoint::v3::ClusterLoadAssignment& from,
                           ClusterConfig& to) {
-  absl::StatusOr<std::shared_ptr<const EndpointSet>> endpoints = CompileEndpoints(from, to);
+  absl::StatusOr<std::shared_ptr<EndpointSet>> endpoints = CompileEndpoints(from, to);
   if (!endpoints.ok()) return endpoints.status();
   if (!IsDns(to.type)) {
     SetEndpointSet(*std::move(endpoints), to);
@@ -344,10 +310,28 @@ absl::StatusOr<std::shared_ptr<const ClusterConfig>> WithEndpoints(
 
 std::shared_ptr<const ClusterConfig> WithAddresses(
     const std::shared_ptr<const ClusterConfig>& cluster, const KnownAddresses& known) {
-  std::shared_ptr<const EndpointSet> endpoints = ResolvedEndpoints(*cluster, known);
+  std::shared_ptr<EndpointSet> endpoints = ResolvedEndpoints(*cluster, known);
   if (SameAddresses(*endpoints, *cluster->endpoints)) return cluster;
   auto to = std::make_shared<ClusterConfig>(*cluster);
   SetEndpointSet(std::move(endpoints), *to);
+  return to;
+}
+
+std::shared_ptr<const ClusterConfig> WithHealth(const std::shared_ptr<const ClusterConfig>& cluster,
+                                                const KnownHealth& known) {
+  if (cluster->health_check == nullptr) return cluster;
+  std::shared_ptr<EndpointSet> changed;
+  for (size_t i = 0; i < cluster->endpoints->endpoints.size(); ++i) {
+    const EndpointConfig& one = cluster->endpoints->endpoints[i];
+    auto found = known.find(one.key);
+    if (one.checked == CheckedHealth::kNotChecked || found == known.end()) continue;
+    if (found->second == one.checked) continue;
+    if (changed == nullptr) changed = std::make_shared<EndpointSet>(*cluster->endpoints);
+    changed->endpoints[i].checked = found->second;
+  }
+  if (changed == nullptr) return cluster;
+  auto to = std::make_shared<ClusterConfig>(*cluster);
+  to->endpoints = std::move(changed);
   return to;
 }
 

@@ -1,15 +1,13 @@
 #include "proxy/config/compile_endpoints.h"
 
 #include <google/protobuf/struct.pb.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "proxy/config/compile_address.h"
+#include "proxy/config/compile_subsets.h"
 #include "proxy/config/fields.h"
 
 namespace weft {
@@ -97,6 +95,22 @@ absl::Status CompileEndpointAddress(const endpoint::Endpoint& from, ClusterType 
   return absl::OkStatus();
 }
 
+absl::Status CompileCheckTarget(const endpoint::Endpoint::HealthCheckConfig& from,
+                                EndpointConfig& to) {
+  auto target = std::make_shared<CheckTarget>();
+  if (from.port_value() > 65535) return Invalid("port_value", "is above 65535");
+  target->port = static_cast<uint16_t>(from.port_value());
+  target->host_name = from.hostname();
+  target->disabled = from.disable_active_health_check();
+  if (from.has_address()) {
+    absl::StatusOr<Address> address = CompileAddress(from.address());
+    if (!address.ok()) return Under("address", address.status());
+    target->address = *address;
+  }
+  to.check_target = std::move(target);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<EndpointConfig> CompileEndpoint(const endpoint::LbEndpoint& from,
                                                const ClusterConfig& cluster) {
   if (!from.has_endpoint()) return Invalid("endpoint", "must be set");
@@ -107,7 +121,12 @@ absl::StatusOr<EndpointConfig> CompileEndpoint(const endpoint::LbEndpoint& from,
     to.weight = from.load_balancing_weight().value();
     if (to.weight == 0) return Invalid("load_balancing_weight", "must be at least 1");
   }
+  if (cluster.health_check != nullptr && from.endpoint().has_health_check_config()) {
+    status = CompileCheckTarget(from.endpoint().health_check_config(), to);
+    if (!status.ok()) return Under("endpoint.health_check_config", status);
+  }
   to.health = HealthOf(from.health_status());
+  if (cluster.subsets != nullptr) to.labels = CompileLabels(from.metadata(), *cluster.subsets);
   to.fanout = FanoutOf(from.metadata());
   ChooseTransportSocket(from.metadata(), cluster, to);
   return to;
@@ -135,7 +154,7 @@ absl::Status CompileLocality(const endpoint::LocalityLbEndpoints& from,
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const EndpointSet>> CompileEndpoints(
+absl::StatusOr<std::shared_ptr<EndpointSet>> CompileEndpoints(
     const endpoint::ClusterLoadAssignment& from, const ClusterConfig& cluster) {
   auto to = std::make_shared<EndpointSet>();
   if (from.policy().has_overprovisioning_factor()) {
@@ -149,26 +168,6 @@ absl::StatusOr<std::shared_ptr<const EndpointSet>> CompileEndpoints(
     if (!status.ok()) return Under(Index("endpoints", i), status);
   }
   return to;
-}
-
-std::shared_ptr<const HashRing> MakeRing(const EndpointSet& endpoints, LoadBalancing balancing) {
-  if (balancing != LoadBalancing::kRingHash && balancing != LoadBalancing::kMaglev) return nullptr;
-  // Envoy's default ring; the rounding of shares is below one place in a thousand.
-  constexpr double kPlaces = 1024;
-  double total = 0;
-  for (const EndpointConfig& one : endpoints.endpoints) total += one.weight;
-  auto ring = std::make_shared<HashRing>();
-  for (size_t i = 0; i < endpoints.endpoints.size(); ++i) {
-    const EndpointConfig& one = endpoints.endpoints[i];
-    const auto places = static_cast<uint64_t>(std::ceil(kPlaces * one.weight / total));
-    for (uint64_t place = 0; place < places; ++place) {
-      const std::string text = absl::StrCat(one.key, "_", place);
-      ring->places.push_back({XXH64(text.data(), text.size(), 0), static_cast<uint32_t>(i)});
-    }
-  }
-  std::sort(ring->places.begin(), ring->places.end(),
-            [](const HashRing::Place& a, const HashRing::Place& b) { return a.hash < b.hash; });
-  return ring;
 }
 
 }  // namespace weft

@@ -11,11 +11,8 @@
 namespace weft {
 
 // `cluster` says of which type the addresses are and which transport socket each endpoint gets.
-absl::StatusOr<std::shared_ptr<const EndpointSet>> CompileEndpoints(
+absl::StatusOr<std::shared_ptr<EndpointSet>> CompileEndpoints(
     const envoy::config::endpoint::v3::ClusterLoadAssignment& from, const ClusterConfig& cluster);
-
-// Null unless the cluster balances by hash.
-std::shared_ptr<const HashRing> MakeRing(const EndpointSet& endpoints, LoadBalancing balancing);
 
 }  // namespace weft
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "api/envoy/network_rbac.pb.h"
 #include "api/envoy/sni_cluster.pb.h"
 #include "proxy/config/compile_access_log.h"
 #include "proxy/config/fields.h"
@@ -79,16 +80,23 @@ absl::StatusOr<TcpProxyConfig> CompileTcpProxy(const TcpProxy& from) {
 absl::StatusOr<Service> CompileFilters(const listener::FilterChain& from, const Secrets& secrets) {
   if (from.filters().empty()) return Invalid("filters", "must not be empty");
   const int last = from.filters_size() - 1;
+  int sni_cluster = -1;
   for (int i = 0; i < last; ++i) {
     const listener::Filter& filter = from.filters(i);
-    if (filter.typed_config().Is<SniCluster>()) continue;
+    if (filter.typed_config().Is<network::rbac::v3::RBAC>()) continue;  // CompileAuthorization
+    if (filter.typed_config().Is<SniCluster>()) {
+      sni_cluster = i;
+      continue;
+    }
     return Invalid(Index("filters", i), absl::StrCat("unsupported filter '", filter.name(), "'"));
   }
   absl::StatusOr<Service> service = CompileLastFilter(from.filters(last), secrets);
   if (!service.ok()) return Under(Index("filters", last), service.status());
-  if (last > 0) {
+  if (sni_cluster >= 0) {
     auto* tcp = std::get_if<TcpProxyConfig>(&*service);
-    if (tcp == nullptr) return Invalid("filters[0]", "sni_cluster must be followed by tcp_proxy");
+    if (tcp == nullptr) {
+      return Invalid(Index("filters", sni_cluster), "sni_cluster must be followed by tcp_proxy");
+    }
     tcp->sni_cluster = true;
   }
   return service;

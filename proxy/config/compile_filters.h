@@ -15,7 +15,7 @@
 
 namespace weft {
 
-// The last filter serves: HTTP connection manager or tcp_proxy; sni_cluster may precede the latter.
+// The last filter serves: HTTP connection manager or tcp_proxy; sni_cluster may precede the latter, rbac both.
 absl::StatusOr<std::variant<HttpManagerConfig, TcpProxyConfig>> CompileFilters(
     const envoy::config::listener::v3::FilterChain& from, const Secrets& secrets);
 

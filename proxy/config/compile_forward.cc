@@ -1,6 +1,4 @@
 // The forwarding action of a route: where to, how long, and what is rewritten.
-#include <google/protobuf/util/json_util.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -10,34 +8,12 @@
 #include "proxy/config/compile_matchers.h"
 #include "proxy/config/compile_retry.h"
 #include "proxy/config/compile_route.h"
+#include "proxy/config/compile_subsets.h"
 
 namespace weft {
 namespace {
 
 namespace route = envoy::config::route::v3;
-
-namespace core = envoy::config::core::v3;
-
-using Subset = std::vector<std::pair<std::string, std::string>>;
-
-// The "envoy.lb" part of a metadata_match, onto the end of `to` but for keys that are there.
-absl::Status AddSubset(const core::Metadata& from, Subset& to) {
-  const auto wanted = from.filter_metadata().find("envoy.lb");
-  if (wanted == from.filter_metadata().end()) return absl::OkStatus();
-  const size_t own = to.size();
-  for (const auto& [key, value] : wanted->second.fields()) {
-    const std::string& name = key;
-    const bool known = std::any_of(to.begin(), to.begin() + static_cast<ptrdiff_t>(own),
-                                   [&](const auto& one) { return one.first == name; });
-    std::string json;
-    if (!google::protobuf::util::MessageToJsonString(value, &json).ok()) {
-      return Invalid(absl::StrCat("filter_metadata[envoy.lb].", key), "is not a value of JSON");
-    }
-    if (!known) to.emplace_back(key, std::move(json));
-  }
-  std::sort(to.begin(), to.end());
-  return absl::OkStatus();
-}
 
 absl::StatusOr<WeightedTarget> CompileTarget(const route::WeightedCluster::ClusterWeight& from,
                                              const Secrets& secrets) {
@@ -51,8 +27,6 @@ absl::StatusOr<WeightedTarget> CompileTarget(const route::WeightedCluster::Clust
   if (!from.host_rewrite_literal().empty()) to.host_rewrite = from.host_rewrite_literal();
   absl::Status status = CompileHeaderMutations(from, to.request_headers, to.response_headers);
   if (!status.ok()) return status;
-  status = AddSubset(from.metadata_match(), to.subset);
-  if (!status.ok()) return Under("metadata_match", status);
   absl::StatusOr<FilterOverrides> filters =
       CompileFilterOverrides(from.typed_per_filter_config(), secrets);
   if (!filters.ok()) return filters.status();
@@ -96,10 +70,15 @@ absl::Status CompileClusters(const route::RouteAction& from, const Secrets& secr
     case route::RouteAction::CLUSTER_SPECIFIER_NOT_SET:
       return Invalid("", "needs one of cluster, weighted_clusters, cluster_header");
   }
-  for (WeightedTarget& target : to.clusters) {
+  for (size_t i = 0; i < to.clusters.size(); ++i) {
+    WeightedTarget& target = to.clusters[i];
     to.total_weight += target.weight;
-    absl::Status status = AddSubset(from.metadata_match(), target.subset);
-    if (!status.ok()) return Under("metadata_match", status);
+    if (from.has_weighted_clusters()) {
+      const auto& own = from.weighted_clusters().clusters(static_cast<int>(i));
+      target.subset = CompileSubsetCriteria({&own.metadata_match(), &from.metadata_match()});
+    } else {
+      target.subset = CompileSubsetCriteria({&from.metadata_match()});
+    }
   }
   if (to.total_weight == 0) return Invalid("weighted_clusters", "the weights must not sum to 0");
   return absl::OkStatus();

@@ -264,8 +264,8 @@ TEST(CompileRoute, ForwardFields) {
   EXPECT_EQ(forward.grpc_timeout_offset, absl::Milliseconds(5));
   EXPECT_EQ(forward.idle_timeout, absl::Seconds(3));
   EXPECT_EQ(forward.timeout, absl::InfiniteDuration());
-  ASSERT_EQ(forward.clusters[0].subset.size(), 1u);
-  EXPECT_EQ(forward.clusters[0].subset[0].second, "\"1\"");
+  ASSERT_EQ(forward.clusters[0].subset.values.size(), 1u);
+  EXPECT_EQ(forward.clusters[0].subset.values[0].second, "\"1\"");
   EXPECT_TRUE(forward.hash_policies[0].regex_rewrite.has_value());
   EXPECT_EQ(forward.hash_policies[1].cookie_attributes, "; Secure; SameSite=None");
   EXPECT_EQ(forward.hash_policies[1].cookie_ttl, absl::Minutes(1));

@@ -12,6 +12,7 @@
 #include "proxy/config/compile.h"
 #include "proxy/config/compile_address.h"
 #include "proxy/config/compile_filters.h"
+#include "proxy/config/compile_rbac.h"
 #include "proxy/config/compile_tls.h"
 #include "proxy/config/fields.h"
 
@@ -89,6 +90,8 @@ absl::StatusOr<FilterChainConfig> CompileChain(const listener::FilterChain& from
       CompileFilters(from, secrets);
   if (!service.ok()) return service.status();
   to.service = *std::move(service);
+  absl::Status status = CompileAuthorization(from, to.authorization);
+  if (!status.ok()) return status;
   return to;
 }
 

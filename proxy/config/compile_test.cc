@@ -222,8 +222,60 @@ TEST(CompileCluster, PrioritiesWeightsAndTheSourceAddress) {
   const EndpointSet& set = *(*cluster)->endpoints;
   ASSERT_EQ(set.priorities.size(), 2u);
   EXPECT_EQ(set.endpoints[set.priorities[1].localities[0].first].weight, 3u);
-  ASSERT_NE((*cluster)->ring, nullptr);
-  EXPECT_EQ((*cluster)->ring->places.size(), 1024u);
+  ASSERT_EQ(set.tables.size(), 2u);
+  EXPECT_EQ(set.tables[1]->ring.size(), 1024u);
+}
+
+TEST(CompileCluster, BalancingOutliersChecksAndLimits) {
+  auto compiled = CompileCluster(FromText<envoy::config::cluster::v3::Cluster>(R"(
+      name: "a" lb_policy: LEAST_REQUEST
+      least_request_lb_config { choice_count { value: 3 } slow_start_config {
+        slow_start_window { seconds: 60 } aggression { default_value: 2 } } }
+      common_lb_config { zone_aware_lb_config { routing_enabled { value: 50 } } }
+      circuit_breakers {
+        thresholds { max_requests { value: 7 } }
+        thresholds { priority: HIGH max_requests { value: 9 }
+                     retry_budget { budget_percent { value: 30 } } } }
+      outlier_detection { consecutive_5xx { value: 3 } interval { seconds: 1 }
+        enforcing_consecutive_gateway_failure { value: 100 } }
+      health_checks { timeout { seconds: 1 } interval { seconds: 5 }
+        unhealthy_threshold { value: 2 } healthy_threshold { value: 3 }
+        http_health_check { path: "/ok" expected_statuses { start: 200 end: 300 } } }
+      lb_subset_config { fallback_policy: ANY_ENDPOINT subset_selectors { keys: "version" } }
+      load_assignment { endpoints {
+        lb_endpoints { endpoint { address { socket_address { address: "10.0.0.1" port_value: 80 } } }
+          metadata { filter_metadata { key: "envoy.lb" value {
+            fields { key: "version" value { string_value: "1" } } } } } } } })"),
+                                 nullptr, Secrets{});
+  ASSERT_TRUE(compiled.ok()) << compiled.status();
+  const ClusterConfig& cluster = **compiled;
+  EXPECT_EQ(cluster.options->choice_count, 3u);
+  EXPECT_EQ(cluster.options->slow_start.window, absl::Seconds(60));
+  EXPECT_EQ(cluster.options->slow_start.aggression, 2);
+  EXPECT_EQ(cluster.options->zone_aware->routing_enabled, 0.5);
+  EXPECT_EQ(cluster.limits.max_requests, 7u);
+  EXPECT_EQ(cluster.high_limits.max_requests, 9u);
+  EXPECT_EQ(cluster.high_limits.retry_budget->percent, 30);
+  EXPECT_EQ(cluster.outlier->consecutive_5xx, 3u);
+  EXPECT_EQ(cluster.outlier->enforcing_consecutive_gateway_failure, 100u);
+  EXPECT_EQ(cluster.outlier->base_ejection_time, absl::Seconds(30));
+  EXPECT_EQ(cluster.health_check->path, "/ok");
+  EXPECT_EQ(cluster.health_check->expected_statuses, (std::vector<StatusRange>{{200, 299}}));
+  EXPECT_EQ(cluster.endpoints->endpoints[0].checked, CheckedHealth::kFailing) << "until checked";
+  const Subsets& subsets = *cluster.endpoints->subsets;
+  EXPECT_EQ(subsets.by_hash.count(MakeSubsetCriteria({{"version", "\"1\""}}).hash), 1u);
+
+  auto checked = WithHealth(*compiled, {{"10.0.0.1:80", CheckedHealth::kPassing}});
+  EXPECT_EQ(checked->endpoints->endpoints[0].checked, CheckedHealth::kPassing);
+  EXPECT_EQ(WithHealth(checked, {{"10.0.0.1:80", CheckedHealth::kPassing}}), checked) << "known";
+}
+
+TEST(CompileCluster, WhatStatesNothingSharesItsOptions) {
+  auto a = CompileCluster(FromText<envoy::config::cluster::v3::Cluster>("name: 'a'"), nullptr, {});
+  auto b = CompileCluster(FromText<envoy::config::cluster::v3::Cluster>("name: 'b'"), nullptr, {});
+  ASSERT_TRUE(a.ok() && b.ok());
+  EXPECT_EQ((*a)->options, (*b)->options);
+  EXPECT_EQ((*a)->outlier, nullptr);
 }
 
 TEST(CompileCluster, ErrorsNameTheField) {
@@ -235,6 +287,39 @@ TEST(CompileCluster, ErrorsNameTheField) {
       {R"(name: "a" cluster_type { name: "redis" })",
        "cluster_type: unsupported cluster type 'redis'"},
       {R"(name: "a" lb_policy: LOAD_BALANCING_POLICY_CONFIG)", "lb_policy: unsupported policy"},
+      {R"(name: "a" load_balancing_policy { policies { typed_extension_config { name: "x" } } })",
+       "load_balancing_policy: none of its policies is supported"},
+      {R"(name: "a" lb_policy: MAGLEV maglev_lb_config { table_size { value: 100 } })",
+       "maglev_lb_config.table_size: must be a prime"},
+      {R"(name: "a" ring_hash_lb_config { hash_function: MURMUR_HASH_2 })",
+       "ring_hash_lb_config.hash_function: only XX_HASH"},
+      {R"(name: "a" least_request_lb_config { choice_count { value: 1 } })",
+       "least_request_lb_config.choice_count: must be at least 2"},
+      {R"(name: "a" round_robin_lb_config { slow_start_config { } })",
+       "round_robin_lb_config.slow_start_config.slow_start_window: must be above 0"},
+      {R"(name: "a" lb_subset_config { subset_selectors { } })",
+       "lb_subset_config.subset_selectors[0].keys: must not be empty"},
+      {R"(name: "a" lb_subset_config { subset_selectors { keys: "k" fallback_policy: KEYS_SUBSET
+          fallback_keys_subset: "k" } })",
+       "lb_subset_config.subset_selectors[0].fallback_keys_subset: must be some"},
+      {R"(name: "a" outlier_detection { enforcing_success_rate { value: 101 } })",
+       "outlier_detection.enforcing_success_rate: must be 0 to 100"},
+      {R"(name: "a" outlier_detection { interval { } })",
+       "outlier_detection.interval: must be above 0"},
+      {R"(name: "a" circuit_breakers { per_host_thresholds { } })",
+       "circuit_breakers.per_host_thresholds: are not supported"},
+      {R"(name: "a" health_checks { })", "health_checks[0].timeout: must be above 0"},
+      {R"(name: "a" health_checks { timeout { seconds: 1 } interval { seconds: 1 }
+          unhealthy_threshold { value: 1 } healthy_threshold { value: 1 } })",
+       "health_checks[0]: needs one of"},
+      {R"(name: "a" health_checks { timeout { seconds: 1 } interval { seconds: 1 }
+          unhealthy_threshold { value: 1 } healthy_threshold { value: 1 }
+          http_health_check { path: "x" } })",
+       "health_checks[0].http_health_check.path: must be a path"},
+      {R"(name: "a" health_checks { timeout { seconds: 1 } interval { seconds: 1 }
+          unhealthy_threshold { value: 1 } healthy_threshold { value: 1 }
+          tcp_health_check { send { text: "zz" } } })",
+       "health_checks[0].tcp_health_check.send.text: must be bytes in hexadecimal"},
       {R"(name: "a" common_lb_config { healthy_panic_threshold { value: 101 } })",
        "common_lb_config.healthy_panic_threshold: must be 0 to 100"},
       {R"(name: "a" transport_socket { name: "quic" })",

@@ -79,11 +79,26 @@ struct ConfigState::State {
   std::map<std::string, std::string> assignments;   // bytes by service name
   std::map<std::string, std::string> secret_bytes;  // by secret name
   KnownAddresses addresses;                         // of the names of DNS clusters
+  std::map<std::string, KnownHealth> health;        // what checks say, by cluster
+  Locality own_locality;
+  std::string local_cluster;  // of the proxies of this workload; "": not known
+  std::map<JwksSource, std::shared_ptr<const certs::Jwks>> jwks;  // null: tried, without success
   std::shared_ptr<const NameTable> names = std::make_shared<const NameTable>();
 
   // ---- Compiling one resource.
 
   absl::StatusOr<std::shared_ptr<const ClusterConfig>> Compile(const Cluster& message) const {
+    auto cluster = CompileWithEndpoints(message);
+    return cluster.ok() ? Checked(*std::move(cluster)) : cluster;
+  }
+
+  std::shared_ptr<const ClusterConfig> Checked(std::shared_ptr<const ClusterConfig> cluster) const {
+    auto known = health.find(cluster->name);
+    return known == health.end() ? cluster : WithHealth(cluster, known->second);
+  }
+
+  absl::StatusOr<std::shared_ptr<const ClusterConfig>> CompileWithEndpoints(
+      const Cluster& message) const {
     auto cluster = CompileCluster(message, nullptr, secrets);
     if (!cluster.ok()) return cluster;
     if (IsDns((*cluster)->type)) return WithAddresses(*cluster, addresses);
@@ -202,7 +217,7 @@ struct ConfigState::State {
       }
       auto cluster = WithEndpoints(*entry.compiled, endpoints);
       if (!cluster.ok()) return cluster.status();
-      changed.emplace_back(&entry, *std::move(cluster));
+      changed.emplace_back(&entry, Checked(*std::move(cluster)));
     }
     for (auto& [entry, cluster] : changed) entry->compiled = std::move(cluster);
     return absl::OkStatus();
@@ -268,11 +283,25 @@ struct ConfigState::State {
     for (const dns::Lookup& lookup : LookupsOf(*entry.compiled)) {
       if (addresses.count(lookup) == 0) return absl::StrCat("the addresses of '", lookup.name, "'");
     }
-    if (entry.compiled->type != ClusterType::kEds ||
-        assignments.count(entry.compiled->eds_service_name) != 0) {
-      return "";
+    if (entry.compiled->type == ClusterType::kEds &&
+        assignments.count(entry.compiled->eds_service_name) == 0) {
+      return absl::StrCat("the endpoints of '", entry.compiled->eds_service_name, "'");
     }
-    return absl::StrCat("the endpoints of '", entry.compiled->eds_service_name, "'");
+    // One that is in force already does not wait for those of endpoints that join it.
+    if (entry.active == nullptr && !CheckedOnce(*entry.compiled)) {
+      return "the first health checks of its endpoints";
+    }
+    return "";
+  }
+
+  bool CheckedOnce(const ClusterConfig& cluster) const {
+    if (cluster.health_check == nullptr) return true;
+    auto known = health.find(cluster.name);
+    for (const EndpointConfig& one : cluster.endpoints->endpoints) {
+      if (one.checked == CheckedHealth::kNotChecked) continue;  // told not to
+      if (known == health.end() || known->second.count(one.key) == 0) return false;
+    }
+    return true;
   }
 
   // A cluster that is not known at all is nothing to wait for: it may never come, and the routes to
@@ -299,6 +328,10 @@ struct ConfigState::State {
         return absl::StrCat("route configuration '", name, "'");
       }
     }
+    for (const auto& source : entry.compiled->jwks_sources) {
+      if (source->fast_listener || jwks.count(*source) != 0) continue;
+      return absl::StrCat("the keys of '", source->authority, "'");
+    }
     return WaitsForClusters(entry.compiled->clusters);
   }
 
@@ -318,6 +351,8 @@ struct ConfigState::State {
     DropRemovedClusters();
     DropUnusedAssignments();
     DropUnusedAddresses();
+    DropUnusedHealth();
+    DropUnusedJwks();
   }
 
   void DropUnusedRoutes() {
@@ -385,8 +420,71 @@ struct ConfigState::State {
     }
   }
 
+  // An endpoint that comes back is checked again.
+  void DropUnusedHealth() {
+    for (auto it = health.begin(); it != health.end();) {
+      auto entry = clusters.find(it->first);
+      const bool checked = entry != clusters.end() && entry->second.compiled != nullptr &&
+                           entry->second.compiled->health_check != nullptr;
+      if (!checked) {
+        it = health.erase(it);
+        continue;
+      }
+      KnownHealth used;
+      for (const EndpointConfig& one : entry->second.compiled->endpoints->endpoints) {
+        auto known = it->second.find(one.key);
+        if (known != it->second.end()) used.insert(*known);
+      }
+      it->second = std::move(used);
+      ++it;
+    }
+  }
+
+  // Null if the cluster of this workload's proxies is not known.
+  std::shared_ptr<const LocalZones> MakeLocalZones() const {
+    auto entry = clusters.find(local_cluster);
+    if (local_cluster.empty() || entry == clusters.end()) return nullptr;
+    if (entry->second.active == nullptr) return nullptr;
+    auto zones = std::make_shared<LocalZones>();
+    zones->own = own_locality;
+    for (const PriorityConfig& priority : entry->second.active->endpoints->priorities) {
+      for (const LocalityConfig& one : priority.localities) {
+        if (one.count > 0) zones->proxies.emplace_back(one.locality, one.count);
+      }
+    }
+    return zones;
+  }
+
+  std::set<JwksSource> JwksSources() const {
+    std::set<JwksSource> sources;
+    for (const auto& [name, entry] : listeners) {
+      for (const auto& config : {entry.compiled, entry.active}) {
+        if (config == nullptr) continue;
+        for (const auto& source : config->jwks_sources) sources.insert(*source);
+      }
+    }
+    return sources;
+  }
+
+  void DropUnusedJwks() {
+    if (jwks.empty()) return;
+    const std::set<JwksSource> used = JwksSources();
+    for (auto it = jwks.begin(); it != jwks.end();) {
+      it = used.count(it->first) == 0 ? jwks.erase(it) : std::next(it);
+    }
+  }
+
+  // By the very objects that the listener's providers hold.
+  void AddKeys(const ListenerConfig& listener, KeySets& to) const {
+    for (const auto& source : listener.jwks_sources) {
+      const auto known = jwks.find(*source);
+      if (known != jwks.end() && known->second != nullptr) to.emplace(source.get(), known->second);
+    }
+  }
+
   std::shared_ptr<const Snapshot> MakeSnapshot() const {
     auto snapshot = std::make_shared<Snapshot>();
+    snapshot->local_zones = MakeLocalZones();
     snapshot->names = names;
     for (const auto& [name, entry] : clusters) {
       if (entry.active != nullptr) snapshot->clusters.emplace(name, entry.active);
@@ -397,6 +495,7 @@ struct ConfigState::State {
     for (const auto& [name, entry] : listeners) {
       if (entry.active == nullptr) continue;
       snapshot->listeners.emplace(name, entry.active);
+      AddKeys(*entry.active, snapshot->keys);
       if (entry.active->bind_to_port) continue;
       snapshot->listeners_by_address.emplace(ListenerKey(entry.active->address), entry.active);
     }
@@ -477,6 +576,9 @@ absl::Status ConfigState::AddStatic(const envoy::config::bootstrap::v3::Bootstra
   absl::StatusOr<RuntimeValues> runtime = CompileRuntime(bootstrap.layered_runtime());
   if (!runtime.ok()) return Under("layered_runtime", runtime.status());
   state_->secrets.runtime = *std::move(runtime);
+  const auto& locality = bootstrap.node().locality();
+  state_->own_locality = {locality.region(), locality.zone(), locality.sub_zone()};
+  state_->local_cluster = bootstrap.cluster_manager().local_cluster_name();
   for (int i = 0; i < resources.secrets_size(); ++i) {
     absl::Status status = AddSecret(resources.secrets(i), state_->secrets);
     if (!status.ok()) return Under(absl::StrCat("static_resources.", Index("secrets", i)), status);
@@ -543,11 +645,49 @@ void ConfigState::SetAddresses(const dns::Lookup& lookup, std::vector<Address> a
   bool changed = first;  // someone may have waited for just that
   for (auto& [name, entry] : state_->clusters) {
     if (entry.compiled == nullptr || !IsDns(entry.compiled->type)) continue;
-    auto cluster = WithAddresses(entry.compiled, state_->addresses);
+    auto cluster = state_->Checked(WithAddresses(entry.compiled, state_->addresses));
     changed = changed || cluster != entry.compiled;
     entry.compiled = std::move(cluster);
   }
   if (!changed) return;
+  state_->Settle();
+  snapshot_ = state_->MakeSnapshot();
+}
+
+std::vector<std::shared_ptr<const ClusterConfig>> ConfigState::Checks() const {
+  std::vector<std::shared_ptr<const ClusterConfig>> checks;
+  for (const auto& [name, entry] : state_->clusters) {
+    if (entry.compiled != nullptr && entry.compiled->health_check != nullptr) {
+      checks.push_back(entry.compiled);
+    }
+  }
+  return checks;
+}
+
+void ConfigState::SetHealth(const std::string& cluster, const std::string& endpoint_key,
+                            CheckedHealth health) {
+  auto found = state_->clusters.find(cluster);
+  if (found == state_->clusters.end() || found->second.compiled == nullptr) return;
+  Entry<ClusterConfig>& entry = found->second;
+  state_->health[cluster][endpoint_key] = health;
+  entry.compiled = state_->Checked(entry.compiled);
+  // Nobody sees it before the last of them has been checked.
+  if (entry.active == nullptr && !state_->CheckedOnce(*entry.compiled)) return;
+  if (entry.active == entry.compiled) return;
+  state_->Settle();
+  snapshot_ = state_->MakeSnapshot();
+}
+
+std::vector<JwksSource> ConfigState::JwksSources() const {
+  const std::set<JwksSource> sources = state_->JwksSources();
+  return {sources.begin(), sources.end()};
+}
+
+void ConfigState::SetJwks(const JwksSource& source, std::shared_ptr<const certs::Jwks> keys) {
+  if (state_->JwksSources().count(source) == 0) return;
+  const auto [known, first] = state_->jwks.emplace(source, nullptr);
+  if (keys == nullptr && !first) return;  // what was fetched before stays
+  known->second = std::move(keys);
   state_->Settle();
   snapshot_ = state_->MakeSnapshot();
 }

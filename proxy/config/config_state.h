@@ -8,9 +8,9 @@
 //   - A resource that does not compile changes nothing: its last good version stays, the others of
 //     the same response take effect, and the error names it.
 //   - A Snapshot is complete. A cluster waits for its first endpoints, or the first attempt to
-//     resolve each of its names; a route table for clusters
-//     that wait, a listener for its route tables, its clusters and its secrets; while they wait,
-//     their previous version, if any, stays.
+//     resolve each of its names, and the first health check of each endpoint; a route table for
+//     clusters that wait, a listener for its route tables, its clusters, its secrets and the first
+//     attempt to fetch its JWT keys; while they wait, their previous version, if any, stays.
 //   - What a response takes away while something in force refers to it stays until the reference is
 //     gone, or the next response of that type comes without it too.
 //   - Unchanged bytes are not compiled again. A changed secret recompiles what names it.
@@ -79,6 +79,18 @@ class ConfigState {
   // What a lookup gave. None: there was no answer yet; who has asked for a first answer long enough
   // says so, and the clusters stop waiting for it. Without effect if nothing needs it any more.
   void SetAddresses(const dns::Lookup& lookup, std::vector<Address> addresses);
+
+  // The clusters whose endpoints are to be checked, those that still wait included.
+  std::vector<std::shared_ptr<const ClusterConfig>> Checks() const;
+  // What checks say of an endpoint now. A cluster that is new waits until each of its endpoints has
+  // been checked once. Without effect if nothing needs it any more.
+  void SetHealth(const std::string& cluster, const std::string& endpoint_key, CheckedHealth health);
+
+  // Where key sets have to be fetched from, those that a listener still waits for included.
+  std::vector<JwksSource> JwksSources() const;
+  // What was fetched. Null: the first attempt failed, so nobody waits for it any more. Without
+  // effect if no listener needs it.
+  void SetJwks(const JwksSource& source, std::shared_ptr<const certs::Jwks> keys);
 
   // Never null. Another object after each change.
   std::shared_ptr<const Snapshot> snapshot() const { return snapshot_; }

@@ -105,6 +105,38 @@ EncodedResource NamedCluster(const std::string& name, const std::string& host,
                    host, "' port_value: 80 } } } } } }"));
 }
 
+constexpr char kTcpCheck[] =
+    "health_checks { timeout { seconds: 1 } interval { seconds: 1 } unhealthy_threshold { value: 1 "
+    "} healthy_threshold { value: 1 } tcp_health_check {} }";
+
+TEST(ConfigState, ACheckedClusterWaitsForTheFirstRoundOnly) {
+  ConfigState state;
+  ASSERT_TRUE(state.Apply(kClusterType, {Eds("a", kTcpCheck)}).ok());
+  ASSERT_TRUE(state.Apply(kEndpointType, {Endpoints("a", "10.0.0.1")}).ok());
+  EXPECT_EQ(state.snapshot()->FindCluster("a"), nullptr);
+  EXPECT_EQ(state.Waiting(),
+            Names{"cluster 'a' waits for the first health checks of its endpoints"});
+  ASSERT_EQ(state.Checks().size(), 1u) << "checked while it waits";
+
+  state.SetHealth("a", "10.0.0.1:80", CheckedHealth::kFailing);
+  ASSERT_NE(state.snapshot()->FindCluster("a"), nullptr) << "a failure is a result, too";
+  EXPECT_TRUE(IsUnhealthy(state.snapshot()->FindCluster("a")->endpoints->endpoints[0]));
+  state.SetHealth("a", "10.0.0.1:80", CheckedHealth::kPassing);
+  EXPECT_FALSE(IsUnhealthy(state.snapshot()->FindCluster("a")->endpoints->endpoints[0]));
+
+  const auto before = state.snapshot();
+  state.SetHealth("a", "10.0.0.1:80", CheckedHealth::kPassing);
+  EXPECT_EQ(state.snapshot(), before) << "nothing new";
+
+  ASSERT_TRUE(state.Apply(kEndpointType, {Endpoints("a", "10.0.0.2")}).ok());
+  ASSERT_NE(state.snapshot()->FindCluster("a"), nullptr);
+  EXPECT_TRUE(IsUnhealthy(state.snapshot()->FindCluster("a")->endpoints->endpoints[0]))
+      << "new: not picked before it has passed";
+  ASSERT_TRUE(state.Apply(kEndpointType, {Endpoints("a", "10.0.0.1")}).ok());
+  EXPECT_TRUE(IsUnhealthy(state.snapshot()->FindCluster("a")->endpoints->endpoints[0]))
+      << "one that comes back is checked again";
+}
+
 std::string KeysOf(const ConfigState& state, const std::string& cluster) {
   const ClusterConfig* found = state.snapshot()->FindCluster(cluster);
   if (found == nullptr) return "no cluster";

@@ -19,6 +19,8 @@
 namespace weft {
 
 class ServerTlsContext;
+struct JwksSource;
+struct RbacConfig;
 
 enum class TrafficDirection { kUnspecified, kInbound, kOutbound };
 enum class CodecType { kAuto, kHttp1, kHttp2 };
@@ -147,6 +149,8 @@ struct FilterChainConfig {
   std::string name;
   FilterChainMatch match;
   std::shared_ptr<const ServerTlsContext> tls;  // null: plaintext
+  // Asked in their order before a connection is served; one that denies closes it.
+  std::vector<std::shared_ptr<const RbacConfig>> authorization;
   std::variant<HttpManagerConfig, TcpProxyConfig> service;
 };
 
@@ -170,6 +174,8 @@ struct ListenerConfig {
   std::vector<std::string> route_names;
   // Names of the clusters that its chains choose without RDS; sorted, each once.
   std::vector<std::string> clusters;
+  // Where its JWT filters' keys come from.
+  std::vector<std::shared_ptr<const JwksSource>> jwks_sources;
 };
 
 }  // namespace weft

@@ -51,7 +51,7 @@ std::vector<dns::Lookup> LookupsOf(const ClusterConfig& cluster) {
   return lookups;
 }
 
-std::shared_ptr<const EndpointSet> ResolvedEndpoints(const ClusterConfig& cluster,
+std::shared_ptr<EndpointSet> ResolvedEndpoints(const ClusterConfig& cluster,
                                                      const KnownAddresses& known) {
   auto to = std::make_shared<EndpointSet>();
   to->overprovisioning_factor = cluster.named->overprovisioning_factor;

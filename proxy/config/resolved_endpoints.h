@@ -26,8 +26,8 @@ std::vector<dns::Lookup> LookupsOf(const ClusterConfig& cluster);
 // place; an address that two names share is there once. LOGICAL_DNS: the first address alone. Names
 // without an address have no endpoint. The same addresses in another order give the same set, but
 // for LOGICAL_DNS.
-std::shared_ptr<const EndpointSet> ResolvedEndpoints(const ClusterConfig& cluster,
-                                                     const KnownAddresses& known);
+std::shared_ptr<EndpointSet> ResolvedEndpoints(const ClusterConfig& cluster,
+                                               const KnownAddresses& known);
 
 // Of two sets of one cluster.
 bool SameAddresses(const EndpointSet& a, const EndpointSet& b);

@@ -17,6 +17,7 @@
 #include "proxy/config/header_mutations.h"
 #include "proxy/config/http_filters.h"
 #include "proxy/config/matchers.h"
+#include "proxy/config/subset_criteria.h"
 
 namespace weft {
 
@@ -70,8 +71,7 @@ struct WeightedTarget {
   HeaderMutations response_headers;
   // Instead of the route's, whose they include; empty: the route's.
   FilterOverrides filters;
-  // metadata_match with the route's: "envoy.lb" by key, the values as JSON.
-  std::vector<std::pair<std::string, std::string>> subset;
+  SubsetCriteria subset;  // metadata_match, the route's included
 };
 
 struct HashPolicy {

@@ -1,10 +1,26 @@
 #include "proxy/config/snapshot.h"
 
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
 namespace weft {
+
+std::shared_ptr<const BalancingOptions> DefaultBalancing() {
+  static const auto* options = [] {
+    auto defaults = std::make_shared<BalancingOptions>();
+    defaults->zone_aware.emplace();
+    return new std::shared_ptr<const BalancingOptions>(std::move(defaults));
+  }();
+  return *options;
+}
+
+std::shared_ptr<const EndpointSet> NoEndpoints() {
+  static const auto* endpoints =
+      new std::shared_ptr<const EndpointSet>(std::make_shared<EndpointSet>());
+  return *endpoints;
+}
 
 const ClusterConfig* Snapshot::FindCluster(absl::string_view name) const {
   auto it = clusters.find(name);

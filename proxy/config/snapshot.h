@@ -15,6 +15,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
 #include "proxy/config/cluster_config.h"
+#include "proxy/config/jwt_config.h"
 #include "proxy/config/listener_config.h"
 #include "proxy/config/route_table.h"
 #include "proxy/dns/name_table.h"
@@ -29,6 +30,8 @@ struct Snapshot {
   absl::flat_hash_map<std::string, std::shared_ptr<const ListenerConfig>> listeners_by_address;
   absl::flat_hash_map<std::string, std::shared_ptr<const ClusterConfig>> clusters;
   absl::flat_hash_map<std::string, std::shared_ptr<const RouteTable>> routes;
+  std::shared_ptr<const LocalZones> local_zones;  // null: not known
+  KeySets keys;  // those of the listeners' jwks_sources that have been fetched
   std::shared_ptr<const NameTable> names = std::make_shared<const NameTable>();  // never null
 
   // Null if there is none.

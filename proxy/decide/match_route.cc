@@ -110,6 +110,10 @@ const VirtualHost* MatchVirtualHost(const RouteTable& table, absl::string_view a
   return index ? &table.virtual_hosts[*index] : nullptr;
 }
 
+bool MatchesRequest(const RouteMatch& match, const RequestHead& request, uint64_t random) {
+  return Fits(match, request, Split(request.path), random);
+}
+
 const Route* MatchRoute(const RouteTable& table, const RequestHead& request, uint64_t random) {
   const VirtualHost* host = MatchVirtualHost(table, request.authority);
   if (host == nullptr) return nullptr;

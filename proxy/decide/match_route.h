@@ -23,6 +23,8 @@ bool HeadersMatch(absl::Span<const HeaderMatch> wanted, const RequestHead& reque
 // Where a request goes that chose `target`; "" if its cluster_header is not there.
 absl::string_view ClusterNameOf(const ForwardAction& action, const WeightedTarget& target,
                                 const RequestHead& request);
+// Whether a request fits one match; the path and `random` as below.
+bool MatchesRequest(const RouteMatch& match, const RequestHead& request, uint64_t random);
 
 // The first route that fits, of the virtual host of the request's authority. The path is expected
 // to be normalised already (normalise_path.h). `random` decides on routes for a share of requests.

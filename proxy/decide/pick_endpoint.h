@@ -1,16 +1,23 @@
-// Which endpoint of a cluster a request goes to. Pure but for the round robin's turn in
-// ClusterLoad: time and randomness are arguments.
+// Which endpoint of a cluster a request goes to. Pure but for what ClusterLoad keeps: time and
+// randomness are arguments.
 //
-// Endpoints are ranked by what is known of them: stated healthy and reachable; stated unhealthy;
-// already tried by this request; not reached lately (ClusterLoad). Only the best rank there is in
-// any priority is considered, so a retry goes to another endpoint, in another priority if need be,
-// and one that cannot be reached is skipped as long as any other is left.
+// As Envoy, in this order. The subset, if the cluster has any (choose_subset.h). The priority: its
+// share is its healthy percentage times the overprovisioning factor, the rest spills over to the
+// next; degraded endpoints get what the healthy ones of all priorities cannot carry. When all
+// together have not enough and less than the panic threshold of a priority is healthy, health is
+// disregarded there. The locality, by weight or by zone, if the cluster says so. Then the cluster's
+// policy; an endpoint of weight w gets w shares under every policy. A gateway counts as the pods
+// behind it (fanout).
 //
-// Among those of the best rank, as Envoy: the share of a priority is its healthy percentage times
-// the overprovisioning factor, the rest spills over to the next; when no priority has enough and
-// less than the panic threshold of one is stated healthy, the statements are disregarded there;
-// localities share by weight if the cluster says so; then the cluster's policy. An endpoint of
-// weight w gets w shares under every policy. A gateway counts as the pods behind it (fanout).
+// Beyond Envoy: an endpoint that this worker could not reach lately is passed by as long as any
+// other is well, in whatever priority; and a retry goes to one that was not tried, in another
+// priority if need be, as long as one is well.
+//
+// kLeastRequest is the power of two choices: of two that are drawn the one that is expected to be
+// done sooner, by how long it takes lately (PeakEwma) and how many it has under way.
+//
+// What depends on all endpoints is in the PickTable, made when something changes. A pick itself
+// costs the same for two endpoints and, but for a binary search over weights, for a thousand.
 #ifndef WEFT_PROXY_DECIDE_PICK_ENDPOINT_H_
 #define WEFT_PROXY_DECIDE_PICK_ENDPOINT_H_
 
@@ -33,13 +40,27 @@ struct PickFacts {
       std::nullopt;  // of the route's hash policies, if any of them gave one
   // The loads of the endpoints that earlier attempts of the request took.
   absl::Span<const std::shared_ptr<EndpointLoad>> tried = {};
+  const SubsetCriteria* subset = nullptr;  // what the route wants; null: nothing
+  const LocalZones* zones = nullptr;       // null: not known
 };
 
-// The index in cluster.endpoints->endpoints, and in `load` (which adopts these endpoints first).
-// nullopt: the cluster has no endpoint, or all are stated unhealthy and it must not panic.
-// Not for kOriginalDst, which goes where the client wanted to.
-std::optional<size_t> PickEndpoint(const ClusterConfig& cluster, ClusterLoad& load,
-                                   const PickFacts& facts);
+struct PickedEndpoint {
+  // In cluster.endpoints->endpoints, and in `load`. None: the cluster (or subset) has no endpoint,
+  // or all are unhealthy and it must not panic.
+  std::optional<size_t> index;
+  bool panic = false;  // health was disregarded
+  enum class Subset : uint8_t { kNone, kSelected, kFallback } subset = Subset::kNone;
+};
+
+// `load` adopts the endpoints first, and judges outliers if it is time. Not for kOriginalDst, which
+// goes where the client wanted to.
+PickedEndpoint PickEndpointWithReason(const ClusterConfig& cluster, ClusterLoad& load,
+                                      const PickFacts& facts);
+
+inline std::optional<size_t> PickEndpoint(const ClusterConfig& cluster, ClusterLoad& load,
+                                          const PickFacts& facts) {
+  return PickEndpointWithReason(cluster, load, facts).index;
+}
 
 }  // namespace weft
 

@@ -12,17 +12,19 @@ namespace weft {
 struct PriorityHealth {
   uint64_t healthy = 0;
   uint64_t total = 0;
+  uint64_t degraded = 0;
 };
 
 struct PriorityLoad {
-  absl::InlinedVector<uint32_t, 4>
-      percent;  // by priority; they sum to 100, or to 0 if none is healthy
+  // By priority; together they sum to 100, or to 0 if nobody is healthy or degraded.
+  absl::InlinedVector<uint32_t, 4> percent;   // to healthy endpoints
+  absl::InlinedVector<uint32_t, 4> degraded;  // to degraded ones
   // All priorities together cannot carry the load: panic is possible.
   bool short_of_health = false;
 };
 
 // overprovisioning_factor in percent: at 140, a priority keeps all requests until fewer than 72% of
-// its endpoints are healthy.
+// its endpoints are healthy. Degraded endpoints get what all healthy ones together cannot carry.
 PriorityLoad SharePriorities(absl::Span<const PriorityHealth> health,
                              uint32_t overprovisioning_factor);
 

@@ -7,6 +7,7 @@
 
 #include "proxy/base/log.h"
 #include "proxy/decide/match_chain.h"
+#include "proxy/serve/authorization.h"
 #include "proxy/serve/http_connection.h"
 #include "proxy/serve/tcp_connection.h"
 #include "proxy/serve/worker.h"
@@ -118,6 +119,10 @@ Task<> ServeConnection(Worker& worker, std::unique_ptr<TcpStream> accepted,
     if (!secured) co_return;
   }
 
+  if (!AuthorizeConnection(downstream)) {
+    ++counters.rbac_denied;
+    co_return;
+  }
   if (const auto* http = std::get_if<HttpManagerConfig>(&downstream.chain->service)) {
     co_await ServeHttp(worker, downstream, *http);
   } else {

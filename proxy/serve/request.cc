@@ -232,6 +232,25 @@ bool WantsRetry(const Exchange& x, uint32_t attempt, const ForwardResult& result
          RetryAllowed(x);
 }
 
+// What came of an attempt that began at `start`, for the picks that follow.
+void Report(const ForwardResult& result, MonotonicTime start, UpstreamChoice& choice) {
+  switch (result.outcome.kind) {
+    case Outcome::Kind::kResponse:
+      if (result.outcome.status > 0) {
+        choice.Responded(result.outcome.status, result.responded_at - start);
+      }
+      return;
+    case Outcome::Kind::kConnectFailure:
+      return;  // reported where it happened
+    case Outcome::Kind::kPerTryTimeout:
+      return choice.LocalFailed(LocalFailure::kTimeout);
+    case Outcome::Kind::kRefusedStream:
+    case Outcome::Kind::kResetBeforeRequest:
+    case Outcome::Kind::kReset:
+      return choice.LocalFailed(LocalFailure::kReset);
+  }
+}
+
 // The attempts, until one gives an answer or none is left. The last one's endpoint is in the
 // record.
 Task<ForwardResult> Attempts(Exchange& x, UpstreamChoice& choice) {
@@ -245,7 +264,9 @@ Task<ForwardResult> Attempts(Exchange& x, UpstreamChoice& choice) {
       co_return result;
     }
     RewriteForAttempt(x, *endpoint, attempt);
-    result = co_await Forward(x, choice, *endpoint, attempt, x.loop().Now() + x.policy.per_try);
+    const MonotonicTime start = x.loop().Now();
+    result = co_await Forward(x, choice, *endpoint, attempt, start + x.policy.per_try);
+    Report(result, start, choice);
     if (x.logged) x.record.upstream_host = endpoint->address.ToString();
     if (!WantsRetry(x, attempt, result)) co_return result;
     retry.reset();
@@ -271,6 +292,8 @@ Task<> ForwardWithRetries(Exchange& x) {
                        x.worker().Random(), &x.notes.set_cookie);
   }
   UpstreamChoice choice(x.worker(), *x.cluster, x.connection.downstream, hash);
+  choice.UseHeaders(x.head.headers);
+  if (!x.target->subset.values.empty()) choice.Want(&x.target->subset);
   x.deadline = DeadlineOf(x);
   const ForwardResult result = co_await Attempts(x, choice);
   x.record.flag = result.flag;

@@ -66,7 +66,7 @@ Task<> ServeTcp(Worker& worker, Downstream& downstream, const TcpProxyConfig& co
     auto connected =
         co_await ConnectUpstream(worker.loop(), *cluster, *endpoint, worker.options().mark);
     if (connected.ok()) {
-      choice.ConnectSucceeded();
+      choice.ConnectSucceeded(/*final=*/true);
       upstream = std::move(*connected);
     } else {
       choice.ConnectFailed();

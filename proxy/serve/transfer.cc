@@ -218,6 +218,7 @@ bool Transfer::WantsRetry() {
   ResponseHead& head = upstream_.response();
   result_.outcome.kind = Outcome::Kind::kResponse;
   result_.outcome.status = head.status;
+  result_.responded_at = x_.loop().Now();
   result_.outcome.headers = &head.headers;
   const RetryPolicy* policy = x_.policy.retry();
   const bool wanted = x_.replayable && policy != nullptr &&

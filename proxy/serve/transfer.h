@@ -32,6 +32,7 @@ struct ForwardResult {
   bool final = false;  // trying again cannot help: out of time, or the request itself is bad
   Outcome outcome;
   std::optional<absl::Duration> back_off;  // before another attempt, as the response asks
+  MonotonicTime responded_at = kNever;  // when the response's head came; never: it did not
   ResponseFlag flag = ResponseFlag::kNone;
   std::string reason;  // of a failure, for the client and the log
 };

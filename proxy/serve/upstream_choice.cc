@@ -11,10 +11,27 @@ UpstreamChoice::UpstreamChoice(Worker& worker, const ClusterConfig& cluster,
                                const Downstream& downstream, std::optional<uint64_t> hash)
     : worker_(worker), cluster_(cluster), state_(worker.StateOf(cluster.name)), hash_(hash) {
   if (cluster.type != ClusterType::kOriginalDst || downstream.meant_for_us) return;
+  if (cluster.options->destination_header.empty()) SetOriginal(downstream.destination);
+}
+
+void UpstreamChoice::SetOriginal(const Address& address) {
+  const uint16_t port = cluster_.options->destination_port;
   original_.emplace();
-  original_->address = downstream.destination;
-  original_->key = downstream.destination.ToString();
-  original_->tls = cluster.tls;
+  original_->address = port == 0 ? address : address.WithPort(port);
+  original_->port = original_->address.port();
+  original_->key = original_->address.ToString();
+  original_->tls = cluster_.tls;
+}
+
+// A field that is missing or no address leads nowhere, not to where the client wanted to.
+void UpstreamChoice::UseHeaders(const Headers& headers) {
+  const std::string& name = cluster_.options->destination_header;
+  if (cluster_.type != ClusterType::kOriginalDst || name.empty()) return;
+  const std::optional<absl::string_view> text = headers.Get(name);
+  if (!text.has_value()) return;
+  const absl::StatusOr<Address> address = Address::Parse(*text);
+  const bool ip = address.ok() && (address->family() == AF_INET || address->family() == AF_INET6);
+  if (ip) SetOriginal(*address);
 }
 
 const EndpointConfig* UpstreamChoice::Next() {
@@ -28,21 +45,36 @@ const EndpointConfig* UpstreamChoice::Next() {
   facts.now = worker_.loop().Now();
   facts.hash = hash_;
   facts.tried = tried_;
-  const std::optional<size_t> picked = PickEndpoint(cluster_, state_.load, facts);
-  if (!picked.has_value()) return nullptr;
-  load_ = state_.load.at(*picked);
+  facts.subset = subset_;
+  facts.zones = worker_.config()->local_zones.get();
+  const PickedEndpoint picked = PickEndpointWithReason(cluster_, state_.load, facts);
+  ClusterCounters& counters = state_.counters;
+  if (picked.panic) ++counters.lb_healthy_panic;
+  if (picked.subset == PickedEndpoint::Subset::kSelected) ++counters.lb_subsets_selected;
+  if (picked.subset == PickedEndpoint::Subset::kFallback) ++counters.lb_subsets_fallback;
+  if (!picked.index.has_value()) return nullptr;
+  load_ = state_.load.at(*picked.index);
   tried_.push_back(load_);
-  return &cluster_.endpoints->endpoints[*picked];
+  return &cluster_.endpoints->endpoints[*picked.index];
 }
 
 void UpstreamChoice::ConnectFailed() {
   ++state_.counters.upstream_cx_connect_fail;
-  load_->ConnectFailed(worker_.loop().Now());
+  state_.load.ConnectFailed(*load_, worker_.loop().Now());
+  state_.load.FailedLocally(cluster_, *load_, LocalFailure::kConnect, Now());
 }
 
-void UpstreamChoice::ConnectSucceeded() {
+void UpstreamChoice::ConnectSucceeded(bool final) {
   ++state_.counters.upstream_cx_total;
-  load_->ConnectSucceeded();
+  state_.load.Connected(cluster_, *load_, final);
+}
+
+void UpstreamChoice::Responded(int status, absl::Duration latency) {
+  state_.load.Responded(cluster_, *load_, status, latency, Now());
+}
+
+void UpstreamChoice::LocalFailed(LocalFailure failure) {
+  state_.load.FailedLocally(cluster_, *load_, failure, Now());
 }
 
 ActiveRequest::ActiveRequest(const UpstreamChoice& choice)

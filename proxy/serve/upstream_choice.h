@@ -1,6 +1,11 @@
-// Where a request or connection goes next: the endpoint that the balancer picks, and a connection
-// to it. Failures to connect are remembered, so that the next pick avoids that endpoint for a
-// while: this is what makes failover work without any outlier setting.
+// Where a request or connection goes next: the endpoint that the balancer picks. What came of each
+// attempt is reported here, since the next picks go by it: failures to connect are remembered, so
+// that an endpoint is avoided for a while, which makes failover work without any outlier setting;
+// answers and failures feed outlier detection and how long endpoints are expected to take.
+//
+// Of each attempt that Next() gave an endpoint for, whoever makes it calls: ConnectFailed() or, if
+// a connection was made, ConnectSucceeded(); then, over HTTP, Responded() with the response's head,
+// or LocalFailure() if none came. An attempt that the client ended is not reported.
 #ifndef WEFT_PROXY_SERVE_UPSTREAM_CHOICE_H_
 #define WEFT_PROXY_SERVE_UPSTREAM_CHOICE_H_
 
@@ -11,6 +16,8 @@
 
 #include "absl/status/statusor.h"
 #include "proxy/config/cluster_config.h"
+#include "proxy/decide/outlier.h"
+#include "proxy/http/head.h"
 #include "proxy/runtime/task.h"
 #include "proxy/serve/worker.h"
 #include "proxy/upstream/connection.h"
@@ -27,12 +34,21 @@ class UpstreamChoice {
   UpstreamChoice(Worker& worker, const ClusterConfig& cluster, const Downstream& downstream,
                  std::optional<uint64_t> hash);
 
+  // What the route wants of the endpoint's metadata; must live as long as this. Before Next().
+  void Want(const SubsetCriteria* subset) { subset_ = subset; }
+  // The fields of the request, for an ORIGINAL_DST cluster that goes by one. Before Next().
+  void UseHeaders(const Headers& headers);
+
   // The endpoint for the next attempt, not one tried before while another is left; null if none.
   // Valid as long as this object and the cluster.
   const EndpointConfig* Next();
-  // What came of connecting to it.
+  // What came of connecting to it; `final`: nothing more will be reported (TCP).
   void ConnectFailed();
-  void ConnectSucceeded();
+  void ConnectSucceeded(bool final = false);
+  // The head of a response, so long after the request was sent to it.
+  void Responded(int status, absl::Duration latency);
+  // No response came. Not for a failed connect, which ConnectFailed() reports.
+  void LocalFailed(LocalFailure failure);
 
   const ClusterConfig& cluster() const { return cluster_; }
   ClusterState& state() const { return state_; }
@@ -41,10 +57,14 @@ class UpstreamChoice {
   }  // of the endpoint chosen last
 
  private:
+  void SetOriginal(const Address& address);
+  ClusterLoad::Attempt Now() { return {worker_.loop().Now(), worker_.Random()}; }
+
   Worker& worker_;
   const ClusterConfig& cluster_;
   ClusterState& state_;
   std::optional<uint64_t> hash_;
+  const SubsetCriteria* subset_ = nullptr;
   std::shared_ptr<EndpointLoad> load_;
   std::vector<std::shared_ptr<EndpointLoad>> tried_;
   // Of an ORIGINAL_DST cluster; none if that would be ourselves.

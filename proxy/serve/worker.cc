@@ -92,6 +92,7 @@ Task<> Worker::SweepPools() {
     co_await Sleep(loop_, kSweepInterval);
     for (auto& [name, state] : clusters_) {
       const ClusterConfig* cluster = config_->FindCluster(name);
+      if (cluster != nullptr) state.load.JudgeOutliers(*cluster, {loop_.Now(), Random()});
       const absl::Duration idle = cluster != nullptr ? cluster->idle_timeout : absl::ZeroDuration();
       for (auto it = state.pools.begin(); it != state.pools.end();) {
         it->second.Sweep(loop_.Now(), idle);
@@ -123,6 +124,7 @@ Counters Worker::CollectCounters() const {
     counters.upstream_cx_active = state.usage.connections;
     counters.upstream_rq_active = state.active_requests;
     counters.upstream_rq_pending_active = state.usage.pending;
+    counters.outlier = state.load.outlier_counters();
   }
   for (const auto& [name, counters] : downstream_counters_) all.downstreams[name] = counters;
   for (const auto& [name, counters] : listener_counters_) all.listeners[name] = counters;

@@ -32,6 +32,10 @@ void ClusterCounters::Add(const ClusterCounters& other) {
   upstream_rq_retry_overflow += other.upstream_rq_retry_overflow;
   upstream_rq_pending_overflow += other.upstream_rq_pending_overflow;
   upstream_rq_rx_reset += other.upstream_rq_rx_reset;
+  lb_healthy_panic += other.lb_healthy_panic;
+  lb_subsets_selected += other.lb_subsets_selected;
+  lb_subsets_fallback += other.lb_subsets_fallback;
+  outlier.Add(other.outlier);
   AddClasses(upstream_rq_xx, other.upstream_rq_xx);
 }
 
@@ -55,6 +59,7 @@ void ListenerCounters::Add(const ListenerCounters& other) {
   ssl_handshake += other.ssl_handshake;
   ssl_connection_error += other.ssl_connection_error;
   downstream_listener_filter_error += other.downstream_listener_filter_error;
+  rbac_denied += other.rbac_denied;
 }
 
 void Counters::Add(const Counters& other) {

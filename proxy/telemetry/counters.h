@@ -8,6 +8,8 @@
 #include <map>
 #include <string>
 
+#include "proxy/telemetry/outlier_counters.h"
+
 namespace weft {
 
 // Responses by class: index 1 is 1xx, index 5 is 5xx.
@@ -31,6 +33,10 @@ struct ClusterCounters {
   uint64_t upstream_rq_retry_overflow = 0;    // max_retries
   uint64_t upstream_rq_pending_overflow = 0;  // max_pending_requests, max_requests
   uint64_t upstream_rq_rx_reset = 0;
+  uint64_t lb_healthy_panic = 0;
+  uint64_t lb_subsets_selected = 0;
+  uint64_t lb_subsets_fallback = 0;
+  OutlierCounters outlier;
   ResponseClasses upstream_rq_xx = {};
 
   void Add(const ClusterCounters& other);
@@ -59,6 +65,7 @@ struct ListenerCounters {
   uint64_t ssl_handshake = 0;
   uint64_t ssl_connection_error = 0;
   uint64_t downstream_listener_filter_error = 0;
+  uint64_t rbac_denied = 0;  // connections that an RBAC network filter closed
 
   void Add(const ListenerCounters& other);
 };
