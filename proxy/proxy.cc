@@ -247,10 +247,10 @@ ServerState Proxy::State() const {
   return published_ == nullptr ? ServerState::kPreInitializing : ServerState::kInitializing;
 }
 
-std::vector<Metric> Proxy::ServerMetrics() const {
-  std::vector<Metric> metrics;
+std::vector<ServerMetric> Proxy::ServerMetrics() const {
+  std::vector<ServerMetric> metrics;
   const auto add = [&](const char* name, bool gauge, double value) {
-    metrics.push_back({Metric::Scope::kServer, "", name, "", gauge, value});
+    metrics.push_back({"server", name, gauge, value});
   };
   add("live", true, State() == ServerState::kLive ? 1 : 0);
   add("concurrency", true, static_cast<double>(workers_->size()));

@@ -67,7 +67,7 @@ class Proxy : public AdsObserver {
   Task<> DrainThenStop();
   static void OnSignal(int, short, void* self);
   ServerState State() const;
-  std::vector<Metric> ServerMetrics() const;
+  std::vector<ServerMetric> ServerMetrics() const;
   std::string Certificates() const;
 
   const ProxyOptions options_;

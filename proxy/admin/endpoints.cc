@@ -140,15 +140,31 @@ Task<AdminResponse> AdminEndpoints::Clusters() {
 }
 
 Task<AdminResponse> AdminEndpoints::Stats(AdminRequest request, bool prometheus) {
-  const Counters counters = co_await view_.workers->CollectCounters();
-  const std::vector<Metric> metrics = ListMetrics(counters, view_.server_metrics());
+  // An expression a client can make slow is no threat: RE2 is linear, and this is not the data
+  // path.
+  const RE2 filter(request.query["filter"], RE2::Quiet);
+  if (!filter.ok())
+    co_return AdminResponse{400, "text/plain", "Invalid regex: \"" + filter.error() + "\"\n"};
+  StatsQuery query;
+  query.filter = request.query["filter"].empty() ? nullptr : &filter;
+  query.used_only = request.query.contains("usedonly");
+  Statistics statistics;
+  statistics.counters = co_await view_.workers->CollectCounters();
+  statistics.server = view_.server_metrics();
+  // What has not been used is zero rather than not there.
+  const std::shared_ptr<const Snapshot> snapshot = view_.snapshot();
+  for (const auto& [name, cluster] : snapshot->clusters) statistics.counters.clusters[name];
+  for (const auto& [name, listener] : snapshot->listeners) statistics.counters.listeners[name];
   AdminResponse response;
-  if (prometheus) {
+  const std::string format = request.query["format"];
+  if (prometheus || format == "prometheus") {
     response.content_type = "text/plain; version=0.0.4";
-    response.body = FormatPrometheus(metrics);
+    response.body = FormatPrometheus(statistics, query);
+  } else if (format == "json") {
+    response.content_type = "application/json";
+    response.body = FormatStatsJson(statistics, query);
   } else {
-    response.body =
-        FormatStats(metrics, request.query["filter"], request.query.contains("usedonly"));
+    response.body = FormatStats(statistics, query);
   }
   co_return response;
 }
@@ -198,8 +214,7 @@ Task<AdminResponse> AdminEndpoints::Handle(AdminRequest request) {
   }
   if (path == "/clusters") co_return co_await Clusters();
   if (path == "/stats") {
-    const bool prometheus = request.query["format"] == "prometheus";
-    co_return co_await Stats(std::move(request), prometheus);
+    co_return co_await Stats(std::move(request), /*prometheus=*/false);
   }
   if (path == "/stats/prometheus") co_return co_await Stats(std::move(request), true);
   if (path == "/" || path == "/help") co_return AdminResponse{200, "text/plain", kHelp};

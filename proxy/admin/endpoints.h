@@ -24,7 +24,7 @@ struct AdminView {
   std::function<std::shared_ptr<const Snapshot>()> snapshot;
   std::function<ServerState()> state;
   std::function<std::vector<std::string>()> waiting;  // what config waits for
-  std::function<std::vector<Metric>()> server_metrics;
+  std::function<std::vector<ServerMetric>()> server_metrics;
   std::function<std::string()> certificates;  // /certs as JSON
   std::function<void(bool inbound_only)> drain;
   std::function<void(bool healthy)> set_healthy;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "absl/strings/match.h"
@@ -13,196 +14,259 @@
 namespace weft {
 namespace {
 
-using Scope = Metric::Scope;
+using Json = nlohmann::ordered_json;
 
-class Lister {
- public:
-  explicit Lister(std::vector<Metric>* metrics) : metrics_(metrics) {}
+// Parts of names that Envoy's flat form sets off by a dot.
+constexpr absl::string_view kGroups[] = {
+    "circuit_breakers_default_",
+    "cors_",
+    "fault_",
+    "health_check_",
+    "http1_",
+    "http2_",
+    "http_local_rate_limit_",
+    "jwt_authn_",
+    "outlier_detection_",
+    "rbac_",
+    "ssl_",
+};
 
-  void Begin(Scope scope, const std::string& subject) {
-    scope_ = scope;
-    subject_ = &subject;
+constexpr std::pair<const char*, double> kQuantiles[] = {
+    {"P0", 0},     {"P25", 0.25}, {"P50", 0.5},     {"P75", 0.75},    {"P90", 0.9},
+    {"P95", 0.95}, {"P99", 0.99}, {"P99.5", 0.995}, {"P99.9", 0.999}, {"P100", 1}};
+
+std::string Dotted(absl::string_view name) {
+  for (absl::string_view group : kGroups) {
+    if (!absl::StartsWith(name, group)) continue;
+    return absl::StrCat(group.substr(0, group.size() - 1), ".", name.substr(group.size()));
   }
-  void Counter(const char* name, uint64_t value) { Push(name, "", false, value); }
-  void Gauge(const char* name, uint64_t value) { Push(name, "", true, value); }
-  void Classes(const char* name, const ResponseClasses& classes) {
-    for (size_t i = 1; i < classes.size(); ++i) Push(name, absl::StrCat(i), false, classes[i]);
+  return std::string(name);
+}
+
+// One value on its way into a text; exactly one of number and histogram counts.
+struct Value {
+  absl::string_view prefix;   // "cluster"
+  absl::string_view subject;  // the cluster's name; "" for the process
+  absl::string_view label;    // Prometheus' label of the subject
+  absl::string_view name;     // "upstream_rq_xx"
+  int response_class = 0;     // of an _xx name
+  bool gauge = false;
+  double number = 0;
+  const Histogram* histogram = nullptr;
+
+  std::string FlatName() const {
+    std::string flat = absl::StrCat(prefix, ".");
+    if (!subject.empty()) absl::StrAppend(&flat, subject, ".");
+    absl::StrAppend(&flat, Dotted(name));
+    // "upstream_rq_xx" of class 2 is "upstream_rq_2xx".
+    if (response_class != 0) flat.insert(flat.size() - 2, absl::StrCat(response_class));
+    return flat;
+  }
+  bool used() const { return histogram != nullptr ? histogram->count() > 0 : number != 0; }
+  bool IsAskedFor(const StatsQuery& query) const {
+    if (query.used_only && !used()) return false;
+    return query.filter == nullptr || RE2::PartialMatch(FlatName(), *query.filter);
+  }
+};
+
+// Walks every value, all subjects of a name in a row: what Prometheus calls a family.
+template <typename Visit>
+class Walk {
+ public:
+  Walk(const StatsQuery& query, Visit visit) : query_(query), visit_(visit) {}
+
+  void All(const Statistics& statistics) {
+    for (const ServerMetric& metric : statistics.server) {
+      Value value = {metric.prefix, "", "", metric.name};
+      value.gauge = metric.gauge;
+      value.number = metric.value;
+      Give(value);
+    }
+    for (const auto& [reason, count] : statistics.counters.rejections) {
+      Value value = {"server", reason, "reason", "rejected_requests"};
+      value.number = static_cast<double>(count);
+      Give(value);
+    }
+    const Counters& counters = statistics.counters;
+    Sets("cluster", "envoy_cluster_name", counters.clusters);
+    Sets("http", "envoy_http_conn_manager_prefix", counters.downstreams);
+    Sets("tcp", "envoy_tcp_prefix", counters.tcps);
+    Sets("listener", "envoy_listener_address", counters.listeners);
   }
 
  private:
-  void Push(const char* name, std::string response_class, bool gauge, uint64_t value) {
-    metrics_->push_back(
-        {scope_, *subject_, name, std::move(response_class), gauge, static_cast<double>(value)});
+  template <typename Set>
+  void Sets(absl::string_view prefix, absl::string_view label,
+            const std::map<std::string, Set>& sets) {
+    for (const CounterField<Set>& field : Set::Fields()) {
+      for (const auto& [subject, set] : sets) {
+        Value value = {prefix, subject, label, field.name};
+        value.gauge = field.kind == CounterKind::kGauge;
+        Set& of_subject = const_cast<Set&>(set);  // only read: a field knows no const
+        std::visit([&](auto in) { Field(value, in(of_subject)); }, field.in);
+      }
+    }
+  }
+  void Field(Value value, uint64_t number) {
+    value.number = static_cast<double>(number);
+    Give(value);
+  }
+  void Field(Value value, const ResponseClasses& classes) {
+    for (size_t i = 1; i < classes.size(); ++i) {
+      value.response_class = static_cast<int>(i);
+      value.number = static_cast<double>(classes[i]);
+      Give(value);
+    }
+  }
+  void Field(Value value, const Histogram& histogram) {
+    value.histogram = &histogram;
+    Give(value);
+  }
+  void Give(const Value& value) {
+    if (value.IsAskedFor(query_)) visit_(value);
   }
 
-  std::vector<Metric>* metrics_;
-  Scope scope_ = Scope::kServer;
-  const std::string* subject_ = nullptr;
+  const StatsQuery& query_;
+  Visit visit_;
 };
 
-void ListOutliers(const OutlierCounters& c, Lister& list) {
-#define WEFT_KIND(kind)                                                         \
-  list.Counter("outlier_detection.ejections_detected_" #kind, c.kind.detected); \
-  list.Counter("outlier_detection.ejections_enforced_" #kind, c.kind.enforced)
-  WEFT_KIND(consecutive_5xx);
-  WEFT_KIND(consecutive_gateway_failure);
-  WEFT_KIND(consecutive_local_origin_failure);
-  WEFT_KIND(success_rate);
-  WEFT_KIND(local_origin_success_rate);
-  WEFT_KIND(failure_percentage);
-  WEFT_KIND(local_origin_failure_percentage);
-#undef WEFT_KIND
-  list.Counter("outlier_detection.ejections_enforced_total", c.ejections_enforced_total);
-  list.Counter("outlier_detection.ejections_overflow", c.ejections_overflow);
-  list.Gauge("outlier_detection.ejections_active", c.ejections_active);
+template <typename Visit>
+void ForEachValue(const Statistics& statistics, const StatsQuery& query, Visit visit) {
+  Walk<Visit>(query, visit).All(statistics);
 }
 
-void ListCluster(const ClusterCounters& c, Lister& list) {
-  list.Counter("upstream_cx_total", c.upstream_cx_total);
-  list.Gauge("upstream_cx_active", c.upstream_cx_active);
-  list.Counter("upstream_cx_http1_total", c.upstream_cx_http1_total);
-  list.Counter("upstream_cx_http2_total", c.upstream_cx_http2_total);
-  list.Counter("upstream_cx_overflow", c.upstream_cx_overflow);
-  list.Counter("upstream_cx_connect_fail", c.upstream_cx_connect_fail);
-  list.Counter("upstream_cx_none_healthy", c.upstream_cx_none_healthy);
-  list.Counter("upstream_cx_tx_bytes_total", c.upstream_cx_tx_bytes_total);
-  list.Counter("upstream_cx_rx_bytes_total", c.upstream_cx_rx_bytes_total);
-  list.Counter("upstream_rq_total", c.upstream_rq_total);
-  list.Gauge("upstream_rq_active", c.upstream_rq_active);
-  list.Gauge("upstream_rq_pending_active", c.upstream_rq_pending_active);
-  list.Counter("upstream_rq_timeout", c.upstream_rq_timeout);
-  list.Counter("upstream_rq_retry", c.upstream_rq_retry);
-  list.Counter("upstream_rq_retry_overflow", c.upstream_rq_retry_overflow);
-  list.Counter("upstream_rq_pending_overflow", c.upstream_rq_pending_overflow);
-  list.Counter("upstream_rq_rx_reset", c.upstream_rq_rx_reset);
-  list.Counter("lb_healthy_panic", c.lb_healthy_panic);
-  list.Counter("lb_subsets_selected", c.lb_subsets_selected);
-  list.Counter("lb_subsets_fallback", c.lb_subsets_fallback);
-  ListOutliers(c.outlier, list);
-  list.Classes("upstream_rq_xx", c.upstream_rq_xx);
+// Sorted by name, numbers before histograms, as Envoy lists them.
+struct FlatValues {
+  std::map<std::string, double> numbers;
+  std::map<std::string, const Histogram*> histograms;
+};
+
+FlatValues Flatten(const Statistics& statistics, const StatsQuery& query) {
+  FlatValues flat;
+  ForEachValue(statistics, query, [&flat](const Value& value) {
+    if (value.histogram != nullptr) {
+      flat.histograms[value.FlatName()] = value.histogram;
+    } else {
+      flat.numbers[value.FlatName()] = value.number;
+    }
+  });
+  return flat;
 }
 
-void ListDownstream(const DownstreamCounters& c, Lister& list) {
-  list.Counter("downstream_cx_total", c.downstream_cx_total);
-  list.Gauge("downstream_cx_active", c.downstream_cx_active);
-  list.Counter("downstream_rq_total", c.downstream_rq_total);
-  list.Gauge("downstream_rq_active", c.downstream_rq_active);
-  list.Counter("downstream_rq_rejected", c.downstream_rq_rejected);
-  list.Counter("no_route", c.no_route);
-  list.Counter("no_cluster", c.no_cluster);
-  list.Counter("downstream_cx_tx_bytes_total", c.downstream_cx_tx_bytes_total);
-  list.Counter("downstream_cx_rx_bytes_total", c.downstream_cx_rx_bytes_total);
-  list.Classes("downstream_rq_xx", c.downstream_rq_xx);
-}
-
-void ListListener(const ListenerCounters& c, Lister& list) {
-  list.Counter("downstream_cx_total", c.downstream_cx_total);
-  list.Gauge("downstream_cx_active", c.downstream_cx_active);
-  list.Counter("no_filter_chain_match", c.no_filter_chain_match);
-  list.Counter("ssl_handshake", c.ssl_handshake);
-  list.Counter("ssl_connection_error", c.ssl_connection_error);
-  list.Counter("downstream_listener_filter_error", c.downstream_listener_filter_error);
-  list.Counter("rbac_denied", c.rbac_denied);
-}
-
-absl::string_view Prefix(Scope scope) {
-  switch (scope) {
-    case Scope::kServer:
-      return "server";
-    case Scope::kCluster:
-      return "cluster";
-    case Scope::kHttp:
-      return "http";
-    case Scope::kListener:
-      return "listener";
-  }
-  return "";
-}
-
-// Envoy's label for the subject of each scope.
-absl::string_view SubjectLabel(Scope scope) {
-  switch (scope) {
-    case Scope::kServer:
-      return "reason";
-    case Scope::kCluster:
-      return "envoy_cluster_name";
-    case Scope::kHttp:
-      return "envoy_http_conn_manager_prefix";
-    case Scope::kListener:
-      return "envoy_listener_address";
-  }
-  return "";
-}
-
-std::string FlatName(const Metric& metric) {
-  std::string name(Prefix(metric.scope));
-  if (!metric.subject.empty()) absl::StrAppend(&name, ".", metric.subject);
-  absl::StrAppend(&name, ".", metric.name);
-  if (!metric.response_class.empty()) {
-    // "upstream_rq_xx" of class 2 is "upstream_rq_2xx".
-    name.insert(name.size() - 2, metric.response_class);
-  }
-  return name;
-}
-
-}  // namespace
-
-std::vector<Metric> ListMetrics(const Counters& counters, std::vector<Metric> server) {
-  std::vector<Metric> metrics = std::move(server);
-  Lister list(&metrics);
-  for (const auto& [name, cluster] : counters.clusters) {
-    list.Begin(Scope::kCluster, name);
-    ListCluster(cluster, list);
-  }
-  for (const auto& [name, downstream] : counters.downstreams) {
-    list.Begin(Scope::kHttp, name);
-    ListDownstream(downstream, list);
-  }
-  for (const auto& [name, listener] : counters.listeners) {
-    list.Begin(Scope::kListener, name);
-    ListListener(listener, list);
-  }
-  for (const auto& [reason, count] : counters.rejections) {
-    list.Begin(Scope::kServer, reason);
-    list.Counter("rejected_requests", count);
-  }
-  return metrics;
-}
-
-std::string FormatStats(const std::vector<Metric>& metrics, absl::string_view filter,
-                        bool used_only) {
+// "P0(nan,0) P25(nan,1.2) …": since the last flush, which there is none of here, and since ever.
+std::string QuantilesText(const Histogram& histogram) {
+  if (histogram.count() == 0) return "No recorded values";
   std::string text;
-  for (const Metric& metric : metrics) {
-    const std::string name = FlatName(metric);
-    if (used_only && metric.value == 0) continue;
-    if (!absl::StrContains(name, filter)) continue;
-    absl::StrAppend(&text, name, ": ", static_cast<int64_t>(metric.value), "\n");
+  for (const auto& [name, part] : kQuantiles) {
+    absl::StrAppend(&text, text.empty() ? "" : " ", name, "(nan,", histogram.Quantile(part), ")");
   }
   return text;
 }
 
-std::string FormatPrometheus(const std::vector<Metric>& metrics) {
-  std::map<std::string, prometheus::MetricFamily> families;
-  for (const Metric& metric : metrics) {
-    std::string name = absl::StrCat("envoy_", Prefix(metric.scope), "_", metric.name);
-    std::replace(name.begin(), name.end(), '.', '_');  // "outlier_detection.…"
-    prometheus::MetricFamily& family = families[name];
-    family.name = name;
-    family.type = metric.gauge ? prometheus::MetricType::Gauge : prometheus::MetricType::Counter;
-    prometheus::ClientMetric& value = family.metric.emplace_back();
-    if (!metric.subject.empty()) {
-      value.label.push_back({std::string(SubjectLabel(metric.scope)), metric.subject});
+Json QuantilesJson(const std::map<std::string, const Histogram*>& histograms) {
+  Json supported = Json::array();
+  for (const auto& [name, part] : kQuantiles) supported.push_back(part * 100);
+  Json computed = Json::array();
+  for (const auto& [name, histogram] : histograms) {
+    Json values = Json::array();
+    for (const auto& [quantile, part] : kQuantiles) {
+      const Json cumulative =
+          histogram->count() == 0 ? Json(nullptr) : Json(histogram->Quantile(part));
+      values.push_back({{"interval", nullptr}, {"cumulative", cumulative}});
     }
-    if (!metric.response_class.empty()) {
-      value.label.push_back({"envoy_response_code_class", metric.response_class});
-    }
-    (metric.gauge ? value.gauge.value : value.counter.value) = metric.value;
+    computed.push_back({{"name", name}, {"values", std::move(values)}});
   }
-  std::vector<prometheus::MetricFamily> list;
-  for (auto& [name, family] : families) list.push_back(std::move(family));
-  std::ostringstream out;
-  prometheus::TextSerializer().Serialize(out, list);
-  return out.str();
+  return {{"supported_quantiles", std::move(supported)},
+          {"computed_quantiles", std::move(computed)}};
+}
+
+prometheus::MetricType TypeOf(const Value& value) {
+  if (value.histogram != nullptr) return prometheus::MetricType::Histogram;
+  return value.gauge ? prometheus::MetricType::Gauge : prometheus::MetricType::Counter;
+}
+
+prometheus::ClientMetric ToPrometheus(const Value& value) {
+  prometheus::ClientMetric metric;
+  if (value.response_class != 0) {
+    metric.label.push_back({"envoy_response_code_class", absl::StrCat(value.response_class)});
+  }
+  if (!value.subject.empty()) {
+    metric.label.push_back({std::string(value.label), std::string(value.subject)});
+  }
+  if (value.histogram == nullptr) {
+    (value.gauge ? metric.gauge.value : metric.counter.value) = value.number;
+    return metric;
+  }
+  metric.histogram.sample_count = value.histogram->count();
+  metric.histogram.sample_sum = value.histogram->sum();
+  const Histogram::Buckets buckets = value.histogram->buckets();
+  uint64_t cumulative = 0;
+  for (size_t i = 0; i < Histogram::kBounds.size(); ++i) {
+    cumulative += buckets[i];
+    metric.histogram.bucket.push_back({cumulative, Histogram::kBounds[i]});
+  }
+  return metric;
+}
+
+// Writes each family as soon as the next begins: never more than one is there as objects.
+class PrometheusWriter {
+ public:
+  void Take(const Value& value) {
+    const std::string name = absl::StrCat("envoy_", value.prefix, "_", value.name);
+    if (family_.name != name) {
+      Flush();
+      family_.name = name;
+      family_.type = TypeOf(value);
+    }
+    family_.metric.push_back(ToPrometheus(value));
+  }
+  std::string Finish() {
+    Flush();
+    return out_.str();
+  }
+
+ private:
+  void Flush() {
+    if (family_.metric.empty()) return;
+    prometheus::TextSerializer().Serialize(out_, {family_});
+    family_ = {};
+  }
+
+  prometheus::MetricFamily family_;
+  std::ostringstream out_;
+};
+
+}  // namespace
+
+std::string FormatStats(const Statistics& statistics, const StatsQuery& query) {
+  const FlatValues flat = Flatten(statistics, query);
+  std::string text;
+  for (const auto& [name, number] : flat.numbers) {
+    absl::StrAppend(&text, name, ": ", static_cast<int64_t>(number), "\n");
+  }
+  for (const auto& [name, histogram] : flat.histograms) {
+    absl::StrAppend(&text, name, ": ", QuantilesText(*histogram), "\n");
+  }
+  return text;
+}
+
+std::string FormatStatsJson(const Statistics& statistics, const StatsQuery& query) {
+  const FlatValues flat = Flatten(statistics, query);
+  Json stats = Json::array();
+  for (const auto& [name, number] : flat.numbers) {
+    stats.push_back({{"name", name}, {"value", static_cast<int64_t>(number)}});
+  }
+  if (!flat.histograms.empty()) {
+    stats.push_back({{"histograms", QuantilesJson(flat.histograms)}});
+  }
+  return Json{{"stats", std::move(stats)}}.dump(-1, ' ', false, Json::error_handler_t::replace) +
+         "\n";
+}
+
+std::string FormatPrometheus(const Statistics& statistics, const StatsQuery& query) {
+  PrometheusWriter writer;
+  ForEachValue(statistics, query, [&writer](const Value& value) { writer.Take(value); });
+  return writer.Finish();
 }
 
 }  // namespace weft

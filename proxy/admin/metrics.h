@@ -1,6 +1,9 @@
-// Counters as text: Envoy's flat form for /stats, and Prometheus' for /stats/prometheus.
+// Counters as text: Envoy's flat form and its JSON for /stats, and Prometheus' for
+// /stats/prometheus.
 #ifndef WEFT_PROXY_ADMIN_METRICS_H_
 #define WEFT_PROXY_ADMIN_METRICS_H_
+
+#include <re2/re2.h>
 
 #include <string>
 #include <vector>
@@ -10,25 +13,30 @@
 
 namespace weft {
 
-// One number with what it is about.
-struct Metric {
-  // "upstream_rq_total" of the cluster `subject`.
-  enum class Scope { kServer, kCluster, kHttp, kListener };
-  Scope scope = Scope::kServer;
-  std::string subject;
-  std::string name;
-  std::string response_class;  // "2" of upstream_rq_xx, else empty
+// A number of the process rather than of a worker.
+struct ServerMetric {
+  const char* prefix;  // "server", "cluster_manager", "listener_manager"
+  const char* name;
   bool gauge = false;
   double value = 0;
 };
 
-// All counters in a fixed order. `server` is added in front.
-std::vector<Metric> ListMetrics(const Counters& counters, std::vector<Metric> server);
+// What /stats is made from.
+struct Statistics {
+  Counters counters;
+  std::vector<ServerMetric> server;
+};
 
-// "cluster.NAME.upstream_rq_total: 3", one a line; only names that contain `filter`.
-std::string FormatStats(const std::vector<Metric>& metrics, absl::string_view filter,
-                        bool used_only);
-std::string FormatPrometheus(const std::vector<Metric>& metrics);
+struct StatsQuery {
+  const RE2* filter = nullptr;  // only flat names of which a part matches; null: all
+  bool used_only = false;       // only what is not zero
+};
+
+// "cluster.NAME.upstream_rq_total: 3", one a line; histograms by their quantiles, last.
+std::string FormatStats(const Statistics& statistics, const StatsQuery& query);
+// {"stats":[{"name":…,"value":…},…]}
+std::string FormatStatsJson(const Statistics& statistics, const StatsQuery& query);
+std::string FormatPrometheus(const Statistics& statistics, const StatsQuery& query);
 
 }  // namespace weft
 

@@ -92,6 +92,7 @@ Exchange::~Exchange() {
   --connection.counters.downstream_rq_active;
   const int status_class = record.status / 100;
   if (status_class >= 1 && status_class <= 5) ++connection.counters.downstream_rq_xx[status_class];
+  connection.counters.downstream_rq_time.Record(loop().Now() - start);
   connection.counters.downstream_cx_rx_bytes_total += record.bytes_received;
   connection.counters.downstream_cx_tx_bytes_total += record.bytes_sent;
   if (!logged) return;

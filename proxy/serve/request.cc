@@ -308,6 +308,7 @@ Task<> ForwardWithRetries(Exchange& x) {
   }
   const int status_class = x.record.status / 100;
   if (status_class >= 1 && status_class <= 5) ++counters.upstream_rq_xx[status_class];
+  counters.upstream_rq_time.Record(x.loop().Now() - x.start);
 }
 
 // Finds the route, and which of its clusters. False: there is none.

@@ -40,7 +40,7 @@ void Finish(Worker& worker, const Downstream& downstream, const TcpProxyConfig& 
 }  // namespace
 
 Task<> ServeTcp(Worker& worker, Downstream& downstream, const TcpProxyConfig& config) {
-  DownstreamCounters& counters = worker.DownstreamOf(config.stat_prefix);
+  TcpCounters& counters = worker.TcpOf(config.stat_prefix);
   const ActiveCount active(counters.downstream_cx_total, counters.downstream_cx_active);
   const MonotonicTime start = worker.loop().Now();
   RequestRecord record;
@@ -50,7 +50,7 @@ Task<> ServeTcp(Worker& worker, Downstream& downstream, const TcpProxyConfig& co
   const ClusterConfig* cluster = snapshot->FindCluster(name);
   record.upstream_cluster = name;
   if (cluster == nullptr) {
-    ++counters.no_cluster;
+    ++counters.downstream_cx_no_route;
     record.flag = ResponseFlag::kNoClusterFound;
     Finish(worker, downstream, config, start, std::move(record));
     co_return;
@@ -63,10 +63,12 @@ Task<> ServeTcp(Worker& worker, Downstream& downstream, const TcpProxyConfig& co
   for (uint32_t attempt = 0; upstream == nullptr && attempt < attempts; ++attempt) {
     endpoint = choice.Next();
     if (endpoint == nullptr) break;
+    const MonotonicTime began = worker.loop().Now();
     auto connected =
         co_await ConnectUpstream(worker.loop(), *cluster, *endpoint, worker.options().mark);
     if (connected.ok()) {
       choice.ConnectSucceeded(/*final=*/true);
+      choice.state().counters.upstream_cx_connect_ms.Record(worker.loop().Now() - began);
       upstream = std::move(*connected);
     } else {
       choice.ConnectFailed();

@@ -127,6 +127,7 @@ Counters Worker::CollectCounters() const {
     counters.outlier = state.load.outlier_counters();
   }
   for (const auto& [name, counters] : downstream_counters_) all.downstreams[name] = counters;
+  for (const auto& [name, counters] : tcp_counters_) all.tcps[name] = counters;
   for (const auto& [name, counters] : listener_counters_) all.listeners[name] = counters;
   all.rejections = rejections_;
   all.filters = filters_.counters();

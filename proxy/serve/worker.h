@@ -91,6 +91,7 @@ class Worker {
   uint64_t Random() { return absl::Uniform<uint64_t>(random_); }
   ClusterState& StateOf(const std::string& cluster) { return clusters_[cluster]; }
   DownstreamCounters& DownstreamOf(const std::string& stat_prefix);
+  TcpCounters& TcpOf(const std::string& stat_prefix) { return tcp_counters_[stat_prefix]; }
   ListenerCounters& ListenerOf(const std::string& name) { return listener_counters_[name]; }
   void CountRejection(const char* reason) { ++rejections_[reason]; }
   AccessLog* access_log() { return access_log_; }
@@ -116,6 +117,7 @@ class Worker {
   absl::flat_hash_set<DrainNotice*> notices_;
   absl::node_hash_map<std::string, ClusterState> clusters_;
   absl::node_hash_map<std::string, DownstreamCounters> downstream_counters_;
+  absl::node_hash_map<std::string, TcpCounters> tcp_counters_;
   absl::node_hash_map<std::string, ListenerCounters> listener_counters_;
   std::map<std::string, uint64_t> rejections_;
   FilterStates filters_;

@@ -3,8 +3,17 @@
 namespace weft {
 namespace {
 
-void AddClasses(ResponseClasses& to, const ResponseClasses& from) {
+void AddValue(uint64_t& to, const uint64_t& from) { to += from; }
+void AddValue(ResponseClasses& to, const ResponseClasses& from) {
   for (size_t i = 0; i < to.size(); ++i) to[i] += from[i];
+}
+void AddValue(Histogram& to, const Histogram& from) { to.Add(from); }
+
+template <typename Set>
+void AddFields(Set& to, const Set& from) {
+  for (const CounterField<Set>& field : Set::Fields()) {
+    std::visit([&](auto in) { AddValue(in(to), in(const_cast<Set&>(from))); }, field.in);
+  }
 }
 
 template <typename Value>
@@ -14,57 +23,47 @@ void AddByName(std::map<std::string, Value>& to, const std::map<std::string, Val
 
 }  // namespace
 
-void ClusterCounters::Add(const ClusterCounters& other) {
-  upstream_cx_total += other.upstream_cx_total;
-  upstream_cx_active += other.upstream_cx_active;
-  upstream_cx_http1_total += other.upstream_cx_http1_total;
-  upstream_cx_http2_total += other.upstream_cx_http2_total;
-  upstream_cx_overflow += other.upstream_cx_overflow;
-  upstream_cx_connect_fail += other.upstream_cx_connect_fail;
-  upstream_cx_none_healthy += other.upstream_cx_none_healthy;
-  upstream_cx_tx_bytes_total += other.upstream_cx_tx_bytes_total;
-  upstream_cx_rx_bytes_total += other.upstream_cx_rx_bytes_total;
-  upstream_rq_total += other.upstream_rq_total;
-  upstream_rq_active += other.upstream_rq_active;
-  upstream_rq_pending_active += other.upstream_rq_pending_active;
-  upstream_rq_timeout += other.upstream_rq_timeout;
-  upstream_rq_retry += other.upstream_rq_retry;
-  upstream_rq_retry_overflow += other.upstream_rq_retry_overflow;
-  upstream_rq_pending_overflow += other.upstream_rq_pending_overflow;
-  upstream_rq_rx_reset += other.upstream_rq_rx_reset;
-  lb_healthy_panic += other.lb_healthy_panic;
-  lb_subsets_selected += other.lb_subsets_selected;
-  lb_subsets_fallback += other.lb_subsets_fallback;
-  outlier.Add(other.outlier);
-  AddClasses(upstream_rq_xx, other.upstream_rq_xx);
+#define WEFT_FIELD_AT(kind, name, place) \
+  {#name, CounterKind::k##kind, +[](Set& set) -> counter_types::kind& { return set.place; }},
+#define WEFT_FIELD(kind, name) WEFT_FIELD_AT(kind, name, name)
+
+absl::Span<const CounterField<ClusterCounters>> ClusterCounters::Fields() {
+  using Set = ClusterCounters;
+  static constexpr CounterField<Set> kFields[] = {WEFT_CLUSTER_COUNTERS(WEFT_FIELD)
+                                                      WEFT_OUTLIER_COUNTERS(WEFT_FIELD_AT)};
+  return kFields;
 }
 
-void DownstreamCounters::Add(const DownstreamCounters& other) {
-  downstream_cx_total += other.downstream_cx_total;
-  downstream_cx_active += other.downstream_cx_active;
-  downstream_rq_total += other.downstream_rq_total;
-  downstream_rq_active += other.downstream_rq_active;
-  downstream_rq_rejected += other.downstream_rq_rejected;
-  no_route += other.no_route;
-  no_cluster += other.no_cluster;
-  downstream_cx_tx_bytes_total += other.downstream_cx_tx_bytes_total;
-  downstream_cx_rx_bytes_total += other.downstream_cx_rx_bytes_total;
-  AddClasses(downstream_rq_xx, other.downstream_rq_xx);
+absl::Span<const CounterField<DownstreamCounters>> DownstreamCounters::Fields() {
+  using Set = DownstreamCounters;
+  static constexpr CounterField<Set> kFields[] = {WEFT_DOWNSTREAM_COUNTERS(WEFT_FIELD)};
+  return kFields;
 }
 
-void ListenerCounters::Add(const ListenerCounters& other) {
-  downstream_cx_total += other.downstream_cx_total;
-  downstream_cx_active += other.downstream_cx_active;
-  no_filter_chain_match += other.no_filter_chain_match;
-  ssl_handshake += other.ssl_handshake;
-  ssl_connection_error += other.ssl_connection_error;
-  downstream_listener_filter_error += other.downstream_listener_filter_error;
-  rbac_denied += other.rbac_denied;
+absl::Span<const CounterField<TcpCounters>> TcpCounters::Fields() {
+  using Set = TcpCounters;
+  static constexpr CounterField<Set> kFields[] = {WEFT_TCP_COUNTERS(WEFT_FIELD)};
+  return kFields;
 }
+
+absl::Span<const CounterField<ListenerCounters>> ListenerCounters::Fields() {
+  using Set = ListenerCounters;
+  static constexpr CounterField<Set> kFields[] = {WEFT_LISTENER_COUNTERS(WEFT_FIELD)};
+  return kFields;
+}
+
+#undef WEFT_FIELD
+#undef WEFT_FIELD_AT
+
+void ClusterCounters::Add(const ClusterCounters& other) { AddFields(*this, other); }
+void DownstreamCounters::Add(const DownstreamCounters& other) { AddFields(*this, other); }
+void TcpCounters::Add(const TcpCounters& other) { AddFields(*this, other); }
+void ListenerCounters::Add(const ListenerCounters& other) { AddFields(*this, other); }
 
 void Counters::Add(const Counters& other) {
   AddByName(clusters, other.clusters);
   AddByName(downstreams, other.downstreams);
+  AddByName(tcps, other.tcps);
   AddByName(listeners, other.listeners);
   for (const auto& [reason, count] : other.rejections) rejections[reason] += count;
   for (const auto& [name, count] : other.filters) filters[name] += count;

@@ -126,6 +126,7 @@ Task<Pool::Acquired> Pool::Open(EventLoop& loop, Wanted wanted) {
   Attempt attempt(*this);
   Acquired acquired;
   acquired.attempted = true;
+  const MonotonicTime start = loop.Now();
   auto connected =
       co_await ConnectUpstream(loop, wanted.cluster, wanted.endpoint, wanted.mark, wanted.deadline);
   if (!connected.ok()) {
@@ -134,6 +135,7 @@ Task<Pool::Acquired> Pool::Open(EventLoop& loop, Wanted wanted) {
   }
   attempt.succeeded = true;
   ++counters_.upstream_cx_http1_total;
+  counters_.upstream_cx_connect_ms.Record(loop.Now() - start);
   acquired.lease = Use(std::make_unique<Http1>(std::move(*connected)), wanted.cluster);
   co_return acquired;
 }
