@@ -53,8 +53,10 @@ struct Value {
   bool gauge = false;
   double number = 0;
   const Histogram* histogram = nullptr;
+  absl::string_view flat_name = {};  // "": made of the parts above
 
   std::string FlatName() const {
+    if (!flat_name.empty()) return std::string(flat_name);
     std::string flat = absl::StrCat(prefix, ".");
     if (!subject.empty()) absl::StrAppend(&flat, subject, ".");
     absl::StrAppend(&flat, Dotted(name));
@@ -88,6 +90,12 @@ class Walk {
       Give(value);
     }
     const Counters& counters = statistics.counters;
+    for (const auto& [name, count] : counters.filters) {
+      Value value = {name.prefix, name.subject, name.label, name.name};
+      value.number = static_cast<double>(count);
+      value.flat_name = name.flat;
+      Give(value);
+    }
     Sets("cluster", "envoy_cluster_name", counters.clusters);
     Sets("http", "envoy_http_conn_manager_prefix", counters.downstreams);
     Sets("tcp", "envoy_tcp_prefix", counters.tcps);

@@ -8,11 +8,11 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <string>
 
 #include "absl/container/flat_hash_map.h"
 #include "proxy/config/http_filters.h"
 #include "proxy/decide/token_bucket.h"
+#include "proxy/telemetry/counters.h"
 
 namespace weft {
 
@@ -29,13 +29,13 @@ class FilterStates {
   // Made on first use: `fresh` of it then. Valid until the next call.
   FilterState& Of(const SharedFilterConfig& config, bool* fresh);
 
-  // A counter by its whole name, "http.in.fault.aborts_injected". Never moves.
-  uint64_t* Counter(const std::string& name) { return &counters_[name]; }
-  const std::map<std::string, uint64_t>& counters() const { return counters_; }
+  // Never moves.
+  uint64_t* Counter(const FilterCounter& name) { return &counters_[name]; }
+  const std::map<FilterCounter, uint64_t>& counters() const { return counters_; }
 
  private:
   absl::flat_hash_map<const HttpFilterConfig*, FilterState> states_;
-  std::map<std::string, uint64_t> counters_;
+  std::map<FilterCounter, uint64_t> counters_;
 };
 
 }  // namespace weft

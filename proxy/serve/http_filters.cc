@@ -40,21 +40,42 @@ std::optional<Active> Resolve(const Exchange& x, const HttpFilter& filter) {
   return Active{filter, own->config != nullptr ? &own->config : nullptr};
 }
 
-FilterState& StateOf(Exchange& x, const SharedFilterConfig& config, const std::string& prefix,
+// Whose counters they are.
+struct Subject {
+  const char* prefix;  // of Prometheus' name
+  const char* group;   // "fault": before each name
+  const char* label;
+  const std::string& name;
+};
+
+Subject OfManager(const Exchange& x, const char* group) {
+  return {"http", group, "envoy_http_conn_manager_prefix", x.connection.config.stat_prefix};
+}
+
+FilterCounter NameOf(const Subject& subject, const char* counter) {
+  FilterCounter name;
+  name.prefix = subject.prefix;
+  name.label = subject.label;
+  name.subject = subject.name;
+  if (absl::string_view(subject.prefix) == "http") {
+    name.name = absl::StrCat(subject.group, "_", counter);
+    name.flat = absl::StrCat("http.", subject.name, ".", subject.group, ".", counter);
+  } else {
+    name.name = counter;
+    name.flat = absl::StrCat(subject.name, ".", subject.group, ".", counter);
+  }
+  return name;
+}
+
+FilterState& StateOf(Exchange& x, const SharedFilterConfig& config, const Subject& subject,
                      std::initializer_list<const char*> counters) {
   bool fresh = false;
   FilterStates& states = x.worker().filters();
   FilterState& state = states.Of(config, &fresh);
   if (!fresh) return state;
   size_t i = 0;
-  for (const char* name : counters) {
-    state.counters[i++] = states.Counter(absl::StrCat(prefix, ".", name));
-  }
+  for (const char* name : counters) state.counters[i++] = states.Counter(NameOf(subject, name));
   return state;
-}
-
-std::string HttpPrefix(const Exchange& x, absl::string_view filter) {
-  return absl::StrCat("http.", x.connection.config.stat_prefix, ".", filter);
 }
 
 // --- CORS
@@ -63,8 +84,7 @@ std::optional<Answer> Cors(Exchange& x, const CorsConfig& policy,
                            const SharedFilterConfig& config) {
   const CorsVerdict verdict = JudgeOrigin(policy, x.head, x.worker().Random());
   if (!verdict.cross_origin) return std::nullopt;
-  FilterState& state =
-      StateOf(x, config, HttpPrefix(x, "cors"), {"origin_valid", "origin_invalid"});
+  FilterState& state = StateOf(x, config, OfManager(x, "cors"), {"origin_valid", "origin_invalid"});
   ++*state.counters[verdict.allowed ? 0 : 1];
   if (!verdict.enforced) return std::nullopt;
   if (!verdict.allowed) {
@@ -133,7 +153,7 @@ Task<std::optional<Answer>> Fault(Exchange& x, const FaultConfig& fault,
       fault.delay > absl::ZeroDuration() && fault.delay_share.Takes(x.worker().Random());
   const bool aborted = fault.abort_share.Takes(x.worker().Random());
   if (!delayed && !aborted) co_return std::nullopt;
-  FilterState& state = StateOf(x, config, HttpPrefix(x, "fault"),
+  FilterState& state = StateOf(x, config, OfManager(x, "fault"),
                                {"delays_injected", "aborts_injected", "faults_overflow"});
   if (fault.max_active.has_value() && *state.active_faults >= *fault.max_active) {
     ++*state.counters[2];
@@ -172,8 +192,9 @@ std::optional<Answer> LimitRate(Exchange& x, const LocalRateLimitConfig& limit,
                                 const SharedFilterConfig& config) {
   if (!limit.limited || !limit.enabled.Takes(x.worker().Random())) return std::nullopt;
   enum { kEnabled, kOk, kRateLimited, kEnforced };
-  FilterState& state = StateOf(x, config, absl::StrCat(limit.stat_prefix, ".http_local_rate_limit"),
-                               {"enabled", "ok", "rate_limited", "enforced"});
+  const Subject subject = {"http_local_rate_limit", "http_local_rate_limit",
+                           "envoy_local_http_ratelimit_prefix", limit.stat_prefix};
+  FilterState& state = StateOf(x, config, subject, {"enabled", "ok", "rate_limited", "enforced"});
   ++*state.counters[kEnabled];
   const MonotonicTime now = x.loop().Now();
   if (!state.bucket.has_value()) state.bucket = MakeBucket(limit, x.worker(), now);

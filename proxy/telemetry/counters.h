@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <tuple>
 #include <variant>
 
 #include "absl/types/span.h"
@@ -168,14 +169,27 @@ class ActiveCount {
   uint64_t& active_;
 };
 
+// The name of what an HTTP filter counts.
+struct FilterCounter {
+  std::string prefix;   // "http": Prometheus has it before the name
+  std::string name;     // "fault_aborts_injected"
+  std::string label;    // Prometheus' of the subject
+  std::string subject;  // stat_prefix of the connection manager, or of the filter itself
+  std::string flat;     // the whole name in Envoy's flat form
+
+  // All subjects of a name in a row.
+  friend bool operator<(const FilterCounter& a, const FilterCounter& b) {
+    return std::tie(a.prefix, a.name, a.subject) < std::tie(b.prefix, b.name, b.subject);
+  }
+};
+
 struct Counters {
   std::map<std::string, ClusterCounters> clusters;
   std::map<std::string, DownstreamCounters> downstreams;
   std::map<std::string, TcpCounters> tcps;
   std::map<std::string, ListenerCounters> listeners;
   std::map<std::string, uint64_t> rejections;  // of malformed requests, by reason
-  // Of HTTP filters, by their whole names: "http.in.fault.aborts_injected".
-  std::map<std::string, uint64_t> filters;
+  std::map<FilterCounter, uint64_t> filters;   // of HTTP filters
 
   void Add(const Counters& other);
 };
