@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "proxy/config/http2_options.h"
 #include "proxy/dns/lookup.h"
 #include "proxy/net/address.h"
 
@@ -130,6 +131,7 @@ struct ClusterConfig {
   CircuitBreakerLimits limits;
   uint32_t max_requests_per_connection = 0;  // 0: no limit
   UpstreamProtocol protocol = UpstreamProtocol::kHttp1;
+  Http2Options http2;
   absl::Duration idle_timeout = absl::Hours(1);  // of a pooled connection; infinite: none
   std::string metadata_json;                     // filter_metadata, for telemetry; "" if none
 };

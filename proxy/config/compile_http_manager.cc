@@ -6,6 +6,7 @@
 #include "api/envoy/router.pb.h"
 #include "proxy/config/compile.h"
 #include "proxy/config/compile_filters.h"
+#include "proxy/config/compile_http2.h"
 #include "proxy/config/fields.h"
 
 namespace weft {
@@ -152,6 +153,10 @@ absl::StatusOr<HttpManagerConfig> CompileHttpManager(const HttpConnectionManager
   }
   CompileTimeouts(from, to);
   CompileLimits(from, to);
+  status = CompileHttp2(from.http2_protocol_options(), to.http2);
+  if (!status.ok()) return Under("http2_protocol_options", status);
+  to.http2.max_headers_kb = to.max_request_headers_kb;
+  to.http2.max_headers_count = to.max_headers_count;
   status = CompileEach("access_log", from.access_log(), to.access_logs, CompileAccessLog);
   if (!status.ok()) return status;
   return to;

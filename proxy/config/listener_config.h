@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "proxy/config/http2_options.h"
 #include "proxy/config/route_table.h"
 #include "proxy/net/address.h"
 
@@ -58,6 +59,7 @@ struct HttpManagerConfig {
   std::shared_ptr<const RouteTable> route_table;
 
   CodecType codec = CodecType::kAuto;
+  Http2Options http2;
   std::string server_name = "envoy";
   bool use_remote_address = false;
   uint32_t xff_trusted_hops = 0;
