@@ -57,6 +57,7 @@ void H2Connection::Announce() {
   if (session_.TakeSlotsChanged()) changed_.Notify();
 }
 
+// `reason` is "" if all is in order, and if the session has one of its own.
 void H2Connection::End(const char* reason) {
   if (ended_) return;
   ended_ = true;
@@ -96,7 +97,7 @@ Task<> H2Connection::ReadBytes() {
         taken = 0;
         break;
       case IoStatus::kEof:
-        End("h2_peer_closed");
+        End(session_.open_streams() == 0 ? "" : "h2_peer_closed");
         co_return;
       case IoStatus::kError:
         End("h2_connection_broke");
@@ -107,7 +108,7 @@ Task<> H2Connection::ReadBytes() {
   // What is left says why (GOAWAY); whether the peer takes it is its own affair.
   session_.Fill(out_, kGather);
   if (!out_.empty()) bytes_.Write(out_.view());
-  End("h2_over");
+  End("");
 }
 
 Task<> H2Connection::WriteBytes() {
