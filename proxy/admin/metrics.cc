@@ -59,6 +59,9 @@ void ListDownstream(const DownstreamCounters& c, Lister& list) {
   list.Counter("downstream_rq_total", c.downstream_rq_total);
   list.Gauge("downstream_rq_active", c.downstream_rq_active);
   list.Counter("downstream_rq_rejected", c.downstream_rq_rejected);
+  list.Counter("downstream_rq_overload_close", c.downstream_rq_overload_close);
+  list.Counter("idle_timeout", c.idle_timeout);
+  list.Counter("max_downstream_connection_duration", c.max_downstream_connection_duration);
   list.Counter("no_route", c.no_route);
   list.Counter("no_cluster", c.no_cluster);
   list.Counter("downstream_cx_tx_bytes_total", c.downstream_cx_tx_bytes_total);
@@ -73,6 +76,15 @@ void ListListener(const ListenerCounters& c, Lister& list) {
   list.Counter("ssl_handshake", c.ssl_handshake);
   list.Counter("ssl_connection_error", c.ssl_connection_error);
   list.Counter("downstream_listener_filter_error", c.downstream_listener_filter_error);
+  list.Counter("ssl_session_reused", c.ssl_session_reused);
+  list.Counter("downstream_cx_destroy", c.downstream_cx_total - c.downstream_cx_active);
+  list.Counter("downstream_cx_overflow", c.downstream_cx_overflow);
+  list.Counter("downstream_global_cx_overflow", c.downstream_global_cx_overflow);
+  list.Counter("downstream_cx_overload_reject", c.downstream_cx_overload_reject);
+  list.Counter("downstream_pre_cx_timeout", c.downstream_pre_cx_timeout);
+  list.Counter("accept_paused", c.accept_paused);
+  list.Counter("downstream_cx_drained", c.downstream_cx_drained);
+  list.Counter("ssl_trust_revoked", c.ssl_trust_revoked);
 }
 
 absl::string_view Prefix(Scope scope) {

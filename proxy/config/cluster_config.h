@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "proxy/dns/lookup.h"
 #include "proxy/net/address.h"
+#include "proxy/net/listen_options.h"
 
 namespace weft {
 
@@ -27,6 +28,9 @@ enum class LoadBalancing { kRoundRobin, kLeastRequest, kRandom, kRingHash, kMagl
 // What is spoken to the endpoints; kDownstream: what the request came in.
 enum class UpstreamProtocol { kHttp1, kHttp2, kDownstream, kAlpn };
 enum class EndpointHealth { kHealthy, kUnhealthy, kDraining, kDegraded };
+
+// What is said of the client before all else, in the PROXY protocol.
+enum class ProxyProtocolOut : uint8_t { kNone, kV1, kV2 };
 
 struct Locality {
   std::string region;
@@ -44,6 +48,7 @@ struct EndpointConfig {
   EndpointHealth health = EndpointHealth::kHealthy;
   uint32_t fanout = 1;  // ready pods behind this address, if it is a gateway; else 1
   std::shared_ptr<const ClientTlsContext> tls;  // null: plaintext
+  ProxyProtocolOut proxy_protocol = ProxyProtocolOut::kNone;
   // Stable identity within the cluster: address and the name of the transport socket chosen, as
   // "10.0.0.1:80" or "10.0.0.1:80/tlsMode-istio"; with kLogicalDns the name stands for the address,
   // "example.org:80", so that its connections outlive a change of address. Loads and pools are kept
@@ -93,6 +98,7 @@ struct TransportSocketChoice {
   std::string name;
   std::vector<std::pair<std::string, std::string>> match;  // all must be equal; none: always
   std::shared_ptr<const ClientTlsContext> tls;             // null: plaintext
+  ProxyProtocolOut proxy_protocol = ProxyProtocolOut::kNone;
 };
 
 // How often the names of a cluster are resolved again.
@@ -125,6 +131,8 @@ struct ClusterConfig {
   // Transport sockets; `tls` is what serves when none matches, and kOriginalDst.
   std::vector<TransportSocketChoice> transport_sockets;
   std::shared_ptr<const ClientTlsContext> tls;
+  ProxyProtocolOut proxy_protocol = ProxyProtocolOut::kNone;
+  TcpKeepalive keepalive;
   std::optional<Address> source_address;  // to bind outgoing sockets to
   std::optional<uint32_t> mark;           // SO_MARK from upstream_bind_config's socket options
   CircuitBreakerLimits limits;

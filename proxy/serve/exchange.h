@@ -30,7 +30,7 @@ struct HttpConnection {
   Buffer out;           // what is to be written to the client
   bool close = false;   // after the response under way
   bool broken = false;  // a response was cut: the client must not take the end for an orderly one
-  Worker::DrainNotice drain{worker};
+  Worker::DrainNotice drain{downstream};
 };
 
 struct Exchange {

@@ -288,7 +288,7 @@ void Transfer::OnResponseHead() {
   }
   chunked_response_ = body.framing == BodyFraming::kChunked;
   // Decided now, because the head has to say it: a request that is not through yet may never be.
-  client_.close = client_.close || !client_.decoder.keep_alive() || client_.worker.draining() ||
+  client_.close = client_.close || !client_.decoder.keep_alive() || client_.drain.draining() ||
                   body.framing == BodyFraming::kUntilClose;
   if (client_.close && upgraded_to.empty()) {
     head.headers.Set(KnownHeader::kConnection, "close");

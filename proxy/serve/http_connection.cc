@@ -61,7 +61,7 @@ Task<bool> AwaitHead(HttpConnection& c) {
     if (got.status == IoStatus::kError) co_return false;
     if (got.status != IoStatus::kBlocked) continue;
     const bool idle = c.decoder.at_start(c.in);
-    if (idle && c.worker.draining()) co_return false;
+    if (idle && c.drain.draining()) co_return false;
     if (!idle && started == kNever) started = loop.Now();
     const MonotonicTime deadline =
         idle ? loop.Now() + c.config.idle_timeout : started + head_timeout;

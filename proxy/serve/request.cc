@@ -44,7 +44,8 @@ bool DiscardRequest(HttpConnection& c) {
 void Reply(Exchange& x, const Answer& answer) {
   HttpConnection& c = x.connection;
   const bool received = x.request_received || DiscardRequest(c);
-  c.close = c.close || !received || !c.decoder.keep_alive() || c.worker.draining();
+  c.close = c.close || !received || !c.decoder.keep_alive() || c.drain.draining() ||
+            c.worker.overload().disable_http_keepalive;
   LocalReply reply;
   reply.status = answer.status;
   reply.body = answer.body;
@@ -57,6 +58,8 @@ void Reply(Exchange& x, const Answer& answer) {
   x.record.details = answer.details;
   x.record.bytes_sent = answer.body.size();
 }
+
+Answer Overloaded() { return {503, ResponseFlag::kNone, "overload", "envoy overloaded", {}}; }
 
 Answer NoRoute() { return {404, ResponseFlag::kNoRouteFound, "route_not_found", "", {}}; }
 
@@ -200,6 +203,11 @@ Task<> ForwardWithRetries(Exchange& x, const ClusterConfig& cluster) {
 Task<> ServeRequest(Exchange& x) {
   Worker& worker = x.worker();
   const HttpManagerConfig& config = x.connection.config;
+  if (worker.overload().stop_accepting_requests &&
+      !x.connection.downstream.listener->bypass_overload_manager) {
+    ++x.connection.counters.downstream_rq_overload_close;
+    co_return Reply(x, Overloaded());
+  }
   NoteUpgrade(x);
   PrepareRequestHead(config, x.connection.client, worker.Random(), worker.Random(), x.head);
   if (std::optional<Answer> refused = Normalise(x)) co_return Reply(x, *refused);

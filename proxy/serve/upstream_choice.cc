@@ -15,6 +15,7 @@ UpstreamChoice::UpstreamChoice(Worker& worker, const ClusterConfig& cluster,
   original_->address = downstream.destination;
   original_->key = downstream.destination.ToString();
   original_->tls = cluster.tls;
+  original_->proxy_protocol = cluster.proxy_protocol;
 }
 
 const EndpointConfig* UpstreamChoice::Next() {

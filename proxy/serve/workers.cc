@@ -16,7 +16,9 @@ struct Gathering {
 
 Workers::Workers(EventLoop& main_loop, size_t count, WorkerOptions options)
     : main_loop_(main_loop) {
+  options.workers = count;
   for (size_t i = 0; i < count; ++i) {
+    options.first = i == 0;
     workers_.push_back(std::make_unique<Worker>(options, &access_log_));
     threads_.emplace_back([worker = workers_.back().get()] { worker->loop().Run(); });
     pthread_setname_np(threads_.back().native_handle(), "worker");
@@ -98,6 +100,13 @@ void Workers::StartDrain(bool inbound_only) {
   for (auto& worker : workers_) {
     Worker* started = worker.get();
     started->loop().Post([started, inbound_only] { started->StartDrain(inbound_only); });
+  }
+}
+
+void Workers::SetOverload(const Overload& overload) {
+  for (auto& worker : workers_) {
+    Worker* told = worker.get();
+    told->loop().Post([told, overload] { told->SetOverload(overload); });
   }
 }
 

@@ -34,6 +34,9 @@ void DownstreamCounters::Add(const DownstreamCounters& other) {
   downstream_rq_total += other.downstream_rq_total;
   downstream_rq_active += other.downstream_rq_active;
   downstream_rq_rejected += other.downstream_rq_rejected;
+  downstream_rq_overload_close += other.downstream_rq_overload_close;
+  idle_timeout += other.idle_timeout;
+  max_downstream_connection_duration += other.max_downstream_connection_duration;
   no_route += other.no_route;
   no_cluster += other.no_cluster;
   downstream_cx_tx_bytes_total += other.downstream_cx_tx_bytes_total;
@@ -47,7 +50,15 @@ void ListenerCounters::Add(const ListenerCounters& other) {
   no_filter_chain_match += other.no_filter_chain_match;
   ssl_handshake += other.ssl_handshake;
   ssl_connection_error += other.ssl_connection_error;
+  ssl_session_reused += other.ssl_session_reused;
   downstream_listener_filter_error += other.downstream_listener_filter_error;
+  downstream_cx_overflow += other.downstream_cx_overflow;
+  downstream_global_cx_overflow += other.downstream_global_cx_overflow;
+  downstream_cx_overload_reject += other.downstream_cx_overload_reject;
+  downstream_pre_cx_timeout += other.downstream_pre_cx_timeout;
+  accept_paused += other.accept_paused;
+  downstream_cx_drained += other.downstream_cx_drained;
+  ssl_trust_revoked += other.ssl_trust_revoked;
 }
 
 void Counters::Add(const Counters& other) {

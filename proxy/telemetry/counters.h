@@ -35,11 +35,14 @@ struct DownstreamCounters {
   uint64_t downstream_cx_active = 0;
   uint64_t downstream_rq_total = 0;
   uint64_t downstream_rq_active = 0;
-  uint64_t downstream_rq_rejected = 0;  // malformed; counted with its reason in `rejections`
+  uint64_t downstream_rq_rejected = 0;        // malformed; counted with its reason in `rejections`
+  uint64_t downstream_rq_overload_close = 0;  // refused since the process is overloaded
   uint64_t no_route = 0;
   uint64_t no_cluster = 0;
   uint64_t downstream_cx_tx_bytes_total = 0;
   uint64_t downstream_cx_rx_bytes_total = 0;
+  uint64_t idle_timeout = 0;  // of TCP connections
+  uint64_t max_downstream_connection_duration = 0;
   ResponseClasses downstream_rq_xx = {};
 
   void Add(const DownstreamCounters& other);
@@ -51,7 +54,15 @@ struct ListenerCounters {
   uint64_t no_filter_chain_match = 0;
   uint64_t ssl_handshake = 0;
   uint64_t ssl_connection_error = 0;
+  uint64_t ssl_session_reused = 0;
   uint64_t downstream_listener_filter_error = 0;
+  uint64_t downstream_cx_overflow = 0;         // more than connection_limit allows
+  uint64_t downstream_global_cx_overflow = 0;  // more than the process may have
+  uint64_t downstream_cx_overload_reject = 0;
+  uint64_t downstream_pre_cx_timeout = 0;  // silent while listener filters waited
+  uint64_t accept_paused = 0;              // out of descriptors
+  uint64_t downstream_cx_drained = 0;      // still open when their drain time was over
+  uint64_t ssl_trust_revoked = 0;          // closed since the roots that vouched for it are gone
 
   void Add(const ListenerCounters& other);
 };
