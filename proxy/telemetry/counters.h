@@ -128,6 +128,7 @@ struct ClusterCounters {
 
   static absl::Span<const CounterField<ClusterCounters>> Fields();
   void Add(const ClusterCounters& other);
+  void Reset();  // all but gauges
 };
 
 struct DownstreamCounters {
@@ -135,6 +136,7 @@ struct DownstreamCounters {
 
   static absl::Span<const CounterField<DownstreamCounters>> Fields();
   void Add(const DownstreamCounters& other);
+  void Reset();  // all but gauges
 };
 
 struct TcpCounters {
@@ -142,6 +144,7 @@ struct TcpCounters {
 
   static absl::Span<const CounterField<TcpCounters>> Fields();
   void Add(const TcpCounters& other);
+  void Reset();  // all but gauges
 };
 
 struct ListenerCounters {
@@ -149,6 +152,7 @@ struct ListenerCounters {
 
   static absl::Span<const CounterField<ListenerCounters>> Fields();
   void Add(const ListenerCounters& other);
+  void Reset();  // all but gauges
 };
 
 #undef WEFT_COUNTER_MEMBER
