@@ -12,7 +12,7 @@ namespace {
 std::shared_ptr<const RouteTable> Compiled(const std::string& text) {
   envoy::config::route::v3::RouteConfiguration config;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config));
-  auto table = CompileRoutes(config);
+  auto table = CompileRoutes(config, Secrets{});
   EXPECT_TRUE(table.ok()) << table.status();
   return table.ok() ? *table : std::make_shared<RouteTable>();
 }
