@@ -8,6 +8,7 @@
 #include "proxy/config/compile_filters.h"
 #include "proxy/config/compile_http_filters.h"
 #include "proxy/config/compile_route.h"
+#include "proxy/config/compile_http2.h"
 #include "proxy/config/fields.h"
 
 namespace weft {
@@ -290,6 +291,10 @@ absl::StatusOr<HttpManagerConfig> CompileHttpManager(const HttpConnectionManager
   CompileLimits(from, to);
   status = CompileLocalReply(from.local_reply_config(), secrets, to.local_reply);
   if (!status.ok()) return Under("local_reply_config", status);
+  status = CompileHttp2(from.http2_protocol_options(), to.http2);
+  if (!status.ok()) return Under("http2_protocol_options", status);
+  to.http2.max_headers_kb = to.max_request_headers_kb;
+  to.http2.max_headers_count = to.max_headers_count;
   status = CompileEach("access_log", from.access_log(), to.access_logs, CompileAccessLog);
   if (!status.ok()) return status;
   to.logged_headers = HeadersOfLogs(to.access_logs);

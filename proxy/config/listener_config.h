@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "proxy/config/access_log_config.h"
 #include "proxy/config/http_filters.h"
+#include "proxy/config/http2_options.h"
 #include "proxy/config/route_table.h"
 #include "proxy/net/address.h"
 
@@ -86,6 +87,7 @@ struct HttpManagerConfig {
   std::vector<HttpFilter> filters;  // in their order; the router, which is always last, is not here
   bool suppress_envoy_headers = false;  // of the router: x-envoy-* in what goes out
 
+  Http2Options http2;
   std::string server_name = "envoy";
   ServerHeader server_header = ServerHeader::kOverwrite;
   std::string via;                  // appended to Via both ways; "": not
