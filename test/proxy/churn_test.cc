@@ -436,12 +436,7 @@ class Churn : public testing::Test {
 };
 
 std::string AdsCluster(int port) {
-  return absl::StrCat(Cluster("xds", {port},
-                              "typed_extension_protocol_options: {"
-                              "envoy.extensions.upstreams.http.v3.HttpProtocolOptions: {\"@type\": "
-                              "type.googleapis.com/"
-                              "envoy.extensions.upstreams.http.v3.HttpProtocolOptions, "
-                              "explicit_http_config: {http2_protocol_options: {}}}}"),
+  return absl::StrCat(Cluster("xds", {port}),
                       "\nnode: {id: churn, cluster: churn}\ndynamic_resources: {ads_config: "
                       "{api_type: GRPC, transport_api_version: V3, grpc_services: "
                       "[{envoy_grpc: {cluster_name: xds}}]}, cds_config: {ads: {}}, "
