@@ -1,4 +1,5 @@
-// Access logs: where to, which records, and what of them.
+#include "proxy/config/compile_access_log.h"
+
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
@@ -7,9 +8,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "api/envoy/access_log.pb.h"
 #include "api/envoy/file_access_log.pb.h"
 #include "api/envoy/stream_access_log.pb.h"
-#include "proxy/config/compile_filters.h"
 #include "proxy/config/compile_matchers.h"
 #include "proxy/config/compile_route.h"
 #include "proxy/config/fields.h"
@@ -102,30 +103,6 @@ absl::Status SetText(absl::string_view from, AccessLogConfig& to) {
   return absl::OkStatus();
 }
 
-absl::Status CompileFormat(const core::SubstitutionFormatString& from, AccessLogConfig& to) {
-  to.omit_empty_values = from.omit_empty_values();
-  if (!from.formatters().empty()) return Invalid("formatters", "is not supported by this proxy");
-  switch (from.format_case()) {
-    case core::SubstitutionFormatString::kJsonFormat: {
-      absl::Status status = SetJson(from.json_format(), to);
-      return status.ok() ? status : Under("json_format", status);
-    }
-    case core::SubstitutionFormatString::kTextFormat: {
-      absl::Status status = SetText(from.text_format(), to);
-      return status.ok() ? status : Under("text_format", status);
-    }
-    case core::SubstitutionFormatString::kTextFormatSource: {
-      absl::StatusOr<std::string> text = CompileDataSource(from.text_format_source(), Secrets{});
-      if (!text.ok()) return Under("text_format_source", text.status());
-      absl::Status status = SetText(*text, to);
-      return status.ok() ? status : Under("text_format_source", status);
-    }
-    case core::SubstitutionFormatString::FORMAT_NOT_SET:
-      return absl::OkStatus();
-  }
-  return absl::OkStatus();
-}
-
 template <typename Message>
 absl::StatusOr<AccessLogConfig> CompileStreamLog(const google::protobuf::Any& any,
                                                  absl::string_view path) {
@@ -133,7 +110,7 @@ absl::StatusOr<AccessLogConfig> CompileStreamLog(const google::protobuf::Any& an
   if (!message.ok()) return message.status();
   AccessLogConfig to;
   to.path = std::string(path);
-  absl::Status status = CompileFormat(message->log_format(), to);
+  absl::Status status = CompileLogFormat(message->log_format(), to);
   if (!status.ok()) return Under("log_format", status);
   return to;
 }
@@ -157,7 +134,7 @@ absl::StatusOr<AccessLogConfig> CompileFileLog(const google::protobuf::Any& any)
       status = SetJson(message->typed_json_format(), to);
       return status.ok() ? absl::StatusOr<AccessLogConfig>(to) : Under("typed_json_format", status);
     case FileAccessLog::kLogFormat:
-      status = CompileFormat(message->log_format(), to);
+      status = CompileLogFormat(message->log_format(), to);
       return status.ok() ? absl::StatusOr<AccessLogConfig>(to) : Under("log_format", status);
     case FileAccessLog::ACCESS_LOG_FORMAT_NOT_SET:
       break;
@@ -317,7 +294,27 @@ absl::StatusOr<AccessLogConfig> CompileAccessLog(const log::AccessLog& from) {
 }
 
 absl::Status CompileLogFormat(const core::SubstitutionFormatString& from, AccessLogConfig& to) {
-  return CompileFormat(from, to);
+  to.omit_empty_values = from.omit_empty_values();
+  if (!from.formatters().empty()) return Invalid("formatters", "is not supported by this proxy");
+  switch (from.format_case()) {
+    case core::SubstitutionFormatString::kJsonFormat: {
+      absl::Status status = SetJson(from.json_format(), to);
+      return status.ok() ? status : Under("json_format", status);
+    }
+    case core::SubstitutionFormatString::kTextFormat: {
+      absl::Status status = SetText(from.text_format(), to);
+      return status.ok() ? status : Under("text_format", status);
+    }
+    case core::SubstitutionFormatString::kTextFormatSource: {
+      absl::StatusOr<std::string> text = CompileDataSource(from.text_format_source(), Secrets{});
+      if (!text.ok()) return Under("text_format_source", text.status());
+      absl::Status status = SetText(*text, to);
+      return status.ok() ? status : Under("text_format_source", status);
+    }
+    case core::SubstitutionFormatString::FORMAT_NOT_SET:
+      return absl::OkStatus();
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<AccessLogFilter> CompileAccessLogFilter(const log::AccessLogFilter& from) {

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "api/envoy/network_rbac.pb.h"
 #include "api/envoy/sni_cluster.pb.h"
+#include "proxy/config/compile_access_log.h"
 #include "proxy/config/fields.h"
 
 namespace weft {

@@ -27,18 +27,6 @@ absl::StatusOr<HttpManagerConfig> CompileHttpManager(
 absl::StatusOr<TcpProxyConfig> CompileTcpProxy(
     const envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy& from);
 
-absl::StatusOr<AccessLogConfig> CompileAccessLog(
-    const envoy::config::accesslog::v3::AccessLog& from);
-
-// A format of text or JSON, into `to`.
-absl::Status CompileLogFormat(const envoy::config::core::v3::SubstitutionFormatString& from,
-                              AccessLogConfig& to);
-absl::StatusOr<AccessLogFilter> CompileAccessLogFilter(
-    const envoy::config::accesslog::v3::AccessLogFilter& from);
-
-// What of responses the logs show besides the record.
-LoggedHeaders HeadersOfLogs(const std::vector<AccessLogConfig>& logs);
-
 }  // namespace weft
 
 #endif  // WEFT_PROXY_CONFIG_COMPILE_FILTERS_H_

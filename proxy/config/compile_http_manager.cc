@@ -4,6 +4,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "proxy/config/compile.h"
+#include "proxy/config/compile_access_log.h"
 #include "proxy/config/compile_address.h"
 #include "proxy/config/compile_filters.h"
 #include "proxy/config/compile_http_filters.h"

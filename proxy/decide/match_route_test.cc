@@ -5,6 +5,7 @@
 
 #include "api/envoy/route.pb.h"
 #include "proxy/config/compile.h"
+#include "proxy/config/secrets.h"
 
 namespace weft {
 namespace {
