@@ -19,6 +19,7 @@
 #include "proxy/config/health_check_config.h"
 #include "proxy/config/outlier_config.h"
 #include "proxy/config/subset_criteria.h"
+#include "proxy/config/http2_options.h"
 #include "proxy/dns/lookup.h"
 #include "proxy/net/address.h"
 
@@ -242,6 +243,7 @@ struct ClusterConfig {
   CircuitBreakerLimits high_limits;  // of those of routes with priority HIGH
   uint32_t max_requests_per_connection = 0;  // 0: no limit
   UpstreamProtocol protocol = UpstreamProtocol::kHttp1;
+  Http2Options http2;
   absl::Duration idle_timeout = absl::Hours(1);  // of a pooled connection; infinite: none
   std::string metadata_json;                     // filter_metadata, for telemetry; "" if none
 };

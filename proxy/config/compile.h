@@ -13,8 +13,12 @@
 
 #include "absl/status/statusor.h"
 #include "proxy/config/resolved_endpoints.h"
+#include "proxy/config/runtime_values.h"
 #include "proxy/config/snapshot.h"
 
+namespace envoy::config::bootstrap::v3 {
+class LayeredRuntime;
+}
 namespace envoy::config::listener::v3 {
 class Listener;
 }
@@ -61,8 +65,14 @@ using KnownHealth = std::map<std::string, CheckedHealth>;
 std::shared_ptr<const ClusterConfig> WithHealth(const std::shared_ptr<const ClusterConfig>& cluster,
                                                 const KnownHealth& known);
 
+// Of `secrets` the reader of files and the runtime's values are used, as filters may need them.
 absl::StatusOr<std::shared_ptr<const RouteTable>> CompileRoutes(
-    const envoy::config::route::v3::RouteConfiguration& from);
+    const envoy::config::route::v3::RouteConfiguration& from, const Secrets& secrets);
+
+// The static layers; the later ones go over the earlier. Other kinds of layers that could say
+// something are errors.
+absl::StatusOr<RuntimeValues> CompileRuntime(
+    const envoy::config::bootstrap::v3::LayeredRuntime& from);
 
 absl::StatusOr<std::shared_ptr<const NameTable>> CompileNameTable(
     const istio::networking::nds::v1::NameTable& from);

@@ -13,6 +13,7 @@
 #include "proxy/config/compile_balancing.h"
 #include "proxy/config/compile_endpoints.h"
 #include "proxy/config/compile_health.h"
+#include "proxy/config/compile_http2.h"
 #include "proxy/config/compile_tls.h"
 #include "proxy/config/fields.h"
 #include "proxy/config/hash_table.h"
@@ -103,9 +104,37 @@ void CompileCommonHttp(const core::HttpProtocolOptions& from, ClusterConfig& to)
   }
 }
 
+absl::Status CompileUpstreamProtocol(const HttpProtocolOptions& from, ClusterConfig& to) {
+  const auto http2 = [&](absl::string_view field, const core::Http2ProtocolOptions& options) {
+    absl::Status status = CompileHttp2(options, to.http2);
+    return status.ok() ? status : Under(absl::StrCat(field, ".http2_protocol_options"), status);
+  };
+  switch (from.upstream_protocol_options_case()) {
+    case HttpProtocolOptions::kExplicitHttpConfig:
+      to.protocol = from.explicit_http_config().has_http2_protocol_options()
+                        ? UpstreamProtocol::kHttp2
+                        : UpstreamProtocol::kHttp1;
+      return http2("explicit_http_config", from.explicit_http_config().http2_protocol_options());
+    case HttpProtocolOptions::kUseDownstreamProtocolConfig:
+      to.protocol = UpstreamProtocol::kDownstream;
+      return http2("use_downstream_protocol_config",
+                   from.use_downstream_protocol_config().http2_protocol_options());
+    case HttpProtocolOptions::kAutoConfig:
+      to.protocol = UpstreamProtocol::kAlpn;
+      return http2("auto_config", from.auto_config().http2_protocol_options());
+    case HttpProtocolOptions::UPSTREAM_PROTOCOL_OPTIONS_NOT_SET:
+      break;
+  }
+  return absl::OkStatus();
+}
+
 // How HTTP is spoken, in the present spelling or in the deprecated fields of the cluster itself.
 absl::Status CompileProtocol(const cluster::Cluster& from, ClusterConfig& to) {
-  if (from.has_http2_protocol_options()) to.protocol = UpstreamProtocol::kHttp2;
+  if (from.has_http2_protocol_options()) {
+    to.protocol = UpstreamProtocol::kHttp2;
+    absl::Status status = CompileHttp2(from.http2_protocol_options(), to.http2);
+    if (!status.ok()) return Under("http2_protocol_options", status);
+  }
   if (from.has_max_requests_per_connection()) {
     to.max_requests_per_connection = from.max_requests_per_connection().value();
   }
@@ -118,22 +147,10 @@ absl::Status CompileProtocol(const cluster::Cluster& from, ClusterConfig& to) {
                  options.status());
   }
   CompileCommonHttp(options->common_http_protocol_options(), to);
-  switch (options->upstream_protocol_options_case()) {
-    case HttpProtocolOptions::kExplicitHttpConfig:
-      to.protocol = options->explicit_http_config().has_http2_protocol_options()
-                        ? UpstreamProtocol::kHttp2
-                        : UpstreamProtocol::kHttp1;
-      break;
-    case HttpProtocolOptions::kUseDownstreamProtocolConfig:
-      to.protocol = UpstreamProtocol::kDownstream;
-      break;
-    case HttpProtocolOptions::kAutoConfig:
-      to.protocol = UpstreamProtocol::kAlpn;
-      break;
-    case HttpProtocolOptions::UPSTREAM_PROTOCOL_OPTIONS_NOT_SET:
-      break;
-  }
-  return absl::OkStatus();
+  absl::Status status = CompileUpstreamProtocol(*options, to);
+  if (status.ok()) return status;
+  return Under(absl::StrCat("typed_extension_protocol_options['", kHttpProtocolOptions, "']"),
+               status);
 }
 
 absl::StatusOr<dns::LookupFamily> FamilyOf(const cluster::Cluster& from) {

@@ -1,22 +1,17 @@
 #include "proxy/config/compile_filters.h"
 
-#include <google/protobuf/util/json_util.h>
-
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "api/envoy/file_access_log.pb.h"
 #include "api/envoy/network_rbac.pb.h"
 #include "api/envoy/sni_cluster.pb.h"
-#include "api/envoy/stream_access_log.pb.h"
+#include "proxy/config/compile_access_log.h"
 #include "proxy/config/fields.h"
 
 namespace weft {
 namespace {
 
-namespace core = envoy::config::core::v3;
 namespace listener = envoy::config::listener::v3;
-namespace loggers = envoy::extensions::access_loggers;
 namespace network = envoy::extensions::filters::network;
 using network::http_connection_manager::v3::HttpConnectionManager;
 using network::sni_cluster::v3::SniCluster;
@@ -24,82 +19,28 @@ using network::tcp_proxy::v3::TcpProxy;
 
 using Service = std::variant<HttpManagerConfig, TcpProxyConfig>;
 
-template <typename Config, typename Message>
-absl::StatusOr<Service> CompileService(const google::protobuf::Any& any,
-                                       absl::StatusOr<Config> (*compile)(const Message&)) {
-  absl::StatusOr<Message> message = Unpack<Message>(any);
-  if (!message.ok()) return message.status();
-  absl::StatusOr<Config> config = compile(*message);
-  if (!config.ok()) return config.status();
-  return Service(*std::move(config));
-}
-
-absl::StatusOr<Service> CompileLastFilter(const listener::Filter& from) {
+absl::StatusOr<Service> CompileLastFilter(const listener::Filter& from, const Secrets& secrets) {
   const google::protobuf::Any& any = from.typed_config();
   if (any.Is<HttpConnectionManager>()) {
-    return CompileService<HttpManagerConfig, HttpConnectionManager>(any, CompileHttpManager);
+    absl::StatusOr<HttpConnectionManager> message = Unpack<HttpConnectionManager>(any);
+    if (!message.ok()) return message.status();
+    absl::StatusOr<HttpManagerConfig> config = CompileHttpManager(*message, secrets);
+    if (!config.ok()) return config.status();
+    return Service(*std::move(config));
   }
-  if (any.Is<TcpProxy>()) return CompileService<TcpProxyConfig, TcpProxy>(any, CompileTcpProxy);
+  if (any.Is<TcpProxy>()) {
+    absl::StatusOr<TcpProxy> message = Unpack<TcpProxy>(any);
+    if (!message.ok()) return message.status();
+    absl::StatusOr<TcpProxyConfig> config = CompileTcpProxy(*message);
+    if (!config.ok()) return config.status();
+    return Service(*std::move(config));
+  }
   return Invalid("", absl::StrCat("unsupported filter '", from.name(), "' (", TypeOf(any),
                                   "); the last one must be the HTTP connection manager or "
                                   "tcp_proxy"));
 }
 
-// The log format's text or JSON, from its present spelling.
-absl::Status CompileFormat(const core::SubstitutionFormatString& from, AccessLogConfig& to) {
-  if (from.has_json_format()) {
-    if (!google::protobuf::util::MessageToJsonString(from.json_format(), &to.json_format).ok()) {
-      return Invalid("log_format.json_format", "is not representable as JSON");
-    }
-    return absl::OkStatus();
-  }
-  to.text_format = from.has_text_format_source() ? from.text_format_source().inline_string()
-                                                 : from.text_format();
-  return absl::OkStatus();
-}
-
-template <typename Message>
-absl::StatusOr<AccessLogConfig> CompileStreamLog(const google::protobuf::Any& any,
-                                                 absl::string_view path) {
-  absl::StatusOr<Message> message = Unpack<Message>(any);
-  if (!message.ok()) return message.status();
-  AccessLogConfig to;
-  to.path = std::string(path);
-  absl::Status status = CompileFormat(message->log_format(), to);
-  if (!status.ok()) return status;
-  return to;
-}
-
-absl::StatusOr<AccessLogConfig> CompileFileLog(const google::protobuf::Any& any) {
-  absl::StatusOr<loggers::file::v3::FileAccessLog> message =
-      Unpack<loggers::file::v3::FileAccessLog>(any);
-  if (!message.ok()) return message.status();
-  AccessLogConfig to;
-  to.path = message->path();
-  if (to.path.empty()) return Invalid("path", "must not be empty");
-  to.text_format = message->format();
-  if (message->has_log_format()) {
-    absl::Status status = CompileFormat(message->log_format(), to);
-    if (!status.ok()) return status;
-  }
-  return to;
-}
-
 }  // namespace
-
-absl::StatusOr<AccessLogConfig> CompileAccessLog(
-    const envoy::config::accesslog::v3::AccessLog& from) {
-  const google::protobuf::Any& any = from.typed_config();
-  if (any.Is<loggers::file::v3::FileAccessLog>()) return CompileFileLog(any);
-  if (any.Is<loggers::stream::v3::StdoutAccessLog>()) {
-    return CompileStreamLog<loggers::stream::v3::StdoutAccessLog>(any, "/dev/stdout");
-  }
-  if (any.Is<loggers::stream::v3::StderrAccessLog>()) {
-    return CompileStreamLog<loggers::stream::v3::StderrAccessLog>(any, "/dev/stderr");
-  }
-  return Invalid("",
-                 absl::StrCat("unsupported access log '", from.name(), "' (", TypeOf(any), ")"));
-}
 
 absl::StatusOr<TcpProxyConfig> CompileTcpProxy(const TcpProxy& from) {
   TcpProxyConfig to;
@@ -136,7 +77,7 @@ absl::StatusOr<TcpProxyConfig> CompileTcpProxy(const TcpProxy& from) {
   return to;
 }
 
-absl::StatusOr<Service> CompileFilters(const listener::FilterChain& from) {
+absl::StatusOr<Service> CompileFilters(const listener::FilterChain& from, const Secrets& secrets) {
   if (from.filters().empty()) return Invalid("filters", "must not be empty");
   const int last = from.filters_size() - 1;
   int sni_cluster = -1;
@@ -149,7 +90,7 @@ absl::StatusOr<Service> CompileFilters(const listener::FilterChain& from) {
     }
     return Invalid(Index("filters", i), absl::StrCat("unsupported filter '", filter.name(), "'"));
   }
-  absl::StatusOr<Service> service = CompileLastFilter(from.filters(last));
+  absl::StatusOr<Service> service = CompileLastFilter(from.filters(last), secrets);
   if (!service.ok()) return Under(Index("filters", last), service.status());
   if (sni_cluster >= 0) {
     auto* tcp = std::get_if<TcpProxyConfig>(&*service);

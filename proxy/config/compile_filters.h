@@ -11,22 +11,21 @@
 #include "api/envoy/listener.pb.h"
 #include "api/envoy/tcp_proxy.pb.h"
 #include "proxy/config/listener_config.h"
+#include "proxy/config/secrets.h"
 
 namespace weft {
 
 // The last filter serves: HTTP connection manager or tcp_proxy; sni_cluster may precede the latter, rbac both.
 absl::StatusOr<std::variant<HttpManagerConfig, TcpProxyConfig>> CompileFilters(
-    const envoy::config::listener::v3::FilterChain& from);
+    const envoy::config::listener::v3::FilterChain& from, const Secrets& secrets);
 
 absl::StatusOr<HttpManagerConfig> CompileHttpManager(
     const envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager&
-        from);
+        from,
+    const Secrets& secrets);
 
 absl::StatusOr<TcpProxyConfig> CompileTcpProxy(
     const envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy& from);
-
-absl::StatusOr<AccessLogConfig> CompileAccessLog(
-    const envoy::config::accesslog::v3::AccessLog& from);
 
 }  // namespace weft
 

@@ -1,8 +1,12 @@
 // The forwarding action of a route: where to, how long, and what is rewritten.
+#include <google/protobuf/util/json_util.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "proxy/config/compile_http_filters.h"
 #include "proxy/config/compile_matchers.h"
 #include "proxy/config/compile_retry.h"
 #include "proxy/config/compile_route.h"
@@ -12,7 +16,31 @@ namespace {
 
 namespace route = envoy::config::route::v3;
 
-absl::StatusOr<WeightedTarget> CompileTarget(const route::WeightedCluster::ClusterWeight& from) {
+namespace core = envoy::config::core::v3;
+
+using Subset = std::vector<std::pair<std::string, std::string>>;
+
+// The "envoy.lb" part of a metadata_match, onto the end of `to` but for keys that are there.
+absl::Status AddSubset(const core::Metadata& from, Subset& to) {
+  const auto wanted = from.filter_metadata().find("envoy.lb");
+  if (wanted == from.filter_metadata().end()) return absl::OkStatus();
+  const size_t own = to.size();
+  for (const auto& [key, value] : wanted->second.fields()) {
+    const std::string& name = key;
+    const bool known = std::any_of(to.begin(), to.begin() + static_cast<ptrdiff_t>(own),
+                                   [&](const auto& one) { return one.first == name; });
+    std::string json;
+    if (!google::protobuf::util::MessageToJsonString(value, &json).ok()) {
+      return Invalid(absl::StrCat("filter_metadata[envoy.lb].", key), "is not a value of JSON");
+    }
+    if (!known) to.emplace_back(key, std::move(json));
+  }
+  std::sort(to.begin(), to.end());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<WeightedTarget> CompileTarget(const route::WeightedCluster::ClusterWeight& from,
+                                             const Secrets& secrets) {
   WeightedTarget to;
   if (!from.cluster_header().empty()) {
     return Invalid("cluster_header", "is not supported among weighted clusters");
@@ -23,10 +51,30 @@ absl::StatusOr<WeightedTarget> CompileTarget(const route::WeightedCluster::Clust
   if (!from.host_rewrite_literal().empty()) to.host_rewrite = from.host_rewrite_literal();
   absl::Status status = CompileHeaderMutations(from, to.request_headers, to.response_headers);
   if (!status.ok()) return status;
+  status = AddSubset(from.metadata_match(), to.subset);
+  if (!status.ok()) return Under("metadata_match", status);
+  absl::StatusOr<FilterOverrides> filters =
+      CompileFilterOverrides(from.typed_per_filter_config(), secrets);
+  if (!filters.ok()) return filters.status();
+  to.filters = *std::move(filters);
   return to;
 }
 
-absl::Status CompileClusters(const route::RouteAction& from, ForwardAction& to) {
+absl::Status CompileWeighted(const route::WeightedCluster& from, const Secrets& secrets,
+                             ForwardAction& to) {
+  if (from.random_value_specifier_case() == route::WeightedCluster::kUseHashPolicy &&
+      from.use_hash_policy().value()) {
+    return Invalid("use_hash_policy", "is not supported by this proxy");
+  }
+  to.random_value_header = absl::AsciiStrToLower(from.header_name());
+  return CompileEach("clusters", from.clusters(), to.clusters,
+                     [&](const route::WeightedCluster::ClusterWeight& one) {
+                       return CompileTarget(one, secrets);
+                     });
+}
+
+absl::Status CompileClusters(const route::RouteAction& from, const Secrets& secrets,
+                             ForwardAction& to) {
   switch (from.cluster_specifier_case()) {
     case route::RouteAction::kCluster:
       if (from.cluster().empty()) return Invalid("cluster", "must not be empty");
@@ -35,18 +83,24 @@ absl::Status CompileClusters(const route::RouteAction& from, ForwardAction& to) 
     case route::RouteAction::kClusterHeader:
       if (from.cluster_header().empty()) return Invalid("cluster_header", "must not be empty");
       to.cluster_header = absl::AsciiStrToLower(from.cluster_header());
-      return absl::OkStatus();
+      // The name is the request's: what else a target says holds for all of them.
+      to.clusters.emplace_back();
+      break;
     case route::RouteAction::kWeightedClusters: {
-      absl::Status status =
-          CompileEach("weighted_clusters.clusters", from.weighted_clusters().clusters(),
-                      to.clusters, CompileTarget);
-      if (!status.ok()) return status;
+      absl::Status status = CompileWeighted(from.weighted_clusters(), secrets, to);
+      if (!status.ok()) return Under("weighted_clusters", status);
       break;
     }
+    case route::RouteAction::kClusterSpecifierPlugin:
+      return Invalid("cluster_specifier_plugin", "is not supported by this proxy");
     case route::RouteAction::CLUSTER_SPECIFIER_NOT_SET:
       return Invalid("", "needs one of cluster, weighted_clusters, cluster_header");
   }
-  for (const WeightedTarget& target : to.clusters) to.total_weight += target.weight;
+  for (WeightedTarget& target : to.clusters) {
+    to.total_weight += target.weight;
+    absl::Status status = AddSubset(from.metadata_match(), target.subset);
+    if (!status.ok()) return Under("metadata_match", status);
+  }
   if (to.total_weight == 0) return Invalid("weighted_clusters", "the weights must not sum to 0");
   return absl::OkStatus();
 }
@@ -62,11 +116,16 @@ absl::Status CompileHostRewrite(const route::RouteAction& from, ForwardAction& t
     case route::RouteAction::kHostRewriteHeader:
       to.host_rewrite_header = absl::AsciiStrToLower(from.host_rewrite_header());
       break;
-    case route::RouteAction::kHostRewritePathRegex:
-      return Invalid("host_rewrite_path_regex", "is not supported by this proxy");
+    case route::RouteAction::kHostRewritePathRegex: {
+      absl::StatusOr<RegexRewrite> rewrite = CompileRegexRewrite(from.host_rewrite_path_regex());
+      if (!rewrite.ok()) return Under("host_rewrite_path_regex", rewrite.status());
+      to.host_rewrite_path = *std::move(rewrite);
+      break;
+    }
     case route::RouteAction::HOST_REWRITE_SPECIFIER_NOT_SET:
       break;
   }
+  to.append_x_forwarded_host = from.append_x_forwarded_host();
   return absl::OkStatus();
 }
 
@@ -77,11 +136,22 @@ absl::StatusOr<HashPolicy> CompileHashPolicy(const route::RouteAction::HashPolic
     case route::RouteAction::HashPolicy::kHeader:
       to.source = HashPolicy::Source::kHeader;
       to.name = absl::AsciiStrToLower(from.header().header_name());
+      if (from.header().has_regex_rewrite()) {
+        absl::StatusOr<RegexRewrite> rewrite = CompileRegexRewrite(from.header().regex_rewrite());
+        if (!rewrite.ok()) return Under("header.regex_rewrite", rewrite.status());
+        to.regex_rewrite = *std::move(rewrite);
+      }
       break;
     case route::RouteAction::HashPolicy::kCookie:
       to.source = HashPolicy::Source::kCookie;
       to.name = from.cookie().name();
       to.cookie_path = from.cookie().path();
+      for (const auto& attribute : from.cookie().attributes()) {
+        absl::StrAppend(&to.cookie_attributes, "; ", attribute.name());
+        if (!attribute.value().empty()) {
+          absl::StrAppend(&to.cookie_attributes, "=", attribute.value());
+        }
+      }
       if (from.cookie().has_ttl()) to.cookie_ttl = ToDuration(from.cookie().ttl());
       break;
     case route::RouteAction::HashPolicy::kQueryParameter:
@@ -98,19 +168,56 @@ absl::StatusOr<HashPolicy> CompileHashPolicy(const route::RouteAction::HashPolic
   return to;
 }
 
-absl::StatusOr<RequestMirror> CompileMirror(const route::RouteAction::RequestMirrorPolicy& from) {
-  if (from.cluster().empty()) return Invalid("cluster", "must not be empty");
+absl::StatusOr<RequestMirror> CompileMirror(const route::RouteAction::RequestMirrorPolicy& from,
+                                            const RuntimeValues& runtime) {
   RequestMirror to;
   to.cluster = from.cluster();
-  if (from.has_runtime_fraction()) {
-    const envoy::type::v3::FractionalPercent& share = from.runtime_fraction().default_value();
-    to.numerator = share.numerator();
-    to.denominator = share.denominator() == envoy::type::v3::FractionalPercent::MILLION ? 1'000'000
-                     : share.denominator() == envoy::type::v3::FractionalPercent::TEN_THOUSAND
-                         ? 10'000
-                         : 100;
+  to.cluster_header = absl::AsciiStrToLower(from.cluster_header());
+  if (to.cluster.empty() == to.cluster_header.empty()) {
+    return Invalid("", "needs one of cluster, cluster_header");
   }
+  if (from.has_runtime_fraction()) to.share = CompileFraction(from.runtime_fraction(), runtime);
+  to.shadow_suffix = !from.disable_shadow_host_suffix_append();
   return to;
+}
+
+absl::Status CheckUnsupported(const route::RouteAction& from) {
+  if (from.has_cors()) {
+    return Invalid("cors", "give it as typed_per_filter_config of the CORS filter");
+  }
+  if (!from.rate_limits().empty()) return Invalid("rate_limits", "is not supported by this proxy");
+  if (from.has_internal_redirect_policy()) {
+    return Invalid("internal_redirect_policy", "is not supported by this proxy");
+  }
+  if (from.has_path_rewrite_policy()) {
+    return Invalid("path_rewrite_policy", "is not supported by this proxy");
+  }
+  if (from.hedge_policy().hedge_on_per_try_timeout()) {
+    return Invalid("hedge_policy.hedge_on_per_try_timeout", "is not supported by this proxy");
+  }
+  if (!from.upgrade_configs().empty()) {
+    return Invalid("upgrade_configs", "is not supported on routes, only for the whole listener");
+  }
+  return absl::OkStatus();
+}
+
+void CompileTimeouts(const route::RouteAction& from, ForwardAction& to) {
+  if (from.has_timeout()) to.timeout = ToTimeout(from.timeout());
+  if (from.has_idle_timeout()) to.idle_timeout = ToTimeout(from.idle_timeout());
+  const route::RouteAction::MaxStreamDuration& longest = from.max_stream_duration();
+  if (longest.has_max_stream_duration()) {
+    to.max_stream_duration = ToTimeout(longest.max_stream_duration());
+  }
+  if (longest.has_grpc_timeout_header_max()) {
+    to.grpc_timeout_max = ToTimeout(longest.grpc_timeout_header_max());
+  }
+  to.grpc_timeout_offset = ToDuration(longest.grpc_timeout_header_offset());
+  if (from.has_max_grpc_timeout()) {
+    to.max_grpc_timeout = ToTimeout(from.max_grpc_timeout());
+    if (from.has_grpc_timeout_offset()) {
+      to.grpc_timeout_offset = ToDuration(from.grpc_timeout_offset());
+    }
+  }
 }
 
 absl::Status CompileRewrites(const route::RouteAction& from, ForwardAction& to) {
@@ -128,14 +235,28 @@ absl::Status CompileRewrites(const route::RouteAction& from, ForwardAction& to) 
 
 }  // namespace
 
-absl::StatusOr<ForwardAction> CompileForwardAction(const route::RouteAction& from) {
+absl::StatusOr<std::vector<RequestMirror>> CompileMirrors(
+    const google::protobuf::RepeatedPtrField<route::RouteAction::RequestMirrorPolicy>& from,
+    const RuntimeValues& runtime) {
+  std::vector<RequestMirror> to;
+  absl::Status status = CompileEach("request_mirror_policies", from, to,
+                                    [&](const route::RouteAction::RequestMirrorPolicy& one) {
+                                      return CompileMirror(one, runtime);
+                                    });
+  if (!status.ok()) return status;
+  return to;
+}
+
+absl::StatusOr<ForwardAction> CompileForwardAction(const route::RouteAction& from,
+                                                   const Secrets& secrets) {
   ForwardAction to;
-  absl::Status status = CompileClusters(from, to);
+  absl::Status status = CheckUnsupported(from);
+  if (!status.ok()) return status;
+  status = CompileClusters(from, secrets, to);
   if (!status.ok()) return status;
   status = CompileRewrites(from, to);
   if (!status.ok()) return status;
-  if (from.has_timeout()) to.timeout = ToTimeout(from.timeout());
-  if (from.has_idle_timeout()) to.idle_timeout = ToTimeout(from.idle_timeout());
+  CompileTimeouts(from, to);
   if (from.has_retry_policy()) {
     absl::StatusOr<RetryPolicy> retry = CompileRetryPolicy(from.retry_policy());
     if (!retry.ok()) return Under("retry_policy", retry.status());
@@ -143,9 +264,10 @@ absl::StatusOr<ForwardAction> CompileForwardAction(const route::RouteAction& fro
   }
   status = CompileEach("hash_policy", from.hash_policy(), to.hash_policies, CompileHashPolicy);
   if (!status.ok()) return status;
-  status = CompileEach("request_mirror_policies", from.request_mirror_policies(), to.mirrors,
-                       CompileMirror);
-  if (!status.ok()) return status;
+  absl::StatusOr<std::vector<RequestMirror>> mirrors =
+      CompileMirrors(from.request_mirror_policies(), secrets.runtime);
+  if (!mirrors.ok()) return mirrors.status();
+  to.mirrors = *std::move(mirrors);
   if (from.cluster_not_found_response_code() == route::RouteAction::NOT_FOUND) {
     to.cluster_not_found_status = 404;
   } else if (from.cluster_not_found_response_code() == route::RouteAction::INTERNAL_SERVER_ERROR) {

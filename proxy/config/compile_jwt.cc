@@ -359,7 +359,7 @@ absl::StatusOr<std::shared_ptr<const JwtAuthnConfig>> CompileJwtAuthn(
   const auto compile_rule =
       [&](const jwt::RequirementRule& one) -> absl::StatusOr<JwtAuthnConfig::Rule> {
     JwtAuthnConfig::Rule rule;
-    absl::StatusOr<RouteMatch> match = CompileRouteMatch(one.match());
+    absl::StatusOr<RouteMatch> match = CompileRouteMatch(one.match(), secrets.runtime);
     if (!match.ok()) return Under("match", match.status());
     rule.match = *std::move(match);
     absl::Status set = SetRequirement(one, names, *to, rule);

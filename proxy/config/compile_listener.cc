@@ -86,7 +86,8 @@ absl::StatusOr<FilterChainConfig> CompileChain(const listener::FilterChain& from
     if (!tls.ok()) return Under("transport_socket", tls.status());
     to.tls = *std::move(tls);
   }
-  absl::StatusOr<std::variant<HttpManagerConfig, TcpProxyConfig>> service = CompileFilters(from);
+  absl::StatusOr<std::variant<HttpManagerConfig, TcpProxyConfig>> service =
+      CompileFilters(from, secrets);
   if (!service.ok()) return service.status();
   to.service = *std::move(service);
   absl::Status status = CompileAuthorization(from, to.authorization);

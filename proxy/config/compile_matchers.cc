@@ -143,4 +143,20 @@ absl::StatusOr<RegexRewrite> CompileRegexRewrite(const matcher::RegexMatchAndSub
   return RegexRewrite{*std::move(pattern), from.substitution()};
 }
 
+Fraction CompileFraction(const envoy::type::v3::FractionalPercent& from) {
+  switch (from.denominator()) {
+    case envoy::type::v3::FractionalPercent::TEN_THOUSAND:
+      return {from.numerator(), 10'000};
+    case envoy::type::v3::FractionalPercent::MILLION:
+      return {from.numerator(), 1'000'000};
+    default:
+      return {from.numerator(), 100};
+  }
+}
+
+Fraction CompileFraction(const envoy::config::core::v3::RuntimeFractionalPercent& from,
+                         const RuntimeValues& runtime) {
+  return runtime.Share(from.runtime_key()).value_or(CompileFraction(from.default_value()));
+}
+
 }  // namespace weft

@@ -8,7 +8,9 @@
 #include "absl/strings/string_view.h"
 #include "api/envoy/matcher.pb.h"
 #include "api/envoy/route.pb.h"
+#include "proxy/config/fraction.h"
 #include "proxy/config/matchers.h"
+#include "proxy/config/runtime_values.h"
 
 namespace weft {
 
@@ -19,6 +21,11 @@ absl::StatusOr<QueryMatch> CompileQueryMatch(
     const envoy::config::route::v3::QueryParameterMatcher& from);
 absl::StatusOr<RegexRewrite> CompileRegexRewrite(
     const envoy::type::matcher::v3::RegexMatchAndSubstitute& from);
+
+Fraction CompileFraction(const envoy::type::v3::FractionalPercent& from);
+// What the runtime says of its key, else its default.
+Fraction CompileFraction(const envoy::config::core::v3::RuntimeFractionalPercent& from,
+                         const RuntimeValues& runtime);
 
 }  // namespace weft
 

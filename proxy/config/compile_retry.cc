@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "proxy/config/compile_matchers.h"
 #include "proxy/config/fields.h"
 #include "proxy/config/retry_on.h"
@@ -27,6 +30,42 @@ absl::Status CompileBackOff(const envoy::config::route::v3::RetryPolicy& from, R
   return absl::OkStatus();
 }
 
+using envoy::config::route::v3::RetryPolicy_ResetHeader;
+
+absl::StatusOr<ResetHeader> CompileResetHeader(const RetryPolicy_ResetHeader& from) {
+  if (from.name().empty()) return Invalid("name", "must not be empty");
+  return ResetHeader{absl::AsciiStrToLower(from.name()),
+                     from.format() == envoy::config::route::v3::RetryPolicy::UNIX_TIMESTAMP};
+}
+
+absl::Status CompileRateLimited(const envoy::config::route::v3::RetryPolicy& from,
+                                RetryPolicy& to) {
+  if (!from.has_rate_limited_retry_back_off()) return absl::OkStatus();
+  const auto& limited = from.rate_limited_retry_back_off();
+  if (limited.has_max_interval()) to.most_reset = ToDuration(limited.max_interval());
+  if (limited.reset_headers().empty()) return Invalid("reset_headers", "must not be empty");
+  return CompileEach("reset_headers", limited.reset_headers(), to.reset_headers,
+                     CompileResetHeader);
+}
+
+// An endpoint that was tried is avoided always; other predicates and priorities are not evaluated.
+absl::Status CheckHostSelection(const envoy::config::route::v3::RetryPolicy& from) {
+  if (from.has_retry_priority()) return Invalid("retry_priority", "is not supported");
+  if (!from.retry_options_predicates().empty()) {
+    return Invalid("retry_options_predicates", "is not supported");
+  }
+  for (int i = 0; i < from.retry_host_predicate_size(); ++i) {
+    const auto& predicate = from.retry_host_predicate(i);
+    if (absl::StrContains(predicate.name(), "previous_hosts") ||
+        absl::StrContains(TypeOf(predicate.typed_config()), "previous_hosts")) {
+      continue;
+    }
+    return Invalid(Index("retry_host_predicate", i),
+                   absl::StrCat("unsupported predicate '", predicate.name(), "'"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<RetryPolicy> CompileRetryPolicy(const envoy::config::route::v3::RetryPolicy& from) {
@@ -46,6 +85,10 @@ absl::StatusOr<RetryPolicy> CompileRetryPolicy(const envoy::config::route::v3::R
                        to.retriable_request_headers, CompileHeaderMatch);
   if (!status.ok()) return status;
   status = CompileBackOff(from, to);
+  if (!status.ok()) return status;
+  status = CompileRateLimited(from, to);
+  if (!status.ok()) return Under("rate_limited_retry_back_off", status);
+  status = CheckHostSelection(from);
   if (!status.ok()) return status;
   return to;
 }

@@ -1,6 +1,7 @@
 #include "proxy/config/compile_route.h"
 
 #include <re2/re2.h>
+#include <stdlib.h>
 
 #include <algorithm>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "proxy/config/compile_http_filters.h"
 #include "proxy/config/compile_matchers.h"
 
 namespace weft {
@@ -15,17 +17,6 @@ namespace {
 
 namespace route = envoy::config::route::v3;
 namespace core = envoy::config::core::v3;
-
-uint32_t Denominator(const envoy::type::v3::FractionalPercent& percent) {
-  switch (percent.denominator()) {
-    case envoy::type::v3::FractionalPercent::TEN_THOUSAND:
-      return 10'000;
-    case envoy::type::v3::FractionalPercent::MILLION:
-      return 1'000'000;
-    default:
-      return 100;
-  }
-}
 
 absl::Status CompilePath(const route::RouteMatch& from, RouteMatch& to) {
   switch (from.path_specifier_case()) {
@@ -55,6 +46,8 @@ absl::Status CompilePath(const route::RouteMatch& from, RouteMatch& to) {
     case route::RouteMatch::kConnectMatcher:
       to.path_kind = RouteMatch::PathKind::kConnect;
       return absl::OkStatus();
+    case route::RouteMatch::kPathMatchPolicy:
+      return Invalid("path_match_policy", "is not supported by this proxy");
     case route::RouteMatch::PATH_SPECIFIER_NOT_SET:
       return Invalid("", "needs one of prefix, path, path_separated_prefix, safe_regex");
   }
@@ -94,22 +87,16 @@ absl::StatusOr<RedirectAction> CompileRedirect(const route::RedirectAction& from
   return to;
 }
 
-absl::StatusOr<DirectResponse> CompileDirectResponse(const route::DirectResponseAction& from) {
+absl::StatusOr<DirectResponse> CompileDirectResponse(const route::DirectResponseAction& from,
+                                                     const Secrets& secrets) {
   DirectResponse to;
   to.status = from.status();
   if (to.status < 200 || to.status > 599) return Invalid("status", "must be 200 to 599");
-  switch (from.body().specifier_case()) {
-    case core::DataSource::SPECIFIER_NOT_SET:
-      return to;
-    case core::DataSource::kInlineString:
-      to.body = from.body().inline_string();
-      return to;
-    case core::DataSource::kInlineBytes:
-      to.body = from.body().inline_bytes();
-      return to;
-    default:
-      return Invalid("body", "only inline_string and inline_bytes are supported");
-  }
+  if (from.body().specifier_case() == core::DataSource::SPECIFIER_NOT_SET) return to;
+  absl::StatusOr<std::string> body = CompileDataSource(from.body(), secrets);
+  if (!body.ok()) return Under("body", body.status());
+  to.body = *std::move(body);
+  return to;
 }
 
 template <typename To, typename StatusOrAction>
@@ -119,14 +106,15 @@ absl::Status SetAction(absl::string_view field, StatusOrAction action, To& to) {
   return absl::OkStatus();
 }
 
-absl::Status CompileAction(const route::Route& from, Route& to) {
+absl::Status CompileAction(const route::Route& from, const Secrets& secrets, Route& to) {
   switch (from.action_case()) {
     case route::Route::kRoute:
-      return SetAction("route", CompileForwardAction(from.route()), to.action);
+      return SetAction("route", CompileForwardAction(from.route(), secrets), to.action);
     case route::Route::kRedirect:
       return SetAction("redirect", CompileRedirect(from.redirect()), to.action);
     case route::Route::kDirectResponse:
-      return SetAction("direct_response", CompileDirectResponse(from.direct_response()), to.action);
+      return SetAction("direct_response", CompileDirectResponse(from.direct_response(), secrets),
+                       to.action);
     case route::Route::kNonForwardingAction:
       return Invalid("non_forwarding_action", "is not supported by this proxy");
     case route::Route::ACTION_NOT_SET:
@@ -135,25 +123,20 @@ absl::Status CompileAction(const route::Route& from, Route& to) {
   return absl::OkStatus();
 }
 
-// Envoy's command operators ("%REQ(x)%") are not evaluated, so a value with one is refused rather
-// than sent as it stands.
-absl::StatusOr<std::string> LiteralValue(absl::string_view value) {
-  std::string literal;
-  for (size_t i = 0; i < value.size(); ++i) {
-    if (value[i] == '\r' || value[i] == '\n' || value[i] == '\0') {
-      return Invalid("value", "must not hold CR, LF or NUL");
-    }
-    if (value[i] == '%') {
-      if (i + 1 == value.size() || value[i + 1] != '%') {
-        return Invalid("value", absl::StrCat("'", value,
-                                             "': command operators are not supported; a per cent "
-                                             "sign is written %%"));
-      }
-      ++i;
-    }
-    literal.push_back(value[i]);
+// A value with command operators is evaluated for each message, any other is taken as it stands.
+absl::Status CompileValue(absl::string_view value, HeaderToAdd& to) {
+  if (value.find_first_of(absl::string_view("\r\n\0", 3)) != absl::string_view::npos) {
+    return Invalid("value", "must not hold CR, LF or NUL");
   }
-  return literal;
+  absl::StatusOr<FormatString> format = ParseFormat(value);
+  if (!format.ok()) return Under("value", format.status());
+  const bool fixed = format->empty() || format->literal() != nullptr;
+  if (!fixed) {
+    to.format = *std::move(format);
+  } else if (!format->empty()) {
+    to.value = *format->literal();
+  }
+  return absl::OkStatus();
 }
 
 bool IsToken(absl::string_view name) {
@@ -164,24 +147,6 @@ bool IsToken(absl::string_view name) {
 
 }  // namespace
 
-absl::StatusOr<RouteMatch> CompileRouteMatch(const route::RouteMatch& from) {
-  RouteMatch to;
-  absl::Status status = CompilePath(from, to);
-  if (!status.ok()) return status;
-  if (from.has_case_sensitive()) to.case_sensitive = from.case_sensitive().value();
-  status = CompileEach("headers", from.headers(), to.headers, CompileHeaderMatch);
-  if (!status.ok()) return status;
-  status = CompileEach("query_parameters", from.query_parameters(), to.query_parameters,
-                       CompileQueryMatch);
-  if (!status.ok()) return status;
-  to.grpc_only = from.has_grpc();
-  if (from.has_runtime_fraction()) {
-    to.fraction_numerator = from.runtime_fraction().default_value().numerator();
-    to.fraction_denominator = Denominator(from.runtime_fraction().default_value());
-  }
-  return to;
-}
-
 absl::StatusOr<HeaderToAdd> CompileHeaderToAdd(const core::HeaderValueOption& from) {
   HeaderToAdd to;
   to.name = absl::AsciiStrToLower(from.header().key());
@@ -191,9 +156,11 @@ absl::StatusOr<HeaderToAdd> CompileHeaderToAdd(const core::HeaderValueOption& fr
       to.name == "transfer-encoding") {
     return Invalid("header.key", absl::StrCat("'", from.header().key(), "' cannot be added"));
   }
-  absl::StatusOr<std::string> value = LiteralValue(from.header().value());
-  if (!value.ok()) return Under("header", value.status());
-  to.value = *std::move(value);
+  const core::HeaderValue& header = from.header();
+  absl::Status status =
+      CompileValue(header.value().empty() ? header.raw_value() : header.value(), to);
+  if (!status.ok()) return Under("header", status);
+  to.keep_empty_value = from.keep_empty_value();
   switch (from.append_action()) {
     case core::HeaderValueOption::ADD_IF_ABSENT:
       to.action = HeaderToAdd::Action::kAddIfAbsent;
@@ -219,16 +186,64 @@ absl::StatusOr<std::string> CompileHeaderToRemove(const std::string& from) {
   return name;
 }
 
-absl::StatusOr<Route> CompileRoute(const route::Route& from) {
+absl::StatusOr<RouteMatch> CompileRouteMatch(const route::RouteMatch& from,
+                                             const RuntimeValues& runtime) {
+  RouteMatch to;
+  absl::Status status = CompilePath(from, to);
+  if (!status.ok()) return status;
+  if (from.has_case_sensitive()) to.case_sensitive = from.case_sensitive().value();
+  status = CompileEach("headers", from.headers(), to.headers, CompileHeaderMatch);
+  if (!status.ok()) return status;
+  status = CompileEach("query_parameters", from.query_parameters(), to.query_parameters,
+                       CompileQueryMatch);
+  if (!status.ok()) return status;
+  to.grpc_only = from.has_grpc();
+  if (from.has_runtime_fraction()) to.share = CompileFraction(from.runtime_fraction(), runtime);
+  if (from.has_tls_context()) return Invalid("tls_context", "is not supported by this proxy");
+  if (!from.dynamic_metadata().empty()) {
+    return Invalid("dynamic_metadata", "is not supported by this proxy");
+  }
+  return to;
+}
+
+absl::StatusOr<std::string> CompileDataSource(const core::DataSource& from,
+                                              const Secrets& secrets) {
+  switch (from.specifier_case()) {
+    case core::DataSource::kInlineString:
+      return from.inline_string();
+    case core::DataSource::kInlineBytes:
+      return from.inline_bytes();
+    case core::DataSource::kFilename: {
+      if (!secrets.read_file) return Invalid("filename", "files are not read here");
+      absl::StatusOr<std::string> bytes = secrets.read_file(from.filename());
+      if (!bytes.ok()) return Invalid("filename", bytes.status().message());
+      return bytes;
+    }
+    case core::DataSource::kEnvironmentVariable: {
+      const char* value = getenv(from.environment_variable().c_str());
+      if (value == nullptr) return Invalid("environment_variable", "is not set");
+      return std::string(value);
+    }
+    case core::DataSource::SPECIFIER_NOT_SET:
+      break;
+  }
+  return Invalid("", "needs one of filename, inline_bytes, inline_string, environment_variable");
+}
+
+absl::StatusOr<Route> CompileRoute(const route::Route& from, const Secrets& secrets) {
   Route to;
   to.name = from.name();
-  absl::StatusOr<RouteMatch> match = CompileRouteMatch(from.match());
+  absl::StatusOr<RouteMatch> match = CompileRouteMatch(from.match(), secrets.runtime);
   if (!match.ok()) return Under("match", match.status());
   to.match = *std::move(match);
-  absl::Status status = CompileAction(from, to);
+  absl::Status status = CompileAction(from, secrets, to);
   if (!status.ok()) return status;
   status = CompileHeaderMutations(from, to.request_headers, to.response_headers);
   if (!status.ok()) return status;
+  absl::StatusOr<FilterOverrides> filters =
+      CompileFilterOverrides(from.typed_per_filter_config(), secrets);
+  if (!filters.ok()) return filters.status();
+  to.filters = *std::move(filters);
   return to;
 }
 

@@ -7,15 +7,27 @@
 #include "api/envoy/route.pb.h"
 #include "proxy/config/fields.h"
 #include "proxy/config/route_table.h"
+#include "proxy/config/secrets.h"
 
 namespace weft {
 
-absl::StatusOr<Route> CompileRoute(const envoy::config::route::v3::Route& from);
+absl::StatusOr<Route> CompileRoute(const envoy::config::route::v3::Route& from,
+                                   const Secrets& secrets);
 
-absl::StatusOr<RouteMatch> CompileRouteMatch(const envoy::config::route::v3::RouteMatch& from);
+absl::StatusOr<RouteMatch> CompileRouteMatch(const envoy::config::route::v3::RouteMatch& from,
+                                             const RuntimeValues& runtime);
 
 absl::StatusOr<ForwardAction> CompileForwardAction(
-    const envoy::config::route::v3::RouteAction& from);
+    const envoy::config::route::v3::RouteAction& from, const Secrets& secrets);
+
+absl::StatusOr<std::vector<RequestMirror>> CompileMirrors(
+    const google::protobuf::RepeatedPtrField<
+        envoy::config::route::v3::RouteAction::RequestMirrorPolicy>& from,
+    const RuntimeValues& runtime);
+
+// Its bytes: inline, of a file, or of an environment variable.
+absl::StatusOr<std::string> CompileDataSource(const envoy::config::core::v3::DataSource& from,
+                                              const Secrets& secrets);
 
 absl::StatusOr<HeaderToAdd> CompileHeaderToAdd(
     const envoy::config::core::v3::HeaderValueOption& from);

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "proxy/config/compile.h"
+#include "proxy/config/compile_http_filters.h"
 #include "proxy/config/compile_retry.h"
 #include "proxy/config/compile_route.h"
 
@@ -23,34 +24,93 @@ void Append(HeaderMutations& to, const HeaderMutations& from) {
 struct Inherited {
   HeaderMutations request_headers;
   HeaderMutations response_headers;
+  FilterOverrides filters;
   std::optional<RetryPolicy> retry;
+  std::vector<RequestMirror> mirrors;
 };
 
 void Inherit(const Inherited& from, Route& to) {
   Append(to.request_headers, from.request_headers);
   Append(to.response_headers, from.response_headers);
-  if (auto* forward = std::get_if<ForwardAction>(&to.action)) {
-    if (!forward->retry) forward->retry = from.retry;
+  InheritOverrides(from.filters, to.filters);
+  auto* forward = std::get_if<ForwardAction>(&to.action);
+  if (forward == nullptr) return;
+  if (!forward->retry) forward->retry = from.retry;
+  if (forward->mirrors.empty()) forward->mirrors = from.mirrors;
+}
+
+// Of the levels above the weighted clusters, once the route has its own.
+void FinishTargets(Route& route) {
+  auto* forward = std::get_if<ForwardAction>(&route.action);
+  if (forward == nullptr) return;
+  for (WeightedTarget& target : forward->clusters) {
+    if (!target.filters.empty()) InheritOverrides(route.filters, target.filters);
   }
 }
 
-absl::StatusOr<VirtualHost> CompileVirtualHost(const route::VirtualHost& from) {
+template <typename Message>
+absl::StatusOr<Inherited> CompileInherited(const Message& from, const Secrets& secrets) {
+  Inherited to;
+  absl::Status status = CompileHeaderMutations(from, to.request_headers, to.response_headers);
+  if (!status.ok()) return status;
+  absl::StatusOr<FilterOverrides> filters =
+      CompileFilterOverrides(from.typed_per_filter_config(), secrets);
+  if (!filters.ok()) return filters.status();
+  to.filters = *std::move(filters);
+  absl::StatusOr<std::vector<RequestMirror>> mirrors =
+      CompileMirrors(from.request_mirror_policies(), secrets.runtime);
+  if (!mirrors.ok()) return mirrors.status();
+  to.mirrors = *std::move(mirrors);
+  return to;
+}
+
+absl::Status CheckUnsupported(const route::VirtualHost& from) {
+  if (from.has_cors()) {
+    return Invalid("cors", "give it as typed_per_filter_config of the CORS filter");
+  }
+  if (!from.rate_limits().empty()) return Invalid("rate_limits", "is not supported by this proxy");
+  if (from.hedge_policy().hedge_on_per_try_timeout()) {
+    return Invalid("hedge_policy.hedge_on_per_try_timeout", "is not supported by this proxy");
+  }
+  return absl::OkStatus();
+}
+
+RequireTls RequireTlsOf(route::VirtualHost::TlsRequirementType type) {
+  switch (type) {
+    case route::VirtualHost::EXTERNAL_ONLY:
+      return RequireTls::kExternalOnly;
+    case route::VirtualHost::ALL:
+      return RequireTls::kAll;
+    default:
+      return RequireTls::kNone;
+  }
+}
+
+absl::StatusOr<VirtualHost> CompileVirtualHost(const route::VirtualHost& from,
+                                               const Secrets& secrets) {
   VirtualHost to;
   to.name = from.name();
   if (to.name.empty()) return Invalid("name", "must not be empty");
   if (from.domains().empty()) return Invalid("domains", "must not be empty");
-  Inherited inherited;
-  absl::Status status =
-      CompileHeaderMutations(from, inherited.request_headers, inherited.response_headers);
+  absl::Status status = CheckUnsupported(from);
   if (!status.ok()) return status;
+  absl::StatusOr<Inherited> inherited = CompileInherited(from, secrets);
+  if (!inherited.ok()) return inherited.status();
   if (from.has_retry_policy()) {
     absl::StatusOr<RetryPolicy> retry = CompileRetryPolicy(from.retry_policy());
     if (!retry.ok()) return Under("retry_policy", retry.status());
-    inherited.retry = *std::move(retry);
+    inherited->retry = *std::move(retry);
   }
-  status = CompileEach("routes", from.routes(), to.routes, CompileRoute);
+  status = CompileEach("routes", from.routes(), to.routes,
+                       [&](const route::Route& one) { return CompileRoute(one, secrets); });
   if (!status.ok()) return status;
-  for (Route& one : to.routes) Inherit(inherited, one);
+  for (Route& one : to.routes) {
+    Inherit(*inherited, one);
+    one.virtual_host = to.name;
+    one.require_tls = RequireTlsOf(from.require_tls());
+    one.attempt_count_in_request = from.include_request_attempt_count();
+    one.attempt_count_in_response = from.include_attempt_count_in_response();
+  }
   return to;
 }
 
@@ -105,7 +165,12 @@ std::vector<std::string> ClustersOf(const RouteTable& table) {
     for (const Route& one : host.routes) {
       const auto* forward = std::get_if<ForwardAction>(&one.action);
       if (forward == nullptr) continue;
-      for (const WeightedTarget& target : forward->clusters) clusters.push_back(target.cluster);
+      for (const WeightedTarget& target : forward->clusters) {
+        if (!target.cluster.empty()) clusters.push_back(target.cluster);
+      }
+      for (const RequestMirror& mirror : forward->mirrors) {
+        if (!mirror.cluster.empty()) clusters.push_back(mirror.cluster);
+      }
     }
   }
   std::sort(clusters.begin(), clusters.end());
@@ -116,19 +181,29 @@ std::vector<std::string> ClustersOf(const RouteTable& table) {
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const RouteTable>> CompileRoutes(
-    const route::RouteConfiguration& from) {
+    const route::RouteConfiguration& from, const Secrets& secrets) {
   auto table = std::make_shared<RouteTable>();
   table->name = from.name();
   table->ignore_port_in_host_matching = from.ignore_port_in_host_matching();
-  Inherited inherited;
+  table->ignore_path_parameters = from.ignore_path_parameters_in_path_matching();
+  for (const std::string& name : from.internal_only_headers()) {
+    table->internal_only_headers.push_back(absl::AsciiStrToLower(name));
+  }
+  if (from.has_vhds()) return Invalid("vhds", "is not supported by this proxy");
+  if (from.most_specific_header_mutations_wins()) {
+    return Invalid("most_specific_header_mutations_wins", "is not supported by this proxy");
+  }
+  absl::StatusOr<Inherited> inherited = CompileInherited(from, secrets);
+  if (!inherited.ok()) return inherited.status();
   absl::Status status =
-      CompileHeaderMutations(from, inherited.request_headers, inherited.response_headers);
-  if (!status.ok()) return status;
-  status =
-      CompileEach("virtual_hosts", from.virtual_hosts(), table->virtual_hosts, CompileVirtualHost);
+      CompileEach("virtual_hosts", from.virtual_hosts(), table->virtual_hosts,
+                  [&](const route::VirtualHost& one) { return CompileVirtualHost(one, secrets); });
   if (!status.ok()) return status;
   for (int i = 0; i < from.virtual_hosts_size(); ++i) {
-    for (Route& one : table->virtual_hosts[i].routes) Inherit(inherited, one);
+    for (Route& one : table->virtual_hosts[i].routes) {
+      Inherit(*inherited, one);
+      FinishTargets(one);
+    }
     status = AddDomains(from.virtual_hosts(i), i, *table);
     if (!status.ok()) return Under(Index("virtual_hosts", i), status);
   }

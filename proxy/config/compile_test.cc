@@ -35,6 +35,10 @@ absl::StatusOr<std::shared_ptr<const ListenerConfig>> Listener(const std::string
   return CompileListener(FromText<envoy::config::listener::v3::Listener>(text), Secrets{});
 }
 
+absl::StatusOr<std::shared_ptr<const RouteTable>> Routes(const std::string& text) {
+  return CompileRoutes(FromText<envoy::config::route::v3::RouteConfiguration>(text), Secrets{});
+}
+
 std::string HttpChain(const std::string& manager) {
   return absl::StrCat(R"(filter_chains { filters { name: "hcm" typed_config {
       [type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager] { )",
@@ -165,8 +169,8 @@ TEST(CompileRoutes, ErrorsNameTheField) {
           route { weighted_clusters { clusters { name: "a" } } } } })",
        "virtual_hosts[0].routes[0].route.weighted_clusters: the weights must not sum to 0"},
       {R"(virtual_hosts { name: "v" domains: "a" routes { match { prefix: "/" } route { cluster: "a" }
-          request_headers_to_add { header { key: "x" value: "%REQ(y)%" } } } })",
-       "virtual_hosts[0].routes[0].request_headers_to_add[0].header.value: '%REQ(y)%'"},
+          request_headers_to_add { header { key: "x" value: "%REQUEST(y)%" } } } })",
+       "virtual_hosts[0].routes[0].request_headers_to_add[0].header.value: 'REQUEST(y)': is not a"},
       {R"(request_headers_to_add { header { key: "Host" value: "x" } })",
        "request_headers_to_add[0].header.key: 'Host' cannot be added"},
       {R"(virtual_hosts { name: "v" domains: "a" routes { match { prefix: "/" }
@@ -174,20 +178,20 @@ TEST(CompileRoutes, ErrorsNameTheField) {
        "virtual_hosts[0].routes[0].direct_response.status: must be"},
   };
   for (const auto& c : cases) {
-    auto routes = CompileRoutes(FromText<envoy::config::route::v3::RouteConfiguration>(c.text));
+    auto routes = Routes(c.text);
     ASSERT_FALSE(routes.ok()) << c.error;
     EXPECT_TRUE(absl::StartsWith(routes.status().message(), c.error)) << routes.status();
   }
 }
 
 TEST(CompileRoutes, LevelsAboveGiveWhatTheRouteLeavesOpen) {
-  auto routes = CompileRoutes(FromText<envoy::config::route::v3::RouteConfiguration>(R"(
+  auto routes = Routes(R"(
       request_headers_to_add { header { key: "x" value: "config" } }
       virtual_hosts { name: "v" domains: "a" retry_policy { retry_on: "5xx" num_retries { value: 7 } }
         request_headers_to_add { header { key: "x" value: "100%%" } }
         routes { match { prefix: "/a" } route { cluster: "b" timeout {} }
           request_headers_to_add { header { key: "x" value: "route" } } }
-        routes { match { prefix: "/" } route { cluster: "a" retry_policy { retry_on: "reset" } } } })"));
+        routes { match { prefix: "/" } route { cluster: "a" retry_policy { retry_on: "reset" } } } })");
   ASSERT_TRUE(routes.ok()) << routes.status();
   const std::vector<Route>& list = (*routes)->virtual_hosts[0].routes;
   ASSERT_EQ(list[0].request_headers.add.size(), 3u);

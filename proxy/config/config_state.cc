@@ -114,7 +114,7 @@ struct ConfigState::State {
   }
   absl::StatusOr<std::shared_ptr<const RouteTable>> Compile(
       const RouteConfiguration& message) const {
-    return CompileRoutes(message);
+    return CompileRoutes(message, secrets);
   }
 
   // Compiles `message` into the entry of its name; a refusal leaves the entry as it was.
@@ -576,6 +576,9 @@ absl::Status ConfigState::AddStatic(const envoy::config::bootstrap::v3::Bootstra
   const auto& locality = bootstrap.node().locality();
   state_->own_locality = {locality.region(), locality.zone(), locality.sub_zone()};
   state_->local_cluster = bootstrap.cluster_manager().local_cluster_name();
+  absl::StatusOr<RuntimeValues> runtime = CompileRuntime(bootstrap.layered_runtime());
+  if (!runtime.ok()) return Under("layered_runtime", runtime.status());
+  state_->secrets.runtime = *std::move(runtime);
   for (int i = 0; i < resources.secrets_size(); ++i) {
     absl::Status status = AddSecret(resources.secrets(i), state_->secrets);
     if (!status.ok()) return Under(absl::StrCat("static_resources.", Index("secrets", i)), status);

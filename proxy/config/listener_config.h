@@ -11,6 +11,9 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "proxy/config/access_log_config.h"
+#include "proxy/config/http_filters.h"
+#include "proxy/config/http2_options.h"
 #include "proxy/config/route_table.h"
 #include "proxy/net/address.h"
 
@@ -46,11 +49,32 @@ struct PathNormalisation {
   EscapedSlashes escaped_slashes = EscapedSlashes::kKeep;  // %2F and %5C
 };
 
-// Where access records go. Envoy's filters on them are not evaluated: every record is written.
-struct AccessLogConfig {
-  std::string path;         // "/dev/stdout" and "/dev/stderr" also for the stream logs
-  std::string text_format;  // empty with an empty json_format: the default format
-  std::string json_format;  // a JSON object whose values are formats
+// What becomes of fields whose names hold '_', which some servers take for '-'.
+enum class UnderscoreAction { kAllow, kReject, kDrop };
+enum class ServerHeader { kOverwrite, kAppendIfAbsent, kPassThrough };
+
+// A change of the proxy's own answers: the first whose filter lets an answer pass makes it.
+struct LocalReplyMapper {
+  AccessLogFilter filter;
+  uint32_t status = 0;  // 0: stays
+  std::optional<std::string> body;
+  std::shared_ptr<const AccessLogConfig> body_format;  // its text or JSON; null: the common one
+  HeaderMutations headers;
+};
+
+struct LocalReplyConfig {
+  std::vector<LocalReplyMapper> mappers;
+  std::shared_ptr<const AccessLogConfig> body_format;  // null: the body is sent as it is
+  std::string content_type;                            // of body_format; "": by its kind
+
+  bool empty() const { return mappers.empty() && body_format == nullptr; }
+};
+
+struct IpPrefix {
+  std::string bytes;    // 4 or 16, as Address::ip_bytes()
+  uint32_t length = 0;  // in bits
+
+  bool Contains(absl::string_view ip_bytes) const;
 };
 
 struct HttpManagerConfig {
@@ -60,26 +84,48 @@ struct HttpManagerConfig {
   std::shared_ptr<const RouteTable> route_table;
 
   CodecType codec = CodecType::kAuto;
+  std::vector<HttpFilter> filters;  // in their order; the router, which is always last, is not here
+  bool suppress_envoy_headers = false;  // of the router: x-envoy-* in what goes out
+
+  Http2Options http2;
   std::string server_name = "envoy";
+  ServerHeader server_header = ServerHeader::kOverwrite;
+  std::string via;                  // appended to Via both ways; "": not
+  bool proxy_100_continue = false;  // else we answer Expect ourselves
+
   bool use_remote_address = false;
   uint32_t xff_trusted_hops = 0;
   bool skip_xff_append = false;
+  bool append_x_forwarded_port = false;
+  bool internal_unix_sockets = false;
+  std::vector<IpPrefix> internal_ranges;  // whose requests may hold x-envoy-* fields
+  std::string scheme_to_overwrite;        // "http", "https" or "": what it is
   bool generate_request_id = true;
+  bool preserve_external_request_id = false;
+  bool request_id_in_response = false;
   ForwardClientCert forward_client_cert = ForwardClientCert::kSanitize;
   ClientCertDetails client_cert_details;
   PathNormalisation path;
   bool strip_matching_host_port = false;
   bool strip_any_host_port = false;
-  std::vector<std::string> upgrades;  // lower case: "websocket"
+  bool strip_trailing_host_dot = false;
+  UnderscoreAction underscores = UnderscoreAction::kAllow;
+  std::string default_host_for_http_10;  // "": such a request without Host is refused
+  std::vector<std::string> upgrades;     // lower case: "websocket"
   // Infinite: none.
   absl::Duration stream_idle_timeout = absl::Minutes(5);
   absl::Duration request_timeout = absl::InfiniteDuration();  // until the request is received
   absl::Duration request_headers_timeout = absl::InfiniteDuration();
   absl::Duration idle_timeout = absl::Hours(1);  // of a connection without a request
+  absl::Duration max_connection_duration = absl::InfiniteDuration();  // then it is drained
+  absl::Duration max_stream_duration = absl::InfiniteDuration();
+  uint32_t max_requests_per_connection = 0;  // 0: no limit
   absl::Duration drain_timeout = absl::Seconds(5);
   uint32_t max_request_headers_kb = 60;
   uint32_t max_headers_count = 100;
+  LocalReplyConfig local_reply;
   std::vector<AccessLogConfig> access_logs;
+  LoggedHeaders logged_headers;
 };
 
 struct TcpProxyConfig {
@@ -90,13 +136,6 @@ struct TcpProxyConfig {
   absl::Duration idle_timeout = absl::Hours(1);  // infinite: none
   uint32_t max_connect_attempts = 1;
   std::vector<AccessLogConfig> access_logs;
-};
-
-struct IpPrefix {
-  std::string bytes;    // 4 or 16, as Address::ip_bytes()
-  uint32_t length = 0;  // in bits
-
-  bool Contains(absl::string_view ip_bytes) const;
 };
 
 // Empty lists and nullopt match everything.

@@ -26,6 +26,7 @@ constexpr Name kNames[] = {
     {"internal", kRetryOnGrpcInternal},
     {"resource-exhausted", kRetryOnGrpcResourceExhausted},
     {"unavailable", kRetryOnGrpcUnavailable},
+    {"envoy-ratelimited", kRetryOnEnvoyRateLimited},
 };
 
 }  // namespace

@@ -13,6 +13,9 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
+#include "proxy/config/fraction.h"
+#include "proxy/config/header_mutations.h"
+#include "proxy/config/http_filters.h"
 #include "proxy/config/matchers.h"
 
 namespace weft {
@@ -33,6 +36,13 @@ enum RetryOn : uint32_t {
   kRetryOnGrpcInternal = 1 << 11,
   kRetryOnGrpcResourceExhausted = 1 << 12,
   kRetryOnGrpcUnavailable = 1 << 13,
+  kRetryOnEnvoyRateLimited = 1 << 14,  // x-envoy-ratelimited; else that forbids a retry
+};
+
+// A header of a response that says when to come back.
+struct ResetHeader {
+  std::string name;
+  bool unix_timestamp = false;  // else seconds from now
 };
 
 struct RetryPolicy {
@@ -45,21 +55,10 @@ struct RetryPolicy {
   std::vector<HeaderMatch> retriable_request_headers;  // if any: one must match, or no retry
   absl::Duration base_interval = absl::Milliseconds(25);
   absl::Duration max_interval = absl::Milliseconds(250);
-};
-
-struct HeaderToAdd {
-  enum class Action { kAppend, kAddIfAbsent, kOverwriteOrAdd, kOverwriteIfExists };
-  std::string name;
-  std::string value;  // literal, but that "%%" became "%"
-  Action action = Action::kAppend;
-};
-
-// Removals come first, then additions in their order.
-struct HeaderMutations {
-  std::vector<HeaderToAdd> add;
-  std::vector<std::string> remove;
-
-  bool empty() const { return add.empty() && remove.empty(); }
+  // rate_limited_retry_back_off: the first that a response has, instead of the intervals above,
+  // unless it asks for more than the most.
+  std::vector<ResetHeader> reset_headers;
+  absl::Duration most_reset = absl::Seconds(300);
 };
 
 // One of the clusters that a route spreads its requests over.
@@ -69,21 +68,28 @@ struct WeightedTarget {
   std::optional<std::string> host_rewrite;
   HeaderMutations request_headers;  // before those of the route
   HeaderMutations response_headers;
+  // Instead of the route's, whose they include; empty: the route's.
+  FilterOverrides filters;
+  // metadata_match with the route's: "envoy.lb" by key, the values as JSON.
+  std::vector<std::pair<std::string, std::string>> subset;
 };
 
 struct HashPolicy {
   enum class Source { kHeader, kCookie, kQueryParameter, kSourceIp };
   Source source = Source::kSourceIp;
   std::string name;
-  std::optional<absl::Duration> cookie_ttl;  // if set, a missing cookie is made
+  std::optional<RegexRewrite> regex_rewrite;  // of a header's value before it is hashed
+  std::optional<absl::Duration> cookie_ttl;   // if set, a missing cookie is made; 0: of the session
   std::string cookie_path;
-  bool terminal = false;  // if it gave a hash, the later ones are not asked
+  std::string cookie_attributes;  // "; SameSite=None; Secure": what is put behind
+  bool terminal = false;          // if it gave a hash, the later ones are not asked
 };
 
 struct RequestMirror {
   std::string cluster;
-  uint32_t numerator = 100;  // of `denominator` requests
-  uint32_t denominator = 100;
+  std::string cluster_header;  // lower case; names the cluster where `cluster` is empty
+  Fraction share;
+  bool shadow_suffix = true;  // "-shadow" behind the host's name
 };
 
 struct ForwardAction {
@@ -92,12 +98,23 @@ struct ForwardAction {
   std::string cluster_header;                  // lower case; the request names its cluster
   absl::Duration timeout = absl::Seconds(15);  // whole request with its retries; infinite: none
   std::optional<absl::Duration> idle_timeout;  // overrides stream_idle_timeout
-  std::optional<RetryPolicy> retry;            // the virtual host's if the route has none
-  std::string prefix_rewrite;                  // empty: none
+  // Overrides that of the connection manager.
+  std::optional<absl::Duration> max_stream_duration;
+  // grpc-timeout of the request instead of max_stream_duration, at most this (infinite: as it
+  // says) and less the offset. Nullopt: the header is not looked at.
+  std::optional<absl::Duration> grpc_timeout_max;
+  absl::Duration grpc_timeout_offset;
+  // The old spelling, where grpc-timeout takes the place of `timeout`.
+  std::optional<absl::Duration> max_grpc_timeout;
+  std::optional<RetryPolicy> retry;  // the virtual host's if the route has none
+  std::string prefix_rewrite;        // empty: none
   std::optional<RegexRewrite> regex_rewrite;
   std::optional<std::string> host_rewrite;
-  std::string host_rewrite_header;  // lower case; empty: none
-  bool auto_host_rewrite = false;   // the endpoint's host name
+  std::string host_rewrite_header;                // lower case; empty: none
+  std::optional<RegexRewrite> host_rewrite_path;  // of the path without query
+  bool auto_host_rewrite = false;                 // the endpoint's host name
+  bool append_x_forwarded_host = false;           // the host before it is rewritten
+  std::string random_value_header;                // decides between `clusters` if it is there
   std::vector<HashPolicy> hash_policies;
   std::vector<RequestMirror> mirrors;
   uint32_t cluster_not_found_status = 503;
@@ -128,10 +145,11 @@ struct RouteMatch {
   std::vector<HeaderMatch> headers;
   std::vector<QueryMatch> query_parameters;
   bool grpc_only = false;
-  // Share of requests this route takes, of `fraction_denominator`.
-  uint32_t fraction_numerator = 100;
-  uint32_t fraction_denominator = 100;
+  Fraction share;  // of the requests that fit
 };
+
+// Whose requests in plain text are sent away to https.
+enum class RequireTls { kNone, kExternalOnly, kAll };
 
 struct Route {
   std::string name;
@@ -140,6 +158,12 @@ struct Route {
   // Of the route, then of its virtual host, then of the route configuration.
   HeaderMutations request_headers;
   HeaderMutations response_headers;
+  FilterOverrides filters;
+  // Of its virtual host.
+  std::string virtual_host;
+  RequireTls require_tls = RequireTls::kNone;
+  bool attempt_count_in_request = false;  // x-envoy-attempt-count
+  bool attempt_count_in_response = false;
 };
 
 struct VirtualHost {
@@ -151,6 +175,8 @@ struct RouteTable {
   std::string name;
   std::vector<VirtualHost> virtual_hosts;
   bool ignore_port_in_host_matching = false;
+  bool ignore_path_parameters = false;             // ";v=1" at the end of the path, when matching
+  std::vector<std::string> internal_only_headers;  // lower case; removed from others' requests
 
   // Domains in lower case, to indices of virtual_hosts. "*.suffix" is kept as ".suffix" and
   // "prefix.*" as "prefix.", each list longest first.

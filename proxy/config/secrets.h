@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "proxy/config/runtime_values.h"
 #include "proxy/tls/tls_context.h"
 
 namespace weft {
@@ -21,6 +22,8 @@ struct Secrets {
   // Reads a `filename` of the configuration. Empty where there is none to read (then a filename is
   // an error): compiling itself touches no file.
   std::function<absl::StatusOr<std::string>(const std::string& path)> read_file;
+  // What keys of the configuration stand for besides what it says itself.
+  RuntimeValues runtime;
 };
 
 }  // namespace weft

@@ -10,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "proxy/decide/request_path.h"
+#include "proxy/http/grpc.h"
 
 namespace weft {
 namespace {
@@ -53,14 +54,6 @@ std::optional<absl::string_view> HeaderValue(const RequestHead& request, absl::s
   return joined;
 }
 
-bool HeadersFit(const std::vector<HeaderMatch>& wanted, const RequestHead& request) {
-  for (const HeaderMatch& match : wanted) {
-    std::string joined;
-    if (!match.Matches(HeaderValue(request, match.name, joined))) return false;
-  }
-  return true;
-}
-
 bool QueryFits(const std::vector<QueryMatch>& wanted, absl::string_view query) {
   for (const QueryMatch& match : wanted) {
     if (!match.Matches(QueryParameter(query, match.name))) return false;
@@ -88,25 +81,28 @@ bool PathFits(const RouteMatch& match, absl::string_view path, const RequestHead
   return false;
 }
 
-bool IsGrpc(const RequestHead& request) {
-  std::optional<absl::string_view> type = request.headers.Get(KnownHeader::kContentType);
-  if (!type || !absl::StartsWithIgnoreCase(*type, "application/grpc")) return false;
-  return type->size() == 16 || (*type)[16] == '+' || (*type)[16] == ';';
-}
-
-bool InShare(const RouteMatch& match, uint64_t random) {
-  return match.fraction_numerator >= match.fraction_denominator ||
-         random % match.fraction_denominator < match.fraction_numerator;
-}
-
 bool Fits(const RouteMatch& match, const RequestHead& request, const SplitPath& path,
           uint64_t random) {
-  return PathFits(match, path.path, request) && HeadersFit(match.headers, request) &&
-         QueryFits(match.query_parameters, path.query) && (!match.grpc_only || IsGrpc(request)) &&
-         InShare(match, random);
+  return PathFits(match, path.path, request) && HeadersMatch(match.headers, request) &&
+         QueryFits(match.query_parameters, path.query) &&
+         (!match.grpc_only || IsGrpc(request.headers)) && match.share.Takes(random);
 }
 
 }  // namespace
+
+bool HeadersMatch(absl::Span<const HeaderMatch> wanted, const RequestHead& request) {
+  for (const HeaderMatch& match : wanted) {
+    std::string joined;
+    if (!match.Matches(HeaderValue(request, match.name, joined))) return false;
+  }
+  return true;
+}
+
+absl::string_view ClusterNameOf(const ForwardAction& action, const WeightedTarget& target,
+                                const RequestHead& request) {
+  if (action.cluster_header.empty()) return target.cluster;
+  return request.headers.Get(action.cluster_header).value_or("");
+}
 
 const VirtualHost* MatchVirtualHost(const RouteTable& table, absl::string_view authority) {
   if (table.ignore_port_in_host_matching) authority = WithoutPort(authority);
@@ -121,7 +117,8 @@ bool MatchesRequest(const RouteMatch& match, const RequestHead& request, uint64_
 const Route* MatchRoute(const RouteTable& table, const RequestHead& request, uint64_t random) {
   const VirtualHost* host = MatchVirtualHost(table, request.authority);
   if (host == nullptr) return nullptr;
-  const SplitPath path = Split(request.path);
+  SplitPath path = Split(request.path);
+  if (table.ignore_path_parameters) path.path = path.path.substr(0, path.path.find(';'));
   for (const Route& route : host->routes) {
     if (Fits(route.match, request, path, random)) return &route;
   }

@@ -20,6 +20,13 @@ const VirtualHost* MatchVirtualHost(const RouteTable& table, absl::string_view a
 // Whether a request fits one match; the path and `random` as below.
 bool MatchesRequest(const RouteMatch& match, const RequestHead& request, uint64_t random);
 
+// Whether all of them fit the request's headers, pseudo-headers included.
+bool HeadersMatch(absl::Span<const HeaderMatch> wanted, const RequestHead& request);
+
+// Where a request goes that chose `target`; "" if its cluster_header is not there.
+absl::string_view ClusterNameOf(const ForwardAction& action, const WeightedTarget& target,
+                                const RequestHead& request);
+
 // The first route that fits, of the virtual host of the request's authority. The path is expected
 // to be normalised already (normalise_path.h). `random` decides on routes for a share of requests.
 const Route* MatchRoute(const RouteTable& table, const RequestHead& request, uint64_t random);

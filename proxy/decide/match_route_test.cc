@@ -5,6 +5,7 @@
 
 #include "api/envoy/route.pb.h"
 #include "proxy/config/compile.h"
+#include "proxy/config/secrets.h"
 
 namespace weft {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 std::shared_ptr<const RouteTable> Compiled(const std::string& text) {
   envoy::config::route::v3::RouteConfiguration config;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config));
-  auto table = CompileRoutes(config);
+  auto table = CompileRoutes(config, Secrets{});
   EXPECT_TRUE(table.ok()) << table.status();
   return table.ok() ? *table : std::make_shared<RouteTable>();
 }

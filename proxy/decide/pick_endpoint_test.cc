@@ -284,15 +284,6 @@ TEST(PickEndpoint, ADifferenceOfNoiseDoesNotDecide) {
   EXPECT_NEAR(Picked(cluster, load)[0], 5000, 200);
 }
 
-TEST(PickEndpoint, ADistanceDoesNotDecide) {
-  ClusterConfig cluster = MakeCluster(LoadBalancing::kLeastRequest, {{0}, {0}});
-  ClusterLoad load;
-  load.Adopt(cluster.endpoints);
-  load.Responded(cluster, *load.at(0), 200, absl::Milliseconds(1), {kNow});
-  load.Responded(cluster, *load.at(1), 200, absl::Milliseconds(19), {kNow});
-  EXPECT_NEAR(Picked(cluster, load)[0], 5000, 200);
-}
-
 TEST(PickEndpoint, AFastFailureDoesNotAttractRequests) {
   ClusterConfig cluster = MakeCluster(LoadBalancing::kLeastRequest, {{0}, {0}});
   ClusterLoad load;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
@@ -14,8 +15,11 @@
 namespace weft {
 
 // Nothing if no policy finds what it looks at; then the balancer chooses at random.
+// A missing cookie that a policy wants made is made of `random`, and its Set-Cookie put into
+// `set_cookie` (null: none is made).
 std::optional<uint64_t> RequestHash(absl::Span<const HashPolicy> policies, const RequestHead& head,
-                                    absl::string_view client_ip);
+                                    absl::string_view client_ip, uint64_t random = 0,
+                                    std::string* set_cookie = nullptr);
 
 }  // namespace weft
 

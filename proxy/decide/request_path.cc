@@ -94,6 +94,21 @@ std::string RewrittenPath(const Route& route, const ForwardAction& action,
   return std::string(path_and_query);
 }
 
+std::optional<std::string> RewrittenHost(const ForwardAction& action, const WeightedTarget& target,
+                                         const RequestHead& request) {
+  if (target.host_rewrite.has_value()) return target.host_rewrite;
+  if (action.host_rewrite.has_value()) return action.host_rewrite;
+  if (!action.host_rewrite_header.empty()) {
+    const auto value = request.headers.Get(action.host_rewrite_header);
+    if (!value.has_value() || value->empty()) return std::nullopt;
+    return std::string(*value);
+  }
+  if (action.host_rewrite_path.has_value()) {
+    return action.host_rewrite_path->Apply(Split(request.path).path);
+  }
+  return std::nullopt;
+}
+
 std::string RedirectLocation(const Route& route, const RedirectAction& action,
                              const RequestHead& request) {
   const absl::string_view stated = request.scheme;

@@ -27,6 +27,11 @@ std::optional<absl::string_view> QueryParameter(absl::string_view query, absl::s
 std::string RewrittenPath(const Route& route, const ForwardAction& action,
                           absl::string_view path_and_query);
 
+// What a route and the target rewrite the host to; nullopt: it stays. The host of the endpoint
+// (auto_host_rewrite) is known later.
+std::optional<std::string> RewrittenHost(const ForwardAction& action, const WeightedTarget& target,
+                                         const RequestHead& request);
+
 // The Location of a redirect.
 std::string RedirectLocation(const Route& route, const RedirectAction& action,
                              const RequestHead& request);

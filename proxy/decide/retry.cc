@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 
 namespace weft {
@@ -42,6 +43,8 @@ uint32_t BitsOfResponse(const RetryPolicy& policy, const Outcome& outcome) {
   }
   if (outcome.headers != nullptr) {
     bits |= GrpcBits(*outcome.headers);
+    // Who limits rates means it: such a response is tried again only if that is asked for.
+    if (outcome.headers->Has("x-envoy-ratelimited")) return kRetryOnEnvoyRateLimited;
     if (AnyMatches(policy.retriable_headers, *outcome.headers)) bits |= kRetryOnRetriableHeaders;
   }
   return bits;
@@ -78,6 +81,20 @@ bool ShouldRetry(const RetryPolicy& policy, uint32_t attempt, const Outcome& out
                  const RequestHead& request) {
   return attempt <= policy.num_retries && (policy.retry_on & BitsOf(policy, outcome)) != 0 &&
          RequestMayRetry(policy, request);
+}
+
+std::optional<absl::Duration> StatedBackOff(const RetryPolicy& policy, const Headers& response,
+                                            absl::Time now) {
+  for (const ResetHeader& header : policy.reset_headers) {
+    const std::optional<absl::string_view> text = response.Get(header.name);
+    int64_t seconds = 0;
+    if (!text.has_value() || !absl::SimpleAtoi(*text, &seconds) || seconds < 0) continue;
+    const absl::Duration wait =
+        header.unix_timestamp ? absl::FromUnixSeconds(seconds) - now : absl::Seconds(seconds);
+    if (wait <= absl::ZeroDuration() || wait > policy.most_reset) continue;
+    return wait;
+  }
+  return std::nullopt;
 }
 
 absl::Duration RetryBackOff(const RetryPolicy& policy, uint32_t attempt, uint64_t random) {

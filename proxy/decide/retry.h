@@ -33,6 +33,11 @@ struct Outcome {
 bool ShouldRetry(const RetryPolicy& policy, uint32_t attempt, const Outcome& outcome,
                  const RequestHead& request);
 
+// How long a response asks to be left alone (rate_limited_retry_back_off); nullopt: it does not
+// say, or more than the policy allows. Instead of RetryBackOff.
+std::optional<absl::Duration> StatedBackOff(const RetryPolicy& policy, const Headers& response,
+                                            absl::Time now);
+
 // The pause before attempt `attempt` + 1: anything from 0 to base_interval * (2^attempt - 1), at
 // most max_interval ("full jitter", so that clients of one failure do not come back together).
 absl::Duration RetryBackOff(const RetryPolicy& policy, uint32_t attempt, uint64_t random);

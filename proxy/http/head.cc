@@ -137,6 +137,13 @@ absl::InlinedVector<absl::string_view, 4> Headers::GetAll(absl::string_view name
   return values;
 }
 
+bool Headers::HasPrefix(absl::string_view prefix) const {
+  for (const HeaderView header : *this) {
+    if (absl::StartsWithIgnoreCase(header.name, prefix)) return true;
+  }
+  return false;
+}
+
 void Headers::Add(absl::string_view name, absl::string_view value) {
   Field field;
   field.name_offset = static_cast<uint32_t>(bytes_.size());

@@ -103,6 +103,7 @@ class Headers {
   absl::InlinedVector<absl::string_view, 4> GetAll(absl::string_view name) const;
   bool Has(KnownHeader known) const { return first_[static_cast<size_t>(known)] != kNone; }
   bool Has(absl::string_view name) const { return Get(name).has_value(); }
+  bool HasPrefix(absl::string_view prefix) const;  // "x-envoy-"
 
   // Name and value are taken as they are: whoever adds what a peer or a config said has checked it.
   // They may be views into these same Headers.

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "proxy/base/log.h"
+#include "proxy/telemetry/access_line.h"
 
 namespace weft {
 
@@ -16,7 +17,6 @@ AccessLog::~AccessLog() {
 }
 
 int AccessLog::FileFor(const std::string& path) {
-  std::lock_guard<std::mutex> lock(mutex_);
   auto [it, added] = files_.try_emplace(path, -1);
   if (!added) return it->second;
   it->second = open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
@@ -26,11 +26,14 @@ int AccessLog::FileFor(const std::string& path) {
   return it->second;
 }
 
-void AccessLog::Write(const std::vector<AccessLogConfig>& logs, const RequestRecord& record) {
-  const std::string line = FormatAccessLog(record);
+void AccessLog::Write(const std::vector<AccessLogConfig>& logs, const FormatInput& input,
+                      uint64_t random) {
   for (const AccessLogConfig& log : logs) {
+    if (log.filter != nullptr && !Passes(*log.filter, input, random)) continue;
     const int fd = FileFor(log.path);
-    if (fd >= 0) (void)!write(fd, line.data(), line.size());
+    if (fd < 0) continue;
+    const std::string line = AccessLine(log, input);
+    (void)!write(fd, line.data(), line.size());
   }
 }
 

@@ -1,15 +1,16 @@
-// AccessLog: the files that access records go to, shared by all workers. One write() of one line in
-// append mode is atomic enough to interleave, and keeps the record when the process dies.
+// AccessLog: the files that one worker's access records go to. Each worker opens them for itself:
+// one write() of one line in append mode is atomic enough to interleave, needs no lock, and keeps
+// the record when the process dies.
 #ifndef WEFT_PROXY_SERVE_ACCESS_LOG_H_
 #define WEFT_PROXY_SERVE_ACCESS_LOG_H_
 
-#include <map>
-#include <mutex>
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "proxy/config/listener_config.h"
-#include "proxy/telemetry/record.h"
+#include "absl/container/flat_hash_map.h"
+#include "proxy/config/access_log_config.h"
+#include "proxy/telemetry/format.h"
 
 namespace weft {
 
@@ -20,14 +21,13 @@ class AccessLog {
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
 
-  // Thread-safe.
-  void Write(const std::vector<AccessLogConfig>& logs, const RequestRecord& record);
+  // A line to each whose filter wants the record. `random` decides on shares.
+  void Write(const std::vector<AccessLogConfig>& logs, const FormatInput& input, uint64_t random);
 
  private:
   int FileFor(const std::string& path);
 
-  std::mutex mutex_;
-  std::map<std::string, int> files_;  // -1: cannot be opened, said once
+  absl::flat_hash_map<std::string, int> files_;  // -1: cannot be opened, said once
 };
 
 }  // namespace weft

@@ -2,6 +2,7 @@
 #ifndef WEFT_PROXY_SERVE_ANSWER_H_
 #define WEFT_PROXY_SERVE_ANSWER_H_
 
+#include <optional>
 #include <string>
 
 #include "proxy/http/head.h"
@@ -15,6 +16,7 @@ struct Answer {
   std::string details;  // response code details of the access log: "route_not_found"
   std::string body;
   Headers headers;
+  std::optional<int> grpc_status = {};  // to a gRPC call; else what stands for `status`
 };
 
 }  // namespace weft

@@ -65,6 +65,7 @@ Task<bool> Secure(Worker& worker, Downstream& downstream, ListenerCounters& coun
   }
   downstream.own_uri = (*secured)->local_uri();
   downstream.server_name = std::string((*secured)->sni());
+  downstream.alpn = std::string((*secured)->alpn());
   downstream.stream = std::move(*secured);
   co_return true;
 }

@@ -24,6 +24,7 @@ struct Downstream {
   // The client connected to our own listening port: passing it on to `destination` would come back.
   bool meant_for_us = false;
   std::string server_name;  // SNI, lower case
+  std::string alpn;         // negotiated, or empty
   std::string own_uri;  // our own identity towards this client, for By= of x-forwarded-client-cert
   // What the client's certificate proved; empty if it had none.
   std::string peer_uri;

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "proxy/http/grpc.h"
-#include "proxy/serve/access_log.h"
+#include "proxy/serve/format_input.h"
 
 namespace weft {
 namespace {
@@ -11,6 +12,7 @@ namespace {
 ClientFacts FactsOf(const Downstream& downstream) {
   ClientFacts facts;
   facts.address = downstream.stream->peer_address().ip();
+  facts.local_port = downstream.destination.port();
   facts.tls = downstream.chain->tls != nullptr;
   facts.own_uri = downstream.own_uri;
   facts.peer_uri = downstream.peer_uri;
@@ -33,6 +35,30 @@ absl::string_view VersionName(HttpVersion version) {
 
 // A client that takes longer to read the last bytes of a response.
 constexpr absl::Duration kFlushTimeout = absl::Seconds(60);
+
+// What every response gets, whoever made it.
+void FinishResponseHead(Exchange& x, Headers& headers) {
+  const HttpManagerConfig& config = x.connection.config;
+  switch (config.server_header) {
+    case ServerHeader::kOverwrite:
+      headers.Set(KnownHeader::kServer, config.server_name);
+      break;
+    case ServerHeader::kAppendIfAbsent:
+      if (!headers.Has(KnownHeader::kServer)) headers.Add(KnownHeader::kServer, config.server_name);
+      break;
+    case ServerHeader::kPassThrough:
+      break;
+  }
+  if (!config.via.empty()) AppendToList("via", config.via, headers);
+  if (config.request_id_in_response) {
+    const auto id = x.head.headers.Get(KnownHeader::kXRequestId);
+    if (id.has_value()) headers.Set(KnownHeader::kXRequestId, *id);
+  }
+  if (x.route != nullptr && x.route->attempt_count_in_response && x.record.attempts > 0) {
+    headers.Set(KnownHeader::kXEnvoyAttemptCount, absl::StrCat(x.record.attempts));
+  }
+  if (!x.notes.set_cookie.empty()) headers.Add("set-cookie", x.notes.set_cookie);
+}
 
 }  // namespace
 
@@ -70,26 +96,16 @@ Exchange::~Exchange() {
   connection.counters.downstream_cx_rx_bytes_total += record.bytes_received;
   connection.counters.downstream_cx_tx_bytes_total += record.bytes_sent;
   if (!logged) return;
-  const Downstream& downstream = connection.downstream;
-  const auto value = [&](KnownHeader known) {
-    return std::string(head.headers.Get(known).value_or(""));
-  };
-  record.duration = loop().Now() - start;
-  record.forwarded_for = value(KnownHeader::kXForwardedFor);
-  record.user_agent = value(KnownHeader::kUserAgent);
-  record.request_id = value(KnownHeader::kXRequestId);
-  record.downstream_local = downstream.destination.ToString();
-  record.downstream_remote = downstream.stream->peer_address().ToString();
-  record.server_name = downstream.server_name;
-  if (route != nullptr) record.route_name = route->name;
-  if (target != nullptr) record.upstream_cluster = target->cluster;
-  connection.worker.access_log()->Write(connection.config.access_logs, record);
+  LogExchange(*this);
 }
 
 void StartResponse(Exchange& x, ResponseHead& head, BodyLength body) {
   x.response_started = true;
   x.record.status = head.status;
   if (const auto status = GrpcStatusIn(head.headers)) x.record.grpc_status = *status;
+  if (HasHttpFilters(x)) RunResponseFilters(x, head);
+  FinishResponseHead(x, head.headers);
+  NoteResponse(x, head.headers);
   if (x.worker().draining() && head.status != 101) {
     head.headers.Set(KnownHeader::kConnection, "close");
   }

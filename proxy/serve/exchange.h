@@ -9,7 +9,9 @@
 
 #include "proxy/base/buffer.h"
 #include "proxy/config/snapshot.h"
+#include "proxy/decide/request_policy.h"
 #include "proxy/serve/connection.h"
+#include "proxy/serve/http_filters.h"
 #include "proxy/serve/request_head.h"
 #include "proxy/serve/worker.h"
 #include "proxy/stream/http_stream.h"
@@ -65,6 +67,8 @@ struct Exchange {
 
   const bool logged;  // whether any log wants the record's texts, which cost more than the counts
   RequestRecord record;
+  FilterNotes notes;
+  RequestPolicy policy;  // of a request that is forwarded
 };
 
 // Writes the head of the response, be it an endpoint's or our own. The one place that all of them

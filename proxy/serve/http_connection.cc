@@ -1,8 +1,10 @@
 #include "proxy/serve/http_connection.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "proxy/serve/exchange.h"
+#include "proxy/serve/http2_connection.h"
 #include "proxy/serve/reply.h"
 #include "proxy/serve/request.h"
 #include "proxy/stream/h1_server_stream.h"
@@ -21,6 +23,13 @@ constexpr absl::Duration kHeadTimeout = absl::Seconds(60);
 constexpr absl::Duration kLinger = absl::Seconds(2);
 // Requests served without a wait, or reads thrown away, before other connections get their turn.
 constexpr int kBusyTurns = 32;
+
+constexpr absl::string_view kHttp2Alpn = "h2";
+
+// A client may speak HTTP/2 without saying so before (prior knowledge), in plaintext.
+bool IsHttp2(const HttpConnection& c, const H1ServerStream& client) {
+  return c.config.codec == CodecType::kAuto && client.AtHttp2Preface();
+}
 
 void RejectMalformed(HttpConnection& c, HttpStream& client) {
   const StreamFailure& failure = client.failure();
@@ -44,6 +53,7 @@ Task<bool> AwaitHead(HttpConnection& c, H1ServerStream& client) {
     const Event event = client.Next();
     if (event == Event::kHead) co_return true;
     if (event == Event::kBroken) {
+      if (IsHttp2(c, client)) co_return false;
       if (client.failure().kind == StreamFailure::Kind::kProtocol) RejectMalformed(c, client);
       co_return false;
     }
@@ -73,12 +83,10 @@ Task<> Linger(EventLoop& loop, H1ServerStream& client) {
   }
 }
 
-}  // namespace
-
-Task<> ServeHttp(Worker& worker, Downstream& downstream, const HttpManagerConfig& config) {
-  HttpConnection c(worker, downstream, config);
-  const ActiveCount active(c.counters.downstream_cx_total, c.counters.downstream_cx_active);
-  H1ServerStream client(*downstream.stream);
+// One request after the other. The bytes of a client that turned out to speak HTTP/2; else none.
+Task<Buffer> ServeHttp1(HttpConnection& c) {
+  EventLoop& loop = c.worker.loop();
+  H1ServerStream client(*c.downstream.stream);
   int served = 0;
   while (true) {
     const bool has_request = co_await AwaitHead(c, client);
@@ -87,16 +95,33 @@ Task<> ServeHttp(Worker& worker, Downstream& downstream, const HttpManagerConfig
       Exchange x(c, client);
       co_await ServeRequest(x);
     }
-    if (client.aborted()) co_return;
-    const bool flushed = co_await FlushResponse(worker.loop(), client);
-    if (!flushed) co_return;
+    if (client.aborted()) co_return Buffer();
+    const bool flushed = co_await FlushResponse(loop, client);
+    if (!flushed) co_return Buffer();
     if (!client.Reusable()) break;
     client.NextRequest();
-    if (++served % kBusyTurns == 0) co_await Sleep(worker.loop(), absl::ZeroDuration());
+    if (++served % kBusyTurns == 0) co_await Sleep(loop, absl::ZeroDuration());
   }
-  const bool flushed = co_await FlushResponse(worker.loop(), client);
-  downstream.stream->CloseWrite();
-  if (flushed && client.HasMore()) co_await Linger(worker.loop(), client);
+  if (IsHttp2(c, client)) co_return client.TakeUnread();
+  const bool flushed = co_await FlushResponse(loop, client);
+  c.downstream.stream->CloseWrite();
+  if (flushed && client.HasMore()) co_await Linger(loop, client);
+  co_return Buffer();
+}
+
+}  // namespace
+
+Task<> ServeHttp(Worker& worker, Downstream& downstream, const HttpManagerConfig& config) {
+  HttpConnection c(worker, downstream, config);
+  const ActiveCount active(c.counters.downstream_cx_total, c.counters.downstream_cx_active);
+  Buffer preface;
+  const bool http2 = config.codec == CodecType::kHttp2 ||
+                     (config.codec == CodecType::kAuto && downstream.alpn == kHttp2Alpn);
+  if (!http2) {
+    preface = co_await ServeHttp1(c);
+    if (preface.empty()) co_return;
+  }
+  co_await ServeHttp2(c, std::move(preface));
 }
 
 }  // namespace weft

@@ -1,4 +1,5 @@
-// A client's HTTP/1 connection: one request after the other until either side ends it.
+// A client's HTTP connection, in whichever version it speaks: over HTTP/1 one request after the
+// other, over HTTP/2 side by side (http2_connection.h), until either side ends it.
 #ifndef WEFT_PROXY_SERVE_HTTP_CONNECTION_H_
 #define WEFT_PROXY_SERVE_HTTP_CONNECTION_H_
 

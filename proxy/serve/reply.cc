@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "proxy/http/grpc.h"
 #include "proxy/serve/exchange.h"
+#include "proxy/serve/local_reply.h"
 
 namespace weft {
 namespace {
@@ -57,7 +58,8 @@ ResponseHead ReplyHead(const Answer& answer, bool grpc) {
   if (grpc) {
     head.status = 200;
     head.headers.Set(KnownHeader::kContentType, "application/grpc");
-    head.headers.Set("grpc-status", absl::StrCat(GrpcStatusOf(answer.status)));
+    head.headers.Set("grpc-status",
+                     absl::StrCat(answer.grpc_status.value_or(GrpcStatusOf(answer.status))));
     if (!answer.body.empty()) head.headers.Set("grpc-message", GrpcMessage(answer.body));
   } else if (!answer.body.empty() && !Bodiless(answer.status) &&
              !head.headers.Has(KnownHeader::kContentType)) {
@@ -67,6 +69,7 @@ ResponseHead ReplyHead(const Answer& answer, bool grpc) {
 }
 
 Task<> Reply(Exchange& x, Answer answer) {
+  if (!x.connection.config.local_reply.empty()) ShapeReply(x, answer);
   const bool received = x.request_received || DiscardRequest(x.client);
   const bool grpc = IsGrpc(x.head.headers);
   ResponseHead head = ReplyHead(answer, grpc);

@@ -1,11 +1,13 @@
 #include "proxy/serve/request.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 #include <variant>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "proxy/decide/match_route.h"
 #include "proxy/decide/normalise_path.h"
@@ -14,7 +16,9 @@
 #include "proxy/decide/retry.h"
 #include "proxy/serve/answer.h"
 #include "proxy/serve/exchange.h"
+#include "proxy/serve/format_input.h"
 #include "proxy/serve/forward.h"
+#include "proxy/serve/http_filters.h"
 #include "proxy/serve/reply.h"
 #include "proxy/serve/upstream_choice.h"
 
@@ -81,8 +85,35 @@ Answer Failure(const ForwardResult& result) {
   return answer;
 }
 
-// The path, once, before anything looks at it. An answer if the request ends here.
+Answer ToHttps(const RequestHead& head) {
+  Answer answer{301, ResponseFlag::kNone, "request_require_tls", "", {}};
+  answer.headers.Add("location", absl::StrCat("https://", head.authority, head.path));
+  return answer;
+}
+
+// Of the route's virtual host.
+bool MustUseTls(const Exchange& x) {
+  if (x.route->require_tls == RequireTls::kNone) return false;
+  if (x.head.headers.Get(KnownHeader::kXForwardedProto) == "https") return false;
+  return x.route->require_tls == RequireTls::kAll ||
+         !OriginOf(x.connection.config, x.connection.client, x.head.headers).trusted;
+}
+
+// What decides between weighted clusters: chance, or a header that keeps a client with one.
+uint64_t RandomFor(Exchange& x) {
+  const std::string& name = x.forward->random_value_header;
+  uint64_t value = 0;
+  if (name.empty() || !absl::SimpleAtoi(x.head.headers.Get(name).value_or(""), &value)) {
+    return x.worker().Random();
+  }
+  return value;
+}
+
+// The head as it came in. An answer if the request ends here.
 std::optional<Answer> Normalise(Exchange& x) {
+  if (const char* problem = HeadProblem(x.connection.config, x.head)) {
+    return Answer{400, ResponseFlag::kDownstreamProtocolError, problem, problem, {}};
+  }
   switch (NormalisePath(x.connection.config.path, x.head.path)) {
     case PathVerdict::kUnchanged:
     case PathVerdict::kChanged:
@@ -126,23 +157,49 @@ void PrepareHead(Exchange& x) {
   if (trailers) x.head.headers.Add(KnownHeader::kTe, "trailers");
 }
 
+void SetHost(Exchange& x, std::string host) {
+  if (host == x.head.authority) return;
+  if (x.forward->append_x_forwarded_host) {
+    AppendToList("x-forwarded-host", x.head.authority, x.head.headers);
+  }
+  x.head.authority = std::move(host);
+}
+
 // What the chosen route says of the head that goes upstream.
 void RewriteHead(Exchange& x) {
   const ForwardAction& action = *x.forward;
-  x.head.path = RewrittenPath(*x.route, action, x.head.path);
-  if (action.host_rewrite.has_value()) x.head.authority = *action.host_rewrite;
-  if (x.target->host_rewrite.has_value()) x.head.authority = *x.target->host_rewrite;
-  ApplyMutations(x.target->request_headers, x.head.headers);
-  ApplyMutations(x.route->request_headers, x.head.headers);
+  RequestHead& head = x.head;
+  std::optional<std::string> host = RewrittenHost(action, *x.target, head);
+  std::string path = RewrittenPath(*x.route, action, head.path);
+  if (path != head.path) {
+    if (!x.connection.config.suppress_envoy_headers) {
+      head.headers.Set("x-envoy-original-path", head.path);
+    }
+    head.path = std::move(path);
+  }
+  if (host.has_value()) SetHost(x, *std::move(host));
+  const auto input = [&x] { return InputOf(x); };
+  ApplyMutations(x.target->request_headers, head.headers, input);
+  ApplyMutations(x.route->request_headers, head.headers, input);
   if (x.upgrade.empty()) return;
-  x.head.headers.Set(KnownHeader::kConnection, "Upgrade");
-  x.head.headers.Set(KnownHeader::kUpgrade, x.upgrade);
+  head.headers.Set(KnownHeader::kConnection, "Upgrade");
+  head.headers.Set(KnownHeader::kUpgrade, x.upgrade);
+}
+
+// What depends on the attempt.
+void RewriteForAttempt(Exchange& x, const EndpointConfig& endpoint, uint32_t attempt) {
+  x.record.attempts = attempt;
+  if (x.forward->auto_host_rewrite && !endpoint.host_name.empty()) SetHost(x, endpoint.host_name);
+  if (x.route->attempt_count_in_request) {
+    x.head.headers.Set(KnownHeader::kXEnvoyAttemptCount, absl::StrCat(attempt));
+  }
 }
 
 // The client holds its body back until it is told to go on; we are ready for it, whoever serves it.
 void AnswerExpectation(Exchange& x) {
   const auto expect = x.head.headers.Get(KnownHeader::kExpect);
   if (!expect.has_value() || !absl::EqualsIgnoreCase(*expect, "100-continue")) return;
+  if (x.connection.config.proxy_100_continue) return;
   const bool has_body = x.body.framing == BodyFraming::kChunked || x.body.length > 0;
   if (!has_body || x.head.version == HttpVersion::kHttp10) return;
   x.head.headers.Remove(KnownHeader::kExpect);
@@ -170,8 +227,9 @@ class ActiveRetry {
 bool WantsRetry(const Exchange& x, uint32_t attempt, const ForwardResult& result) {
   if (result.end != ForwardEnd::kFailed || result.final || !x.replayable) return false;
   if (result.retry) return true;
-  return x.forward->retry.has_value() &&
-         ShouldRetry(*x.forward->retry, attempt, result.outcome, x.head) && RetryAllowed(x);
+  const RetryPolicy* policy = x.policy.retry();
+  return policy != nullptr && ShouldRetry(*policy, attempt, result.outcome, x.head) &&
+         RetryAllowed(x);
 }
 
 // What came of an attempt that began at `start`, for the picks that follow.
@@ -205,10 +263,9 @@ Task<ForwardResult> Attempts(Exchange& x, UpstreamChoice& choice) {
       if (attempt == 1) result = NoEndpoint();
       co_return result;
     }
-    const absl::Duration per_try =
-        x.forward->retry.has_value() ? x.forward->retry->per_try_timeout : absl::InfiniteDuration();
+    RewriteForAttempt(x, *endpoint, attempt);
     const MonotonicTime start = x.loop().Now();
-    result = co_await Forward(x, choice, *endpoint, attempt, start + per_try);
+    result = co_await Forward(x, choice, *endpoint, attempt, start + x.policy.per_try);
     Report(result, start, choice);
     if (x.logged) x.record.upstream_host = endpoint->address.ToString();
     if (!WantsRetry(x, attempt, result)) co_return result;
@@ -217,19 +274,24 @@ Task<ForwardResult> Attempts(Exchange& x, UpstreamChoice& choice) {
     // Another endpoint needs no pause; only trying again what just failed does.
     const bool connect_failure = result.outcome.kind == Outcome::Kind::kConnectFailure;
     if (!connect_failure) {
-      co_await Sleep(x.loop(), RetryBackOff(*x.forward->retry, attempt, x.worker().Random()));
+      const absl::Duration usual = RetryBackOff(*x.policy.retry(), attempt, x.worker().Random());
+      co_await Sleep(x.loop(), result.back_off.value_or(usual));
     }
   }
 }
 
 MonotonicTime DeadlineOf(const Exchange& x) {
-  const absl::Duration timeout = x.forward->timeout;
+  const absl::Duration timeout = std::min(x.policy.timeout, x.policy.max_stream);
   return timeout == absl::InfiniteDuration() ? kNever : x.start + timeout;
 }
 
 Task<> ForwardWithRetries(Exchange& x) {
-  UpstreamChoice choice(x.worker(), *x.cluster, x.connection.downstream,
-                        RequestHash(x.forward->hash_policies, x.head, x.connection.client.address));
+  std::optional<uint64_t> hash;
+  if (!x.forward->hash_policies.empty()) {
+    hash = RequestHash(x.forward->hash_policies, x.head, x.connection.client.address,
+                       x.worker().Random(), &x.notes.set_cookie);
+  }
+  UpstreamChoice choice(x.worker(), *x.cluster, x.connection.downstream, hash);
   choice.UseHeaders(x.head.headers);
   x.deadline = DeadlineOf(x);
   const ForwardResult result = co_await Attempts(x, choice);
@@ -247,35 +309,64 @@ Task<> ForwardWithRetries(Exchange& x) {
   if (status_class >= 1 && status_class <= 5) ++counters.upstream_rq_xx[status_class];
 }
 
+// Finds the route, and which of its clusters. False: there is none.
+bool ChooseRoute(Exchange& x) {
+  Worker& worker = x.worker();
+  x.routes = x.config->FindRoutes(x.connection.config);
+  x.route = x.routes != nullptr ? MatchRoute(*x.routes, x.head, worker.Random()) : nullptr;
+  if (x.route == nullptr) return false;
+  for (const std::string& name : x.routes->internal_only_headers) {
+    if (!x.head.headers.Has(name)) continue;
+    if (!OriginOf(x.connection.config, x.connection.client, x.head.headers).trusted) {
+      x.head.headers.Remove(name);
+    }
+  }
+  x.forward = std::get_if<ForwardAction>(&x.route->action);
+  if (x.forward != nullptr) {
+    x.target = ChooseTarget(x.forward->clusters, x.forward->total_weight, RandomFor(x));
+  }
+  return true;
+}
+
+// What a route says that is not to be forwarded; nullopt: it is.
+std::optional<Answer> AnswerOfRoute(const Exchange& x) {
+  if (MustUseTls(x)) return ToHttps(x.head);
+  if (const auto* redirect = std::get_if<RedirectAction>(&x.route->action)) {
+    return Redirect(x, *redirect);
+  }
+  if (const auto* direct = std::get_if<DirectResponse>(&x.route->action)) return Direct(*direct);
+  return std::nullopt;
+}
+
 }  // namespace
 
 Task<> ServeRequest(Exchange& x) {
-  Worker& worker = x.worker();
   std::optional<Answer> refused = NoteUpgrade(x);
   PrepareHead(x);
   if (!refused.has_value()) refused = Normalise(x);
   if (refused.has_value()) co_return co_await Reply(x, std::move(*refused));
 
-  x.routes = x.config->FindRoutes(x.connection.config);
-  x.route = x.routes != nullptr ? MatchRoute(*x.routes, x.head, worker.Random()) : nullptr;
-  if (x.route == nullptr) {
+  const bool routed = ChooseRoute(x);
+  if (HasHttpFilters(x)) {
+    std::optional<Answer> answer = co_await RunRequestFilters(x);
+    if (answer.has_value()) co_return co_await Reply(x, std::move(*answer));
+  }
+  if (!routed) {
     ++x.connection.counters.no_route;
     co_return co_await Reply(x, NoRoute());
   }
-  if (const auto* redirect = std::get_if<RedirectAction>(&x.route->action)) {
-    co_return co_await Reply(x, Redirect(x, *redirect));
-  }
-  if (const auto* direct = std::get_if<DirectResponse>(&x.route->action)) {
-    co_return co_await Reply(x, Direct(*direct));
+  if (std::optional<Answer> answer = AnswerOfRoute(x)) {
+    co_return co_await Reply(x, std::move(*answer));
   }
 
-  x.forward = &std::get<ForwardAction>(x.route->action);
-  x.target = ChooseTarget(x.forward->clusters, x.forward->total_weight, worker.Random());
-  x.cluster = x.target != nullptr ? x.config->FindCluster(x.target->cluster) : nullptr;
+  x.cluster = x.target != nullptr
+                  ? x.config->FindCluster(ClusterNameOf(*x.forward, *x.target, x.head))
+                  : nullptr;
   if (x.cluster == nullptr) {
     ++x.connection.counters.no_cluster;
     co_return co_await Reply(x, NoCluster(*x.forward));
   }
+  x.policy = PolicyOf(*x.forward, x.connection.config, x.head);
   RewriteHead(x);
   AnswerExpectation(x);
   co_await ForwardWithRetries(x);

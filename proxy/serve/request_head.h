@@ -6,15 +6,18 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "proxy/config/listener_config.h"
 #include "proxy/config/route_table.h"
 #include "proxy/http/head.h"
+#include "proxy/telemetry/format.h"
 
 namespace weft {
 
 // What a connection says about its requests.
 struct ClientFacts {
-  std::string address;  // the client's IP
+  std::string address;      // the client's IP
+  uint16_t local_port = 0;  // that it connected to
   bool tls = false;
   std::string own_uri;  // By= of x-forwarded-client-cert
   std::string peer_uri;
@@ -26,12 +29,31 @@ struct ClientFacts {
 // certificate.
 std::string ForwardedClientCert(const ClientFacts& client, const ClientCertDetails& details);
 
+// Whose request it is, as far as the config believes what x-forwarded-for says.
+struct RequestOrigin {
+  std::string address;  // the client's IP
+  // It comes from our own network (internal_address_config), straight, or over a hop whose
+  // certificate was verified: such a request may say how it is to be served (x-envoy-*).
+  bool trusted = false;
+};
+RequestOrigin OriginOf(const HttpManagerConfig& config, const ClientFacts& client,
+                       const Headers& headers);
+
 // Everything that does not depend on the route. A header that a client may forge is removed unless
 // the config trusts the hop.
 void PrepareRequestHead(const HttpManagerConfig& config, const ClientFacts& client,
                         uint64_t random_high, uint64_t random_low, RequestHead& head);
 
-void ApplyMutations(const HeaderMutations& mutations, Headers& headers);
+// Why a head must be refused (status 400); null: it need not.
+const char* HeadProblem(const HttpManagerConfig& config, const RequestHead& head);
+
+// One element more in a field that is a list: Via.
+void AppendToList(absl::string_view name, absl::string_view value, Headers& headers);
+
+// `input` is asked for only if something has to be evaluated.
+using FormatInputs = absl::FunctionRef<FormatInput()>;
+void ApplyAddition(const HeaderToAdd& header, Headers& headers, FormatInputs input);
+void ApplyMutations(const HeaderMutations& mutations, Headers& headers, FormatInputs input);
 
 }  // namespace weft
 

@@ -32,7 +32,9 @@ void Finish(Worker& worker, const Downstream& downstream, const TcpProxyConfig& 
   record.downstream_local = downstream.destination.ToString();
   record.downstream_remote = downstream.stream->peer_address().ToString();
   record.server_name = downstream.server_name;
-  worker.access_log()->Write(config.access_logs, record);
+  FormatInput input;
+  input.record = &record;
+  worker.access_log()->Write(config.access_logs, input, worker.Random());
 }
 
 }  // namespace

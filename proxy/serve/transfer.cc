@@ -2,7 +2,10 @@
 
 #include <algorithm>
 
+#include "absl/time/clock.h"
 #include "proxy/http/grpc.h"
+#include "proxy/serve/format_input.h"
+#include "proxy/serve/mirror.h"
 
 namespace weft {
 namespace {
@@ -24,12 +27,14 @@ Transfer::Transfer(Exchange& x, const Lease& lease, uint32_t attempt)
     : x_(x), lease_(lease), client_(x.client), upstream_(lease.stream()), attempt_(attempt) {
   upstream_.WriteHead(x.head, x.body);
   request_ended_ = x.body.framing == BodyFraming::kNone;
+  if (!request_ended_ || attempt > 1) return;
+  x.record.request_received = absl::ZeroDuration();
+  if (!x.forward->mirrors.empty()) SendMirrors(x);
 }
 
 Task<> Transfer::Run(MonotonicTime try_deadline) {
   EventLoop& loop = x_.loop();
-  const absl::Duration idle =
-      x_.forward->idle_timeout.value_or(x_.connection.config.stream_idle_timeout);
+  const absl::Duration idle = x_.policy.idle;
   int busy_turns = 0;
   while (true) {
     const bool sent = StepRequest();
@@ -111,6 +116,12 @@ bool Transfer::MoveRequest() {
 }
 
 void Transfer::EndRequest() {
+  if (attempt_ == 1) {
+    NoteRequestTrailers(x_, client_.trailers());
+    x_.record.request_received = x_.loop().Now() - x_.start;
+    // Copied once it is here whole: what of it went on is in x.replay.
+    if (!x_.forward->mirrors.empty() && x_.replayable && !tunnel_) SendMirrors(x_);
+  }
   upstream_.WriteEnd(client_.trailers());
   request_ended_ = true;
 }
@@ -164,6 +175,7 @@ bool Transfer::MoveResponse() {
     }
     case Event::kEnd:
       if (const auto status = GrpcStatusIn(upstream_.trailers())) x_.record.grpc_status = *status;
+      NoteResponseTrailers(x_, upstream_.trailers());
       client_.WriteEnd(upstream_.trailers());
       response_ended_ = true;
       return true;
@@ -188,7 +200,7 @@ void Transfer::OnResponseHead() {
   ResponseHead& head = upstream_.response();
   if (head.status < 200 && head.status != 101) {
     // The client was told 100 Continue by us; other interim responses pass.
-    if (head.status == 100) return;
+    if (head.status == 100 && !x_.connection.config.proxy_100_continue) return;
     RemoveHopByHop(head.headers);
     client_.WriteHead(head, BodyLength());
     return;
@@ -208,9 +220,10 @@ bool Transfer::WantsRetry() {
   result_.outcome.status = head.status;
   result_.responded_at = x_.loop().Now();
   result_.outcome.headers = &head.headers;
-  const bool wanted = x_.replayable && x_.forward->retry.has_value() &&
-                      ShouldRetry(*x_.forward->retry, attempt_, result_.outcome, x_.head) &&
-                      RetryAllowed(x_);
+  const RetryPolicy* policy = x_.policy.retry();
+  const bool wanted = x_.replayable && policy != nullptr &&
+                      ShouldRetry(*policy, attempt_, result_.outcome, x_.head) && RetryAllowed(x_);
+  if (wanted) result_.back_off = StatedBackOff(*policy, head.headers, absl::Now());
   result_.outcome.headers = nullptr;  // gone with the stream, while the result lives on
   return wanted;
 }
@@ -230,8 +243,9 @@ void Transfer::PassResponseHead() {
     head.headers.Set(KnownHeader::kConnection, "Upgrade");
     head.headers.Set(KnownHeader::kUpgrade, x_.upgrade);
   }
-  ApplyMutations(x_.target->response_headers, head.headers);
-  ApplyMutations(x_.route->response_headers, head.headers);
+  const auto input = [&] { return InputOf(x_, &head); };
+  ApplyMutations(x_.target->response_headers, head.headers, input);
+  ApplyMutations(x_.route->response_headers, head.headers, input);
   StartResponse(x_, head, tunnel_ ? BodyLength{BodyFraming::kTunnel, 0} : upstream_.incoming());
   if (asked && !tunnel_) EndRequest();
 }

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "proxy/decide/retry.h"
@@ -31,6 +32,7 @@ struct ForwardResult {
   bool final = false;  // trying again cannot help: out of time, or the request itself is bad
   Outcome outcome;
   MonotonicTime responded_at = kNever;  // when the response's head came; never: it did not
+  std::optional<absl::Duration> back_off;  // before another attempt, as the response asks
   ResponseFlag flag = ResponseFlag::kNone;
   std::string reason;  // of a failure, for the client and the log
 };

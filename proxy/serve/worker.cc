@@ -148,6 +148,7 @@ Counters Worker::CollectCounters() const {
   for (const auto& [name, counters] : tcp_counters_) all.tcps[name] = counters;
   for (const auto& [name, counters] : listener_counters_) all.listeners[name] = counters;
   all.rejections = rejections_;
+  all.filters = filters_.counters();
   return all;
 }
 

@@ -22,6 +22,7 @@
 #include "proxy/decide/cluster_load.h"
 #include "proxy/net/tcp.h"
 #include "proxy/runtime/scope.h"
+#include "proxy/serve/filter_states.h"
 #include "proxy/telemetry/counters.h"
 #include "proxy/upstream/pool.h"
 
@@ -44,6 +45,7 @@ struct ClusterState {
 struct WorkerOptions {
   // SO_MARK of every upstream socket, so that capture rules let the proxy's own traffic pass.
   std::optional<uint32_t> mark;
+  uint32_t workers = 1;  // of the process: each has its part of what is limited as a whole
 };
 
 class AccessLog;
@@ -93,6 +95,9 @@ class Worker {
   ListenerCounters& ListenerOf(const std::string& name) { return listener_counters_[name]; }
   void CountRejection(const char* reason) { ++rejections_[reason]; }
   AccessLog* access_log() { return access_log_; }
+  FilterStates& filters() { return filters_; }
+  // Runs besides the connections, and ends with the worker at the latest.
+  void Spawn(Task<> task) { upkeep_.Spawn(std::move(task)); }
 
  private:
   struct Socket;
@@ -115,6 +120,7 @@ class Worker {
   absl::node_hash_map<std::string, TcpCounters> tcp_counters_;
   absl::node_hash_map<std::string, ListenerCounters> listener_counters_;
   std::map<std::string, uint64_t> rejections_;
+  FilterStates filters_;
   Scope connections_;
   std::map<std::string, std::unique_ptr<Socket>> sockets_;  // by listener name
   Scope upkeep_;

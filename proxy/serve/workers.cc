@@ -16,8 +16,10 @@ struct Gathering {
 
 Workers::Workers(EventLoop& main_loop, size_t count, WorkerOptions options)
     : main_loop_(main_loop) {
+  options.workers = static_cast<uint32_t>(count);
   for (size_t i = 0; i < count; ++i) {
-    workers_.push_back(std::make_unique<Worker>(options, &access_log_));
+    access_logs_.push_back(std::make_unique<AccessLog>());
+    workers_.push_back(std::make_unique<Worker>(options, access_logs_.back().get()));
     threads_.emplace_back([worker = workers_.back().get()] { worker->loop().Run(); });
     pthread_setname_np(threads_.back().native_handle(), "worker");
   }

@@ -43,7 +43,7 @@ class Workers {
   Task<> OnEach(std::function<void(Worker&, size_t index)> call);
 
   EventLoop& main_loop_;
-  AccessLog access_log_;
+  std::vector<std::unique_ptr<AccessLog>> access_logs_;  // one of each worker
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
 };

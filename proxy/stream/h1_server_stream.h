@@ -7,6 +7,9 @@
 #ifndef WEFT_PROXY_STREAM_H1_SERVER_STREAM_H_
 #define WEFT_PROXY_STREAM_H1_SERVER_STREAM_H_
 
+#include <utility>
+
+#include "absl/strings/match.h"
 #include "proxy/stream/h1_stream.h"
 
 namespace weft {
@@ -30,6 +33,9 @@ class H1ServerStream final : public H1Stream {
   bool aborted() const { return aborted_; }
   // It was answered, but may still be sending, or has sent more than we are going to look at.
   bool HasMore();
+  // What came first is how HTTP/2 begins (RFC 9113, section 3.4); TakeUnread() has it.
+  bool AtHttp2Preface() const { return absl::StartsWith(in_.view(), "PRI * HTTP/2.0\r\n"); }
+  Buffer TakeUnread() { return std::move(in_); }
   // Reads and throws away; at most one system call.
   IoStatus ReadAway();
 

@@ -34,6 +34,7 @@ void Counters::Add(const Counters& other) {
   AddByName(tcps, other.tcps);
   AddByName(listeners, other.listeners);
   for (const auto& [reason, count] : other.rejections) rejections[reason] += count;
+  for (const auto& [name, count] : other.filters) filters[name] += count;
 }
 
 }  // namespace weft

@@ -164,6 +164,8 @@ struct Counters {
   std::map<std::string, TcpCounters> tcps;
   std::map<std::string, ListenerCounters> listeners;
   std::map<std::string, uint64_t> rejections;  // of malformed requests, by reason
+  // Of HTTP filters, by their whole names: "http.in.fault.aborts_injected".
+  std::map<std::string, uint64_t> filters;
 
   void Add(const Counters& other);
 };
