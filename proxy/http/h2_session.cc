@@ -46,16 +46,15 @@ H2StreamState* TakeStream() {
 
 // Keeps what the strings and headers have grown to.
 void Clean(H2StreamState& stream) {
-  H2StreamState clean;
-  std::swap(clean.request, stream.request);
-  std::swap(clean.response, stream.response);
-  std::swap(clean.trailers, stream.trailers);
-  std::swap(clean.out_trailers, stream.out_trailers);
-  clean.request.Clear();
-  clean.response.Clear();
-  clean.trailers.Clear();
-  clean.out_trailers.Clear();
-  stream = std::move(clean);
+  static_cast<H2StreamProgress&>(stream) = {};
+  stream.request.Clear();
+  stream.interim.clear();
+  stream.response.Clear();
+  stream.trailers.Clear();
+  stream.in.Clear();
+  stream.out.Clear();
+  stream.out_trailers.Clear();
+  stream.protocol.clear();
 }
 
 void GiveStream(H2StreamState* stream) {
@@ -792,7 +791,7 @@ size_t H2Session::Write(H2StreamState& stream, absl::string_view piece) {
 void H2Session::WriteEnd(H2StreamState& stream, const Headers& trailers) {
   if (stream.closed || stream.out_ended || stream.reset_by_us) return;
   stream.out_ended = true;
-  stream.out_trailers = trailers;
+  if (!trailers.empty()) stream.out_trailers = trailers;
   Resume(stream);
 }
 

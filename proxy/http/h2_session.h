@@ -36,6 +36,7 @@ struct nghttp2_session;
 namespace weft {
 
 class H2Session;
+struct H2StreamState;
 
 // What happened on HTTP/2 connections; a worker's. Those of Envoy's http2.* have its names.
 struct H2Counters {
@@ -65,22 +66,15 @@ struct H2Failure {
   bool ok() const { return kind == Kind::kNone; }
 };
 
-// One stream. Its holder reads it, and changes the heads; the rest is the session's.
-struct H2StreamState {
+// How far a stream is; what a new one starts with.
+struct H2StreamProgress {
   // --- What came.
-  RequestHead request;
-  // Interim responses that came before `response`, in order.
-  std::vector<ResponseHead> interim;
-  ResponseHead response;
-  Headers trailers;
   BodyLength incoming;
   bool head_done = false;  // the request, or the final response
   bool in_ended = false;   // and so are the trailers
-  Buffer in;               // give it back by Take()
   H2Failure failure;
 
   // --- What goes.
-  Buffer out;
   bool answered = false;   // the final response's head was written, on the server's side
   bool out_ended = false;  // nothing more will be written
   bool closed = false;     // no frame will be sent any more
@@ -91,8 +85,6 @@ struct H2StreamState {
   H2Session* session = nullptr;  // null once it is gone: the holder then owns this
   int32_t id = 0;                // 0: a request not written yet
   H2Asked asked = H2Asked::kOther;
-  std::string protocol;  // of an extended CONNECT that we sent
-  Headers out_trailers;
   bool held = false;
   bool queued = false;     // waits for TakeRequest()
   bool changed = false;    // is in the list of TakeChanged()
@@ -107,6 +99,19 @@ struct H2StreamState {
   H2StreamState* next = nullptr;
   H2StreamState* next_changed = nullptr;
   H2StreamState* next_request = nullptr;
+};
+
+// One stream. Its holder reads it, and changes the heads; the rest is the session's.
+struct H2StreamState : H2StreamProgress {
+  RequestHead request;
+  // Interim responses that came before `response`, in order.
+  std::vector<ResponseHead> interim;
+  ResponseHead response;
+  Headers trailers;
+  Buffer in;  // give it back by Take()
+  Buffer out;
+  Headers out_trailers;
+  std::string protocol;  // of an extended CONNECT that we sent
 };
 
 class H2Session {
