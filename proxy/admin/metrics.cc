@@ -23,7 +23,6 @@ constexpr absl::string_view kGroups[] = {
     "fault_",
     "health_check_",
     "http1_",
-    "http2_",
     "http_local_rate_limit_",
     "jwt_authn_",
     "outlier_detection_",
@@ -49,6 +48,7 @@ struct Value {
   absl::string_view subject;  // the cluster's name; "" for the process
   absl::string_view label;    // Prometheus' label of the subject
   absl::string_view name;     // "upstream_rq_xx"
+  absl::string_view group;    // "http2": what Envoy puts between the subject and the name; or ""
   int response_class = 0;     // of an _xx name
   bool gauge = false;
   double number = 0;
@@ -57,6 +57,7 @@ struct Value {
   std::string FlatName() const {
     std::string flat = absl::StrCat(prefix, ".");
     if (!subject.empty()) absl::StrAppend(&flat, subject, ".");
+    if (!group.empty()) absl::StrAppend(&flat, group, ".");
     absl::StrAppend(&flat, Dotted(name));
     // "upstream_rq_xx" of class 2 is "upstream_rq_2xx".
     if (response_class != 0) flat.insert(flat.size() - 2, absl::StrCat(response_class));
@@ -92,15 +93,17 @@ class Walk {
     Sets("http", "envoy_http_conn_manager_prefix", counters.downstreams);
     Sets("tcp", "envoy_tcp_prefix", counters.tcps);
     Sets("listener", "envoy_listener_address", counters.listeners);
+    Sets("cluster", "envoy_cluster_name", counters.cluster_http2, "http2");
+    Sets("http", "envoy_http_conn_manager_prefix", counters.downstream_http2, "http2");
   }
 
  private:
   template <typename Set>
   void Sets(absl::string_view prefix, absl::string_view label,
-            const std::map<std::string, Set>& sets) {
+            const std::map<std::string, Set>& sets, absl::string_view group = "") {
     for (const CounterField<Set>& field : Set::Fields()) {
       for (const auto& [subject, set] : sets) {
-        Value value = {prefix, subject, label, field.name};
+        Value value = {prefix, subject, label, field.name, group};
         value.gauge = field.kind == CounterKind::kGauge;
         const Set& of_subject = set;
         std::visit([&](auto member) { Field(value, of_subject.*member); }, field.member);
@@ -212,7 +215,9 @@ prometheus::ClientMetric ToPrometheus(const Value& value) {
 class PrometheusWriter {
  public:
   void Take(const Value& value) {
-    const std::string name = absl::StrCat("envoy_", value.prefix, "_", value.name);
+    const absl::string_view separator = value.group.empty() ? "" : "_";
+    const std::string name =
+        absl::StrCat("envoy_", value.prefix, "_", value.group, separator, value.name);
     if (family_.name != name) {
       Flush();
       family_.name = name;

@@ -30,6 +30,7 @@
 #include "proxy/config/http2_options.h"
 #include "proxy/http/h2_fields.h"
 #include "proxy/http/head.h"
+#include "proxy/telemetry/counters.h"
 
 struct nghttp2_session;
 
@@ -37,24 +38,6 @@ namespace weft {
 
 class H2Session;
 struct H2StreamState;
-
-// What happened on HTTP/2 connections; a worker's. Those of Envoy's http2.* have its names.
-struct H2Counters {
-  uint64_t rx_reset = 0;
-  uint64_t tx_reset = 0;
-  uint64_t rx_messaging_error = 0;
-  uint64_t header_overflow = 0;
-  uint64_t goaway_sent = 0;
-  uint64_t keepalive_timeout = 0;
-  uint64_t inbound_empty_frames_flood = 0;
-  uint64_t inbound_priority_frames_flood = 0;
-  uint64_t inbound_window_update_frames_flood = 0;
-  uint64_t outbound_flood = 0;
-  uint64_t outbound_control_flood = 0;
-  uint64_t continuation_flood = 0;
-  uint64_t reset_flood = 0;       // streams that a peer reset, or made us reset, in masses
-  uint64_t connection_error = 0;  // GOAWAY with an error, from either side
-};
 
 // How a stream ended before its time. The same kinds as StreamFailure's.
 struct H2Failure {

@@ -114,7 +114,14 @@ void StartResponse(Exchange& x, ResponseHead& head, BodyLength body) {
 
 bool RetryAllowed(const Exchange& x) {
   ClusterState& state = x.worker().StateOf(x.cluster->name);
-  if (state.active_retries < x.cluster->limits.max_retries) return true;
+  const CircuitBreakerLimits& limits = x.cluster->limits;
+  uint64_t most = limits.max_retries;
+  if (limits.retry_budget.has_value()) {
+    const double share = limits.retry_budget->percent / 100 *
+                         static_cast<double>(state.active_requests + state.usage.pending);
+    most = std::max<uint64_t>(limits.retry_budget->min_concurrency, static_cast<uint64_t>(share));
+  }
+  if (state.active_retries < most) return true;
   ++state.counters.upstream_rq_retry_overflow;
   return false;
 }

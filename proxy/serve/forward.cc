@@ -32,17 +32,23 @@ ForwardResult ConnectFailure(const absl::Status& status, bool request_out_of_tim
   return result;
 }
 
-// Whether sending again on a fresh connection cannot do anything twice: the endpoint closed an idle
-// connection as we took it into use, and not a byte of an answer came (RFC 9110, section 9.2.2).
-bool LostRaceWithIdleClose(const Exchange& x, const Transfer& transfer) {
+// Of one attempt, sent again as below: each time somebody else's idle close would have to be lost
+// to.
+constexpr int kMostRaces = 3;
+
+// Whether sending again on another connection cannot do anything twice: the endpoint closed an idle
+// connection as we took it into use, and not a byte of an answer came (RFC 9110, section 9.2.2); or
+// it says that it did not look at the request (RFC 9113, section 8.7).
+bool LostRaceWithClose(const Exchange& x, const Transfer& transfer) {
   static constexpr std::array<absl::string_view, 6> kIdempotent = {"GET", "HEAD",   "OPTIONS",
                                                                    "PUT", "DELETE", "TRACE"};
   const bool idempotent =
       std::find(kIdempotent.begin(), kIdempotent.end(), x.head.method) != kIdempotent.end();
   const auto kind = transfer.result().outcome.kind;
-  const bool reset =
-      kind == Outcome::Kind::kResetBeforeRequest || (kind == Outcome::Kind::kReset && idempotent);
-  return transfer.result().end == ForwardEnd::kFailed && reset && !transfer.heard() && x.replayable;
+  const bool unseen =
+      kind == Outcome::Kind::kResetBeforeRequest || kind == Outcome::Kind::kRefusedStream;
+  return transfer.result().end == ForwardEnd::kFailed && !transfer.heard() && x.replayable &&
+         (unseen || (kind == Outcome::Kind::kReset && idempotent));
 }
 
 }  // namespace
@@ -59,7 +65,8 @@ Task<ForwardResult> Forward(Exchange& x, UpstreamChoice& choice, const EndpointC
   ++state.counters.upstream_rq_total;
   Pool& pool = state.PoolOf(endpoint);
   Pool::Wanted wanted{cluster, endpoint, x.worker().options().mark, x.deadline};
-  while (true) {
+  wanted.http2_client = x.head.version == HttpVersion::kHttp2;
+  for (int races = 0;; ++races) {
     Lease lease = pool.Take(wanted, x.loop().Now());
     if (!lease) {
       const bool bounded_by_request = x.deadline <= x.loop().Now() + cluster.connect_timeout;
@@ -79,7 +86,9 @@ Task<ForwardResult> Forward(Exchange& x, UpstreamChoice& choice, const EndpointC
       co_return transfer.result();
     }
     lease.stream().Abort();
-    if (!lease.reused() || !LostRaceWithIdleClose(x, transfer)) co_return transfer.result();
+    if (!lease.reused() || races == kMostRaces || !LostRaceWithClose(x, transfer)) {
+      co_return transfer.result();
+    }
     wanted.fresh = true;
   }
 }

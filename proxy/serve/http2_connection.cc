@@ -27,6 +27,7 @@ Task<> ServeHttp2(HttpConnection& c, Buffer already_read) {
   H2Connection::Setup setup;
   setup.options = c.config.http2;
   setup.secure = c.downstream.chain->tls != nullptr;
+  setup.counters = &worker.DownstreamHttp2Of(c.config.stat_prefix);
   setup.already_read = std::move(already_read);
   H2Connection connection(loop, *c.downstream.stream, std::move(setup));
   bool draining = false;

@@ -83,6 +83,7 @@ Task<> Send(std::unique_ptr<Copy> copy) {
   ++state.counters.upstream_rq_total;
   Pool& pool = state.PoolOf(*endpoint);
   Pool::Wanted wanted{cluster, *endpoint, copy->worker.options().mark, deadline};
+  wanted.http2_client = copy->head.version == HttpVersion::kHttp2;
   Lease lease = pool.Take(wanted, loop.Now());
   if (!lease) {
     Pool::Acquired acquired = co_await pool.Acquire(loop, wanted);

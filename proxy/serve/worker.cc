@@ -105,6 +105,10 @@ DownstreamCounters& Worker::DownstreamOf(const std::string& stat_prefix) {
   return downstream_counters_[stat_prefix];
 }
 
+H2Counters& Worker::DownstreamHttp2Of(const std::string& stat_prefix) {
+  return downstream_http2_[stat_prefix];
+}
+
 Task<> Worker::SweepPools() {
   while (true) {
     co_await Sleep(loop_, kSweepInterval);
@@ -143,7 +147,9 @@ Counters Worker::CollectCounters() const {
     counters.upstream_rq_active = state.active_requests;
     counters.upstream_rq_pending_active = state.usage.pending;
     CopyOutliers(state.load.outlier_counters(), counters);
+    if (counters.upstream_cx_http2_total > 0) all.cluster_http2[name] = state.http2;
   }
+  for (const auto& [name, counters] : downstream_http2_) all.downstream_http2[name] = counters;
   for (const auto& [name, counters] : downstream_counters_) all.downstreams[name] = counters;
   for (const auto& [name, counters] : tcp_counters_) all.tcps[name] = counters;
   for (const auto& [name, counters] : listener_counters_) all.listeners[name] = counters;

@@ -31,7 +31,7 @@ namespace weft {
 // What a worker knows of one cluster beyond its config.
 struct ClusterState {
   Pool& PoolOf(const EndpointConfig& endpoint) {
-    return pools.try_emplace(endpoint.key, usage, counters).first->second;
+    return pools.try_emplace(endpoint.key, usage, counters, http2).first->second;
   }
 
   ClusterLoad load;
@@ -39,6 +39,7 @@ struct ClusterState {
   uint64_t active_retries = 0;
   ClusterUsage usage;
   ClusterCounters counters;
+  H2Counters http2;
   absl::node_hash_map<std::string, Pool> pools;  // by EndpointConfig::key
 };
 
@@ -91,6 +92,7 @@ class Worker {
   uint64_t Random() { return absl::Uniform<uint64_t>(random_); }
   ClusterState& StateOf(const std::string& cluster) { return clusters_[cluster]; }
   DownstreamCounters& DownstreamOf(const std::string& stat_prefix);
+  H2Counters& DownstreamHttp2Of(const std::string& stat_prefix);
   TcpCounters& TcpOf(const std::string& stat_prefix) { return tcp_counters_[stat_prefix]; }
   ListenerCounters& ListenerOf(const std::string& name) { return listener_counters_[name]; }
   void CountRejection(const char* reason) { ++rejections_[reason]; }
@@ -117,6 +119,7 @@ class Worker {
   absl::flat_hash_set<DrainNotice*> notices_;
   absl::node_hash_map<std::string, ClusterState> clusters_;
   absl::node_hash_map<std::string, DownstreamCounters> downstream_counters_;
+  absl::node_hash_map<std::string, H2Counters> downstream_http2_;
   absl::node_hash_map<std::string, TcpCounters> tcp_counters_;
   absl::node_hash_map<std::string, ListenerCounters> listener_counters_;
   std::map<std::string, uint64_t> rejections_;

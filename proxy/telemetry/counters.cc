@@ -28,11 +28,15 @@ void DownstreamCounters::Add(const DownstreamCounters& other) { AddFields(*this,
 void TcpCounters::Add(const TcpCounters& other) { AddFields(*this, other); }
 void ListenerCounters::Add(const ListenerCounters& other) { AddFields(*this, other); }
 
+void H2Counters::Add(const H2Counters& other) { AddFields(*this, other); }
+
 void Counters::Add(const Counters& other) {
   AddByName(clusters, other.clusters);
   AddByName(downstreams, other.downstreams);
   AddByName(tcps, other.tcps);
   AddByName(listeners, other.listeners);
+  AddByName(cluster_http2, other.cluster_http2);
+  AddByName(downstream_http2, other.downstream_http2);
   for (const auto& [reason, count] : other.rejections) rejections[reason] += count;
   for (const auto& [name, count] : other.filters) filters[name] += count;
 }

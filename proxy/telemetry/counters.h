@@ -98,6 +98,24 @@
   X(Counter, downstream_listener_filter_error) \
   X(Counter, rbac_denied)
 
+// What happened on HTTP/2 connections, of a cluster or of an HTTP connection manager. Those that
+// Envoy's http2.* have too have their names.
+#define WEFT_HTTP2_COUNTERS(X)                                                              \
+  X(Counter, rx_reset)                                                                      \
+  X(Counter, tx_reset)                                                                      \
+  X(Counter, rx_messaging_error)                                                            \
+  X(Counter, header_overflow)                                                               \
+  X(Counter, goaway_sent)                                                                   \
+  X(Counter, keepalive_timeout)                                                             \
+  X(Counter, inbound_empty_frames_flood)                                                    \
+  X(Counter, inbound_priority_frames_flood)                                                 \
+  X(Counter, inbound_window_update_frames_flood)                                            \
+  X(Counter, outbound_flood)                                                                \
+  X(Counter, outbound_control_flood)                                                        \
+  X(Counter, continuation_flood)                                                            \
+  X(Counter, reset_flood)      /* streams that a peer reset, or made us reset, in masses */ \
+  X(Counter, connection_error) /* GOAWAY with an error, from either side */
+
 namespace weft {
 
 // Responses by class: index 1 is 1xx, index 5 is 5xx.
@@ -138,6 +156,7 @@ WEFT_COUNTER_SET(ClusterCounters, WEFT_CLUSTER_COUNTERS);
 WEFT_COUNTER_SET(DownstreamCounters, WEFT_DOWNSTREAM_COUNTERS);
 WEFT_COUNTER_SET(TcpCounters, WEFT_TCP_COUNTERS);
 WEFT_COUNTER_SET(ListenerCounters, WEFT_LISTENER_COUNTERS);
+WEFT_COUNTER_SET(H2Counters, WEFT_HTTP2_COUNTERS);
 
 #undef WEFT_COUNTER_SET
 #undef WEFT_COUNTER_FIELD
@@ -163,7 +182,9 @@ struct Counters {
   std::map<std::string, DownstreamCounters> downstreams;
   std::map<std::string, TcpCounters> tcps;
   std::map<std::string, ListenerCounters> listeners;
-  std::map<std::string, uint64_t> rejections;  // of malformed requests, by reason
+  std::map<std::string, H2Counters> cluster_http2;     // of clusters that had such connections
+  std::map<std::string, H2Counters> downstream_http2;  // by stat_prefix
+  std::map<std::string, uint64_t> rejections;          // of malformed requests, by reason
   // Of HTTP filters, by their whole names: "http.in.fault.aborts_injected".
   std::map<std::string, uint64_t> filters;
 

@@ -146,6 +146,7 @@ absl::Status ClientTlsContext::Set(ClientTlsOptions options) {
   SSL_CTX_set_custom_verify(ssl_ctx(), SSL_VERIFY_PEER, VerifyPeerCallback);
   absl::StatusOr<std::string> alpn = AlpnWire(options.alpn);
   if (!alpn.ok()) return alpn.status();
+  states_alpn_ = !alpn->empty();
   // Zero is success here, alone in this library.
   if (!alpn->empty() &&
       SSL_CTX_set_alpn_protos(ssl_ctx(), reinterpret_cast<const uint8_t*>(alpn->data()),

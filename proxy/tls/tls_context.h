@@ -87,11 +87,14 @@ class ClientTlsContext final : public TlsContext {
  public:
   static absl::StatusOr<std::shared_ptr<const ClientTlsContext>> Create(ClientTlsOptions options);
   const std::string& sni() const { return sni_; }
+  // Whether the options had an ALPN list.
+  bool states_alpn() const { return states_alpn_; }
 
  private:
   ClientTlsContext() = default;
   absl::Status Set(ClientTlsOptions options);
   std::string sni_;
+  bool states_alpn_ = false;
 };
 
 }  // namespace weft

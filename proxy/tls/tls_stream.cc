@@ -54,12 +54,18 @@ Task<absl::StatusOr<std::unique_ptr<TlsStream>>> TlsStream::Accept(
 
 Task<absl::StatusOr<std::unique_ptr<TlsStream>>> TlsStream::Connect(
     EventLoop& loop, std::unique_ptr<ByteStream> inner,
-    std::shared_ptr<const ClientTlsContext> context, MonotonicTime deadline) {
+    std::shared_ptr<const ClientTlsContext> context, MonotonicTime deadline,
+    absl::string_view alpn) {
   const std::string& sni = context->sni();
   std::unique_ptr<TlsStream> stream(new TlsStream(loop, std::move(inner), context, Buffer()));
   SSL_set_connect_state(stream->ssl_.get());
   if (!sni.empty() && !SSL_set_tlsext_host_name(stream->ssl_.get(), sni.c_str())) {
     co_return certs::CryptoError("TLS server name");
+  }
+  if (!alpn.empty() && !context->states_alpn() &&
+      SSL_set_alpn_protos(stream->ssl_.get(), reinterpret_cast<const uint8_t*>(alpn.data()),
+                          static_cast<unsigned>(alpn.size())) != 0) {
+    co_return certs::CryptoError("TLS ALPN");
   }
   const absl::Status status = co_await stream->Handshake(deadline);
   if (!status.ok()) co_return status;

@@ -39,10 +39,12 @@ class TlsStream final : public ByteStream {
       std::shared_ptr<const ServerTlsContext> context, Buffer sniffed, MonotonicTime deadline);
 
   // Client side; errors as above. In TLS 1.3 a server refuses our certificate only after this has
-  // succeeded: the refusal comes as an error of the first Read.
+  // succeeded: the refusal comes as an error of the first Read. `alpn`, in the wire's form, is
+  // offered where the context states none.
   static Task<absl::StatusOr<std::unique_ptr<TlsStream>>> Connect(
       EventLoop& loop, std::unique_ptr<ByteStream> inner,
-      std::shared_ptr<const ClientTlsContext> context, MonotonicTime deadline);
+      std::shared_ptr<const ClientTlsContext> context, MonotonicTime deadline,
+      absl::string_view alpn = "");
 
   IoResult Read(Buffer& into, size_t at_most) override;
   IoResult Write(absl::Span<const absl::string_view> parts) override;

@@ -10,7 +10,7 @@ namespace weft {
 
 Task<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> ConnectUpstream(
     EventLoop& loop, const ClusterConfig& cluster, const EndpointConfig& endpoint,
-    std::optional<uint32_t> default_mark, MonotonicTime deadline) {
+    std::optional<uint32_t> default_mark, MonotonicTime deadline, absl::string_view alpn) {
   ConnectOptions options;
   options.source = cluster.source_address;
   options.mark = cluster.mark.has_value() ? cluster.mark : default_mark;
@@ -22,7 +22,7 @@ Task<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> ConnectUpstream(
   connection->stream = std::move(*connected);
   if (endpoint.tls != nullptr) {
     auto secured = co_await TlsStream::Connect(loop, std::move(connection->stream), endpoint.tls,
-                                               options.deadline);
+                                               options.deadline, alpn);
     if (!secured.ok()) {
       co_return absl::Status(
           secured.status().code(),

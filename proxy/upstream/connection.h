@@ -27,7 +27,8 @@ struct UpstreamConnection {
 // is in force beside the cluster's own limit.
 Task<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> ConnectUpstream(
     EventLoop& loop, const ClusterConfig& cluster, const EndpointConfig& endpoint,
-    std::optional<uint32_t> default_mark, MonotonicTime deadline = kNever);
+    std::optional<uint32_t> default_mark, MonotonicTime deadline = kNever,
+    absl::string_view alpn = "");
 
 }  // namespace weft
 

@@ -41,23 +41,46 @@ class Waiter {
   const std::list<Signal>::iterator place_;
 };
 
+// What to offer, in the wire's form, where the TLS of an endpoint states nothing.
+absl::string_view AlpnFor(UpstreamProtocol protocol, bool http2) {
+  if (protocol == UpstreamProtocol::kAlpn) return "\x02h2\x08http/1.1";
+  return http2 ? "\x02h2" : "";
+}
+
 }  // namespace
+
+Lease::Http2::Http2(EventLoop& loop, std::unique_ptr<UpstreamConnection> made,
+                    const ClusterConfig& cluster, H2Counters& counters)
+    : Link(std::move(made)),
+      http2(
+          loop, bytes(),
+          {H2Connection::Role::kClient, cluster.http2, connection->tls != nullptr, &counters, {}}) {
+}
 
 Lease& Lease::operator=(Lease&& other) noexcept {
   std::swap(http1_, other.http1_);
+  std::swap(http2_, other.http2_);
+  std::swap(stream_, other.stream_);
   std::swap(pool_, other.pool_);
   return *this;
 }
 
 Lease::~Lease() {
-  if (http1_ == nullptr) return;
-  http1_.reset();
-  pool_->Closed();
+  if (http1_ != nullptr) {
+    http1_.reset();
+    pool_->Closed();
+  } else if (http2_ != nullptr) {
+    stream_.reset();
+    pool_->Release(*http2_);
+  }
 }
 
 void Lease::Finish(MonotonicTime now) {
-  const bool exhausted = http1_->most_requests > 0 && http1_->requests >= http1_->most_requests;
-  if (exhausted || !http1_->stream.Reusable()) return;
+  if (http2_ != nullptr) {
+    http2_->idle_since = now;
+    return;
+  }
+  if (http1_->exhausted() || !http1_->stream.Reusable()) return;
   http1_->stream.NextRequest();
   http1_->idle_since = now;
   pool_->idle_.push_back(std::move(http1_));
@@ -65,7 +88,7 @@ void Lease::Finish(MonotonicTime now) {
 }
 
 Pool::~Pool() {
-  for (size_t i = idle_.size(); i > 0; --i) Closed();
+  for (size_t i = idle_.size() + http2_.size(); i > 0; --i) Closed();
 }
 
 void Pool::Opened() {
@@ -88,21 +111,72 @@ Lease Pool::Use(std::unique_ptr<Http1> connection, const ClusterConfig& cluster)
   return lease;
 }
 
+Lease Pool::Use(Http2& connection, const ClusterConfig& cluster, MonotonicTime now) {
+  ++connection.requests;
+  ++connection.leases;
+  connection.most_requests = cluster.max_requests_per_connection;
+  connection.idle_since = now;
+  Lease lease;
+  lease.http2_ = &connection;
+  lease.stream_ = connection.http2.Open();
+  lease.pool_ = this;
+  return lease;
+}
+
+// A stream's place is free; a connection that will not be used again goes with its last one.
+void Pool::Release(Http2& connection) {
+  --connection.leases;
+  if (connection.leases > 0 || !(connection.http2.going_away() || connection.exhausted())) {
+    return usage_.Released();
+  }
+  const auto it = std::find_if(http2_.begin(), http2_.end(),
+                               [&](const auto& one) { return one.get() == &connection; });
+  http2_.erase(it);
+  Closed();
+}
+
+// To a gateway one more connection may be opened although others are idle: twice the pods, so that
+// all of them are likely met although each worker chooses alone.
+bool Pool::MaySpread(const Wanted& wanted) const {
+  const size_t fanout = wanted.endpoint.fanout;
+  return fanout > 1 && open_ < std::min<size_t>(kMostSpread, 2 * fanout);
+}
+
+// A connection that is being made is likely to have room for this request too.
+bool Pool::MayMultiplex(const Wanted& wanted) const {
+  switch (wanted.cluster.protocol) {
+    case UpstreamProtocol::kHttp1:
+      return false;
+    case UpstreamProtocol::kHttp2:
+      return true;
+    case UpstreamProtocol::kDownstream:
+      return wanted.http2_client;
+    case UpstreamProtocol::kAlpn:
+      return !negotiated_http1_;
+  }
+  return false;
+}
+
 Lease Pool::Take(const Wanted& wanted, MonotonicTime now) {
-  const EndpointConfig& endpoint = wanted.endpoint;
-  const bool spread = endpoint.fanout > 1;
-  // Twice the pods, so that all of them are likely met although each worker chooses alone.
-  if (spread && open_ < std::min<size_t>(kMostSpread, 2 * endpoint.fanout)) return Lease();
+  if (MaySpread(wanted)) return Lease();
+  if (MayMultiplex(wanted)) {
+    Lease lease = TakeHttp2(wanted, now);
+    if (lease || wanted.cluster.protocol != UpstreamProtocol::kAlpn) return lease;
+  }
+  return TakeHttp1(wanted, now);
+}
+
+Lease Pool::TakeHttp1(const Wanted& wanted, MonotonicTime now) {
   while (!idle_.empty() && !wanted.fresh) {
     std::unique_ptr<Http1> connection;
-    if (spread) {
+    if (wanted.endpoint.fanout > 1) {
       connection = std::move(idle_.front());
       idle_.pop_front();
     } else {
       connection = std::move(idle_.back());
       idle_.pop_back();
     }
-    const bool current = connection->connection->tls == endpoint.tls;
+    const bool current = connection->connection->tls == wanted.endpoint.tls;
     const bool in_time = now - connection->idle_since < wanted.cluster.idle_timeout;
     if (current && in_time && connection->stream.StillQuiet()) {
       return Use(std::move(connection), wanted.cluster);
@@ -113,12 +187,40 @@ Lease Pool::Take(const Wanted& wanted, MonotonicTime now) {
   return Lease();
 }
 
+Lease Pool::TakeHttp2(const Wanted& wanted, MonotonicTime now) {
+  for (auto it = http2_.begin(); it != http2_.end();) {
+    Http2& connection = **it;
+    const bool current = connection.connection->tls == wanted.endpoint.tls;
+    const bool idle_too_long =
+        connection.leases == 0 && now - connection.idle_since >= wanted.cluster.idle_timeout;
+    const bool usable =
+        current && !idle_too_long && !connection.http2.going_away() && !connection.exhausted();
+    if (!usable && connection.leases == 0) {
+      it = http2_.erase(it);
+      Closed();
+      continue;
+    }
+    if (usable && connection.http2.CanOpen()) {
+      // The next one takes the next connection.
+      if (wanted.endpoint.fanout > 1) std::rotate(it, it + 1, http2_.end());
+      return Use(connection, wanted.cluster, now);
+    }
+    ++it;
+  }
+  return Lease();
+}
+
 Task<Pool::Acquired> Pool::Open(EventLoop& loop, Wanted wanted) {
   // Counted from the start, and taken back if it comes to nothing or the request is given up.
   struct Attempt {
-    explicit Attempt(Pool& pool) : pool(pool) { pool.Opened(); }
+    explicit Attempt(Pool& pool) : pool(pool) {
+      pool.Opened();
+      ++pool.being_made_;
+    }
     ~Attempt() {
+      --pool.being_made_;
       if (!succeeded) pool.Closed();
+      pool.usage_.Released();
     }
     Pool& pool;
     bool succeeded = false;
@@ -126,16 +228,41 @@ Task<Pool::Acquired> Pool::Open(EventLoop& loop, Wanted wanted) {
   Attempt attempt(*this);
   Acquired acquired;
   acquired.attempted = true;
+  const ClusterConfig& cluster = wanted.cluster;
   auto connected =
-      co_await ConnectUpstream(loop, wanted.cluster, wanted.endpoint, wanted.mark, wanted.deadline);
+      co_await ConnectUpstream(loop, cluster, wanted.endpoint, wanted.mark, wanted.deadline,
+                               AlpnFor(cluster.protocol, MayMultiplex(wanted)));
   if (!connected.ok()) {
+    ++failures_;
+    last_failure_ = connected.status();
     acquired.status = connected.status();
     co_return acquired;
   }
   attempt.succeeded = true;
-  ++counters_.upstream_cx_http1_total;
-  acquired.lease = Use(std::make_unique<Http1>(std::move(*connected)), wanted.cluster);
+  const bool by_alpn = cluster.protocol == UpstreamProtocol::kAlpn;
+  if (by_alpn) negotiated_http1_ = (*connected)->alpn != "h2";
+  if (MayMultiplex(wanted)) {
+    ++counters_.upstream_cx_http2_total;
+    http2_.push_back(
+        std::make_unique<Http2>(loop, *std::move(connected), cluster, http2_counters_));
+    acquired.lease = Use(*http2_.back(), cluster, loop.Now());
+  } else {
+    ++counters_.upstream_cx_http1_total;
+    acquired.lease = Use(std::make_unique<Http1>(*std::move(connected)), cluster);
+  }
   co_return acquired;
+}
+
+// Until something of the cluster's was given back, or a connection was made or was not.
+Task<absl::Status> Pool::Await(EventLoop& loop, const Wanted& wanted) {
+  Waiter waiter(usage_);
+  const uint64_t failures = failures_;
+  const bool making = being_made_ > 0;
+  const bool notified = co_await Wait(loop, {&waiter.released()}, wanted.deadline);
+  if (!notified) co_return absl::DeadlineExceededError("timeout");
+  // What was waited for is not to be had: not each of those who wait has to find that out.
+  if (making && failures != failures_ && being_made_ == 0) co_return last_failure_;
+  co_return absl::OkStatus();
 }
 
 Task<Pool::Acquired> Pool::Acquire(EventLoop& loop, Wanted wanted) {
@@ -147,18 +274,18 @@ Task<Pool::Acquired> Pool::Acquire(EventLoop& loop, Wanted wanted) {
     co_return acquired;
   }
   const Pending pending(usage_, waiting_);
-  std::optional<Waiter> waiter;
-  // An endpoint without any connection may always have one, lest it starve behind the others.
-  while (usage_.connections >= limits.max_connections && open_ > 0) {
-    if (!waiter.has_value()) {
+  bool overflowed = false;
+  while (true) {
+    const bool on_its_way = being_made_ > 0 && MayMultiplex(wanted) && !MaySpread(wanted);
+    // An endpoint without any connection may always have one, lest it starve behind the others.
+    const bool full = usage_.connections >= limits.max_connections && open_ > 0;
+    if (!on_its_way && !full) break;
+    if (full && !on_its_way && !overflowed) {
       ++counters_.upstream_cx_overflow;
-      waiter.emplace(usage_);
+      overflowed = true;
     }
-    const bool notified = co_await Wait(loop, {&waiter->released()}, wanted.deadline);
-    if (!notified) {
-      acquired.status = absl::DeadlineExceededError("timeout");
-      co_return acquired;
-    }
+    acquired.status = co_await Await(loop, wanted);
+    if (!acquired.status.ok()) co_return acquired;
     acquired.lease = Take(wanted, loop.Now());
     if (acquired.lease) co_return acquired;
   }
@@ -166,12 +293,17 @@ Task<Pool::Acquired> Pool::Acquire(EventLoop& loop, Wanted wanted) {
 }
 
 void Pool::Sweep(MonotonicTime now, absl::Duration idle_timeout) {
-  const auto gone = [&](const std::unique_ptr<Http1>& connection) {
+  const auto gone1 = [&](const std::unique_ptr<Http1>& connection) {
     return now - connection->idle_since >= idle_timeout || !connection->stream.StillQuiet();
   };
-  const size_t before = idle_.size();
-  idle_.erase(std::remove_if(idle_.begin(), idle_.end(), gone), idle_.end());
-  for (size_t i = idle_.size(); i < before; ++i) Closed();
+  const auto gone2 = [&](const std::unique_ptr<Http2>& connection) {
+    if (connection->leases > 0) return false;
+    return now - connection->idle_since >= idle_timeout || connection->http2.going_away();
+  };
+  const size_t before = idle_.size() + http2_.size();
+  idle_.erase(std::remove_if(idle_.begin(), idle_.end(), gone1), idle_.end());
+  http2_.erase(std::remove_if(http2_.begin(), http2_.end(), gone2), http2_.end());
+  for (size_t i = idle_.size() + http2_.size(); i < before; ++i) Closed();
 }
 
 }  // namespace weft

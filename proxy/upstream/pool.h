@@ -1,9 +1,11 @@
 // Pool: a worker's connections to one endpoint, and the places on them that requests take.
 //
 // Over HTTP/1 a connection carries one request at a time. To an ordinary endpoint the most recently
-// used one goes first, so that the others age and close. To a gateway (fanout > 1) connections are
-// used in turn, and up to kMostSpread are opened although one is idle: the gateway chooses a pod
-// for each connection, so a single one would pin all requests to one pod.
+// used one goes first, so that the others age and close. Over HTTP/2 one connection carries many,
+// and another is opened only when the first is full; requests that come while it is being made wait
+// for it. To a gateway (fanout > 1) connections are used in turn, and up to kMostSpread are opened
+// although one is idle: the gateway chooses a pod for each connection, so a single one would pin
+// all requests to one pod.
 //
 // The cluster's circuit breakers bound connections and those that wait for one. Each worker counts
 // for itself, so a process has them once per worker.
@@ -17,9 +19,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "proxy/stream/h1_client_stream.h"
+#include "proxy/stream/h2_connection.h"
 #include "proxy/telemetry/counters.h"
 #include "proxy/upstream/connection.h"
 
@@ -39,39 +44,57 @@ struct ClusterUsage {
 
 class Pool;
 
-// A request's place on a connection. Giving it up without Finish() ends what the connection cannot
-// carry on without: an HTTP/1 connection.
+// A request's place on a connection. Giving it up without Finish() ends what cannot be carried on
+// without: an HTTP/1 connection, or one HTTP/2 stream.
 class Lease {
  public:
   Lease() = default;
-  Lease(Lease&& other) noexcept = default;
+  Lease(Lease&& other) noexcept { *this = std::move(other); }
   Lease& operator=(Lease&& other) noexcept;
   ~Lease();
 
-  explicit operator bool() const { return http1_ != nullptr; }
-  HttpStream& stream() const { return http1_->stream; }
+  explicit operator bool() const { return http1_ != nullptr || http2_ != nullptr; }
+  HttpStream& stream() const { return http1_ != nullptr ? http1_->stream : *stream_; }
   // The connection has carried a request before.
-  bool reused() const { return http1_->requests > 1; }
+  bool reused() const { return link().requests > 1; }
   // What broke the connection, as the transport says; empty if that knows nothing.
-  std::string error() const { return http1_->connection->stream->error(); }
-  const Address& local_address() const { return http1_->connection->stream->local_address(); }
+  std::string error() const { return link().bytes().error(); }
+  const Address& local_address() const { return link().bytes().local_address(); }
 
-  // The exchange is over. Keeps the connection for others if it can carry on.
+  // The exchange is over. Keeps the connection for others if it can carry on. stream() is not to be
+  // used any more.
   void Finish(MonotonicTime now);
 
  private:
   friend class Pool;
-  struct Http1 {
-    explicit Http1(std::unique_ptr<UpstreamConnection> made)
-        : connection(std::move(made)), stream(*connection->stream) {}
+  // What a pool knows of a connection, whichever version of HTTP it speaks.
+  struct Link {
+    explicit Link(std::unique_ptr<UpstreamConnection> made) : connection(std::move(made)) {}
+    ByteStream& bytes() const { return *connection->stream; }
+    bool exhausted() const { return most_requests > 0 && requests >= most_requests; }
+
     const std::unique_ptr<UpstreamConnection> connection;
-    H1ClientStream stream;
     uint32_t requests = 0;
     uint32_t most_requests = 0;  // 0: no limit
     MonotonicTime idle_since;
   };
+  struct Http1 : Link {
+    explicit Http1(std::unique_ptr<UpstreamConnection> made)
+        : Link(std::move(made)), stream(bytes()) {}
+    H1ClientStream stream;
+  };
+  struct Http2 : Link {
+    Http2(EventLoop& loop, std::unique_ptr<UpstreamConnection> made, const ClusterConfig& cluster,
+          H2Counters& counters);
+    H2Connection http2;
+    size_t leases = 0;
+  };
+
+  const Link& link() const { return http1_ != nullptr ? static_cast<Link&>(*http1_) : *http2_; }
 
   std::unique_ptr<Http1> http1_;
+  Http2* http2_ = nullptr;  // the pool's, which keeps it while there are leases of it
+  std::unique_ptr<HttpStream> stream_;
   Pool* pool_ = nullptr;
 };
 
@@ -86,7 +109,8 @@ class Pool {
     const EndpointConfig& endpoint;
     std::optional<uint32_t> mark;
     MonotonicTime deadline = kNever;
-    bool fresh = false;  // no connection that was used before
+    bool http2_client = false;  // for a cluster that speaks what the client speaks
+    bool fresh = false;         // no HTTP/1 connection that was used before
   };
   struct Acquired {
     Lease lease;
@@ -94,15 +118,17 @@ class Pool {
     bool attempted = false;  // a connection was asked for, with that status
   };
 
-  // `usage` and `counters` are the cluster's.
-  Pool(ClusterUsage& usage, ClusterCounters& counters) : usage_(usage), counters_(counters) {}
+  // All are the cluster's.
+  Pool(ClusterUsage& usage, ClusterCounters& counters, H2Counters& http2_counters)
+      : usage_(usage), counters_(counters), http2_counters_(http2_counters) {}
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
 
   // A place on a connection that is there, or none.
   Lease Take(const Wanted& wanted, MonotonicTime now);
-  // Opens a connection, or waits until one may be opened. The pool must outlive the task.
+  // Opens a connection, or waits until one may be opened, or for one that is being made. The pool
+  // must outlive the task.
   Task<Acquired> Acquire(EventLoop& loop, Wanted wanted);
 
   // Closes what the peer closed and what was idle too long.
@@ -113,17 +139,33 @@ class Pool {
  private:
   friend class Lease;
   using Http1 = Lease::Http1;
+  using Http2 = Lease::Http2;
 
+  Lease TakeHttp1(const Wanted& wanted, MonotonicTime now);
+  Lease TakeHttp2(const Wanted& wanted, MonotonicTime now);
+  bool MaySpread(const Wanted& wanted) const;
+  bool MayMultiplex(const Wanted& wanted) const;
+  Task<absl::Status> Await(EventLoop& loop, const Wanted& wanted);
   Task<Acquired> Open(EventLoop& loop, Wanted wanted);
   Lease Use(std::unique_ptr<Http1> connection, const ClusterConfig& cluster);
+  Lease Use(Http2& connection, const ClusterConfig& cluster, MonotonicTime now);
+  void Release(Http2& connection);
   void Opened();
   void Closed();
 
   ClusterUsage& usage_;
   ClusterCounters& counters_;
-  std::deque<std::unique_ptr<Http1>> idle_;  // the longest idle first
-  size_t open_ = 0;                          // idle, in use, and being made
+  H2Counters& http2_counters_;
+  std::deque<std::unique_ptr<Http1>> idle_;    // the longest idle first
+  std::vector<std::unique_ptr<Http2>> http2_;  // idle and in use
+  size_t open_ = 0;                            // idle, in use, and being made
+  size_t being_made_ = 0;
   size_t waiting_ = 0;
+  // Of the attempts to connect that failed, for those that waited for them.
+  uint64_t failures_ = 0;
+  absl::Status last_failure_;
+  // What was negotiated last, where ALPN decides.
+  bool negotiated_http1_ = false;
 };
 
 }  // namespace weft
