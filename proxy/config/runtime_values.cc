@@ -32,7 +32,7 @@ std::optional<Fraction> RuntimeValues::Share(const std::string& key) const {
   if (percent.has_value()) return Fraction{*percent, 100};
   const std::string* denominator = Find(absl::StrCat(key, ".denominator"));
   Fraction share;
-  share.denominator = denominator == nullptr            ? 100
+  share.denominator = denominator == nullptr           ? 100
                       : *denominator == "MILLION"      ? 1'000'000
                       : *denominator == "TEN_THOUSAND" ? 10'000
                                                        : 100;

@@ -20,7 +20,7 @@ template <typename Set>
 void ResetFields(Set& set) {
   for (const CounterField<Set>& field : Set::Fields()) {
     if (field.kind == CounterKind::kGauge) continue;
-    std::visit([&set](auto in) { in(set) = {}; }, field.in);
+    std::visit([&set](auto member) { set.*member = {}; }, field.member);
   }
 }
 
