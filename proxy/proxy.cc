@@ -10,15 +10,21 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "api/envoy/bootstrap.pb.h"
-#include "certs/certificate.h"
+#include "api/yaml/yaml_to_message.h"
 #include "certs/file.h"
+#include "proxy/admin/certificates.h"
 #include "proxy/base/log.h"
+#include "proxy/base/startup_memory.h"
+#include "proxy/config/check_bootstrap.h"
+#include "proxy/config/fields.h"
+#include "proxy/config/runtime_values.h"
 #include "proxy/upstream/connection.h"
 
 namespace weft {
 namespace {
 
 using envoy::config::bootstrap::v3::Bootstrap;
+using envoy::config::core::v3::ApiConfigSource;
 
 // Marks the proxy's own sockets, so that the capture rules let them pass; Istio's mark.
 constexpr uint32_t kProxyMark = 1337;
@@ -26,26 +32,32 @@ constexpr char kSidecarAdmin[] = "127.0.0.1:15000";
 // Open to the pod's network: the kubelet's probe, and Prometheus.
 constexpr const char* kOpenPorts[] = {"0.0.0.0:15021", "0.0.0.0:15090"};
 constexpr char kSidecarDns[] = "127.0.0.1:15053";
-// A cluster whose endpoints do not come in this time goes without (Envoy's initial_fetch_timeout).
-constexpr absl::Duration kInitialFetchTimeout = absl::Seconds(15);
 constexpr absl::Duration kDrainPoll = absl::Milliseconds(50);
 // How long, and how often to look, until the name of the ADS cluster has been resolved: longer than
 // the resolver takes.
 constexpr absl::Duration kAdsClusterPatience = absl::Seconds(6);
 constexpr absl::Duration kAdsClusterPoll = absl::Milliseconds(10);
 
-constexpr absl::string_view kSubscribed[] = {kClusterType, kEndpointType, kListenerType,
-                                             kRouteType,   kSecretType,   kNameTableType};
-
-bool IsWildcard(absl::string_view type) {
-  return type == kClusterType || type == kListenerType || type == kNameTableType;
-}
-
 bool HasStaticCluster(const Bootstrap& bootstrap, const std::string& name) {
   for (const auto& cluster : bootstrap.static_resources().clusters()) {
     if (cluster.name() == name) return true;
   }
   return false;
+}
+
+// What /server_info says of how the process was started.
+std::string ServerInfoOf(const Bootstrap& bootstrap, const ProxyOptions& options) {
+  using Json = nlohmann::ordered_json;
+  Json node = Json::parse(MessageToJson(bootstrap.node(), /*pretty=*/false, JsonNames::kSnakeCase),
+                          /*cb=*/nullptr, /*allow_exceptions=*/false);
+  Json command_line = {{"concurrency", options.concurrency},
+                       {"config_path", options.config_path},
+                       {"drain_time", absl::StrCat(absl::ToInt64Seconds(options.drain_time), "s")},
+                       {"service_node", options.service_node},
+                       {"service_cluster", options.service_cluster},
+                       {"mode", "Serve"}};
+  return Json{{"command_line_options", command_line}, {"node", node}}.dump(
+      -1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace
@@ -60,9 +72,12 @@ Proxy::Proxy(ProxyOptions options)
 Proxy::~Proxy() { tasks_.Cancel(); }
 
 absl::Status Proxy::ConfigureFromBootstrap(const Bootstrap& bootstrap) {
+  absl::Status checked = CheckBootstrap(bootstrap);
+  if (!checked.ok()) return checked;
   absl::Status added = config_.AddStatic(bootstrap);
   if (!added.ok()) return added;
-  raw_.bootstrap = bootstrap.SerializeAsString();
+  bootstrap_ = bootstrap.SerializeAsString();
+  server_info_ = ServerInfoOf(bootstrap, options_);
   if (bootstrap.has_admin()) {
     const auto& socket = bootstrap.admin().address().socket_address();
     auto address = Address::Ip(socket.address(), static_cast<uint16_t>(socket.port_value()));
@@ -72,28 +87,85 @@ absl::Status Proxy::ConfigureFromBootstrap(const Bootstrap& bootstrap) {
     }
     admin_address_ = *address;
   }
-  if (!bootstrap.dynamic_resources().has_ads_config()) return absl::OkStatus();
-  const auto& ads = bootstrap.dynamic_resources().ads_config();
-  if (ads.grpc_services().empty() || !ads.grpc_services(0).has_envoy_grpc()) {
-    return absl::InvalidArgumentError(
-        "dynamic_resources.ads_config.grpc_services[0].envoy_grpc: required, naming a cluster of "
-        "static_resources");
-  }
-  ads_cluster_ = ads.grpc_services(0).envoy_grpc().cluster_name();
-  if (!HasStaticCluster(bootstrap, ads_cluster_)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("dynamic_resources.ads_config.grpc_services[0].envoy_grpc.cluster_name: no "
-                     "cluster '",
-                     ads_cluster_, "' in static_resources"));
-  }
-  AdsClient::Options options;
-  options.connect = [this] { return ConnectToAdsCluster(); };
   auto node = bootstrap.node();
   if (!options_.service_node.empty()) node.set_id(options_.service_node);
   if (!options_.service_cluster.empty()) node.set_cluster(options_.service_cluster);
   if (node.user_agent_name().empty()) node.set_user_agent_name("weft-proxy");
-  options.node = node.SerializeAsString();
-  return StartAds(std::move(options));
+  MakeSources(node.SerializeAsString());
+  return AddSources(bootstrap);
+}
+
+void Proxy::MakeSources(std::string node) {
+  ConfigSources::Options options;
+  options.connect = [this](std::string cluster) { return ConnectToCluster(std::move(cluster)); };
+  options.node = std::move(node);
+  options.on_change = [this] { ConfigChanged(); };
+  sources_ = std::make_unique<ConfigSources>(loop_, config_, std::move(options));
+}
+
+// What dynamic_resources names: ADS, and where listeners and clusters come from.
+absl::Status Proxy::AddSources(const Bootstrap& bootstrap) {
+  const auto& dynamic = bootstrap.dynamic_resources();
+  absl::Status status;
+  if (dynamic.has_ads_config()) {
+    status = AddAds(bootstrap);
+    if (!status.ok()) return Under("dynamic_resources.ads_config", status);
+  }
+  if (!dynamic.lds_resources_locator().empty() || !dynamic.cds_resources_locator().empty()) {
+    return Invalid("dynamic_resources", "xdstp resource locators are not supported by this proxy");
+  }
+  if (dynamic.has_cds_config()) {
+    status = AddAll(kClusterType, dynamic.cds_config(), bootstrap);
+    if (!status.ok()) return Under("dynamic_resources.cds_config", status);
+  }
+  if (dynamic.has_lds_config()) {
+    status = AddAll(kListenerType, dynamic.lds_config(), bootstrap);
+    if (!status.ok()) return Under("dynamic_resources.lds_config", status);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Proxy::AddAds(const Bootstrap& bootstrap) {
+  const auto& from = bootstrap.dynamic_resources().ads_config();
+  if (from.grpc_services().empty() || !from.grpc_services(0).has_envoy_grpc()) {
+    return Invalid("grpc_services[0].envoy_grpc", "required, naming a cluster of static_resources");
+  }
+  const std::string& cluster = from.grpc_services(0).envoy_grpc().cluster_name();
+  if (!HasStaticCluster(bootstrap, cluster)) {
+    return Invalid("grpc_services[0].envoy_grpc.cluster_name",
+                   absl::StrCat("no cluster '", cluster, "' in static_resources"));
+  }
+  AdsClient::Options options;
+  switch (from.api_type()) {
+    case ApiConfigSource::GRPC:
+      break;
+    case ApiConfigSource::DELTA_GRPC:
+      options.form = Subscription::Form::kDelta;
+      break;
+    default:
+      return Invalid("api_type", "only GRPC and DELTA_GRPC are supported by this proxy");
+  }
+  options.connect = [this, cluster] { return ConnectToCluster(cluster); };
+  options.node = sources_->node();
+  options.node_only_once = from.set_node_on_first_message_only();
+  sources_->AddAds(std::move(options));
+  return absl::OkStatus();
+}
+
+absl::Status Proxy::AddAll(absl::string_view type_url,
+                           const envoy::config::core::v3::ConfigSource& from,
+                           const Bootstrap& bootstrap) {
+  absl::StatusOr<ConfigSource> source = CompileConfigSource(from);
+  if (!source.ok()) return source.status();
+  if (source->kind == ConfigSource::Kind::kAds && !bootstrap.dynamic_resources().has_ads_config()) {
+    return Invalid("ads", "there is no dynamic_resources.ads_config");
+  }
+  if (source->kind == ConfigSource::Kind::kGrpc && !HasStaticCluster(bootstrap, source->cluster)) {
+    return Invalid("api_config_source.grpc_services[0].envoy_grpc.cluster_name",
+                   absl::StrCat("no cluster '", source->cluster, "' in static_resources"));
+  }
+  sources_->AddAll(type_url, *source);
+  return absl::OkStatus();
 }
 
 absl::Status Proxy::ConfigureFromMesh(const MeshEnvironment& environment) {
@@ -112,73 +184,38 @@ absl::Status Proxy::ConfigureFromMesh(const MeshEnvironment& environment) {
                                          [this](const TlsCertificate& certificate) {
                                            config_.SetCertificate("default", certificate);
                                            ConfigChanged();
-                                           if (ads_started_) return;
-                                           ads_started_ = true;
-                                           tasks_.Spawn(ads_->Run());
+                                           sources_->StartAds();
                                          });
+  MakeSources(EncodeNode(environment));
   AdsClient::Options options;
   options.connect = [this] { return identity_->ConnectToControlPlane(); };
   options.connection.scheme = "https";
-  options.node = EncodeNode(environment);
-  absl::Status started = StartAds(std::move(options));
-  if (!started.ok()) return started;
+  options.node = sources_->node();
+  sources_->AddAds(std::move(options));
+  // A sidecar without config is of no use: it is not live before that has come.
+  ConfigSource ads;
+  ads.initial_fetch_timeout = absl::InfiniteDuration();
+  for (absl::string_view type : {kClusterType, kListenerType}) sources_->AddAll(type, ads);
+  sources_->AlsoAsk(kNameTableType);
+  sources_->AlwaysAskFor("ROOTCA");
   tasks_.Spawn(identity_->Run());
   return absl::OkStatus();
 }
 
-absl::Status Proxy::StartAds(AdsClient::Options options) {
-  absl::BitGen random;
-  options.seed = absl::Uniform<uint64_t>(random);
-  ads_ = std::make_unique<AdsClient>(loop_, std::move(options), this);
-  for (absl::string_view type : kSubscribed) {
-    ads_->Subscribe(type,
-                    IsWildcard(type) ? Subscription::Scope::kAll : Subscription::Scope::kNamed);
-  }
-  ads_->SetNames(kSecretType, {"ROOTCA"});
-  return absl::OkStatus();
-}
-
-Task<absl::StatusOr<std::unique_ptr<ByteStream>>> Proxy::ConnectToAdsCluster() {
+Task<absl::StatusOr<std::unique_ptr<ByteStream>>> Proxy::ConnectToCluster(std::string name) {
   const MonotonicTime give_up = loop_.Now() + kAdsClusterPatience;
-  while (config_.snapshot()->FindCluster(ads_cluster_) == nullptr && loop_.Now() < give_up) {
+  while (config_.snapshot()->FindCluster(name) == nullptr && loop_.Now() < give_up) {
     co_await Sleep(loop_, kAdsClusterPoll);
   }
   const std::shared_ptr<const Snapshot> snapshot = config_.snapshot();
-  const ClusterConfig* cluster = snapshot->FindCluster(ads_cluster_);
+  const ClusterConfig* cluster = snapshot->FindCluster(name);
   if (cluster == nullptr || cluster->endpoints->endpoints.empty()) {
-    co_return absl::UnavailableError(absl::StrCat("cluster '", ads_cluster_, "' has no endpoint"));
+    co_return absl::UnavailableError(absl::StrCat("cluster '", name, "' has no endpoint"));
   }
   auto connection =
       co_await ConnectUpstream(loop_, *cluster, cluster->endpoints->endpoints.front(), mark_);
   if (!connection.ok()) co_return connection.status();
   co_return std::move((*connection)->stream);
-}
-
-absl::Status Proxy::OnResources(const ResourceUpdate& update) {
-  std::vector<EncodedResource> resources;
-  for (const auto& [name, bytes] : update.sent) resources.push_back({name, bytes});
-  absl::Status applied = config_.Apply(update.type_url, resources);
-  if (applied.ok()) {
-    RawConfig::Type& raw = raw_.types[std::string(update.type_url)];
-    raw.version = update.version;
-    if (IsWildcard(update.type_url)) raw.resources.clear();
-    for (const auto& [name, bytes] : update.sent) raw.resources[name] = bytes;
-  } else {
-    Log(LogLevel::kWarning, "config_rejected",
-        {{"type", std::string(update.type_url)}, {"error", std::string(applied.message())}});
-  }
-  ads_->SetNames(kEndpointType, config_.EndpointNames());
-  ads_->SetNames(kRouteType, config_.RouteNames());
-  ConfigChanged();
-  return applied;
-}
-
-void Proxy::OnStream(const absl::Status& status) {
-  if (status.ok()) {
-    Log(LogLevel::kInfo, "ads_connected");
-  } else {
-    Log(LogLevel::kWarning, "ads_disconnected", {{"reason", std::string(status.message())}});
-  }
 }
 
 void Proxy::ConfigChanged() { changed_.Notify(); }
@@ -194,29 +231,25 @@ Task<> Proxy::PublishWhenChanged() {
     const bool first = !live_;
     // Of this snapshot: what comes while the workers take it is in the next.
     const bool complete =
-        config_.Waiting().empty() && (ads_ == nullptr || !published_->listeners.empty());
+        config_.Waiting().empty() &&
+        (sources_ == nullptr || sources_->complete() || !published_->listeners.empty());
     absl::Status adopted = co_await workers_->Adopt(published_);
     if (!adopted.ok()) {
       Log(LogLevel::kError, "listener_failed", {{"error", std::string(adopted.message())}});
     }
     if (!first) continue;
-    if (ads_ == nullptr && !adopted.ok()) {
+    if (!dynamic() && !adopted.ok()) {
       adopted_ = adopted;
       loop_.Stop();
       co_return;
     }
     if (!complete) continue;
     live_ = true;
+    ReleaseStartupMemory();
     Log(LogLevel::kInfo, "live",
         {{"listeners", absl::StrCat(published_->listeners.size())},
          {"clusters", absl::StrCat(published_->clusters.size())}});
   }
-}
-
-Task<> Proxy::StopWaitingLater() {
-  co_await Sleep(loop_, kInitialFetchTimeout);
-  config_.StopWaitingForEndpoints();
-  ConfigChanged();
 }
 
 Task<> Proxy::DrainThenStop() {
@@ -254,11 +287,7 @@ std::vector<ServerMetric> Proxy::ServerMetrics() const {
   };
   add("live", true, State() == ServerState::kLive ? 1 : 0);
   add("concurrency", true, static_cast<double>(workers_->size()));
-  if (ads_ != nullptr) {
-    add("ads_streams", false, static_cast<double>(ads_->stats().streams));
-    add("ads_update_success", false, static_cast<double>(ads_->stats().accepted));
-    add("ads_update_rejected", false, static_cast<double>(ads_->stats().rejected));
-  }
+  AddSourceMetrics(metrics);
   if (dns_ != nullptr) {
     add("dns_queries", false, static_cast<double>(dns_->counters().queries));
     add("dns_answered", false, static_cast<double>(dns_->counters().answered));
@@ -269,32 +298,47 @@ std::vector<ServerMetric> Proxy::ServerMetrics() const {
   return metrics;
 }
 
+void Proxy::AddSourceMetrics(std::vector<ServerMetric>& metrics) const {
+  const auto add = [&](const char* prefix, const char* name, bool gauge, double value) {
+    metrics.push_back({prefix, name, gauge, value});
+  };
+  add("server", "dynamic_unknown_fields", false, static_cast<double>(config_.unknown_fields()));
+  add("server", "static_unknown_fields", false, 0);  // an error, so there are none
+  if (!dynamic()) return;
+  const ConfigSources::Stats stats = sources_->stats();
+  add("server", "ads_streams", false, static_cast<double>(stats.streams));
+  add("server", "ads_update_success", false, static_cast<double>(stats.accepted));
+  add("server", "ads_update_rejected", false, static_cast<double>(stats.rejected));
+  add("control_plane", "connected_state", true, stats.connected > 0 ? 1 : 0);
+  const auto of = [&](const char* prefix, const char* accepted, const char* rejected,
+                      absl::string_view type) {
+    add(prefix, accepted, false, static_cast<double>(sources_->accepted_of(type)));
+    add(prefix, rejected, false, static_cast<double>(sources_->rejected_of(type)));
+  };
+  of("cluster_manager", "cds_update_success", "cds_update_rejected", kClusterType);
+  of("cluster_manager", "eds_update_success", "eds_update_rejected", kEndpointType);
+  of("listener_manager", "lds_update_success", "lds_update_rejected", kListenerType);
+  of("listener_manager", "rds_update_success", "rds_update_rejected", kRouteType);
+  of("server", "sds_update_success", "sds_update_rejected", kSecretType);
+}
+
 std::string Proxy::Certificates() const {
-  using Json = nlohmann::ordered_json;
-  Json chain = Json::array();
+  std::vector<CertificatePair> pairs = config_.Certificates();
   if (identity_ != nullptr && identity_->has_certificate()) {
-    auto parsed = certs::ParseCertificates(identity_->certificate().chain_pem);
-    if (parsed.ok()) {
-      for (const certs::Certificate& certificate : *parsed) {
-        const certs::CertificateDescription d = certs::DescribeCertificate(certificate);
-        Json names = Json::array();
-        for (const std::string& uri : d.subject_alt_names.uris) names.push_back({{"uri", uri}});
-        chain.push_back({{"serial_number", d.serial_number},
-                         {"subject_alt_names", names},
-                         {"valid_from", absl::FormatTime(d.valid_from, absl::UTCTimeZone())},
-                         {"expiration_time", absl::FormatTime(d.expiration, absl::UTCTimeZone())}});
-      }
-    }
+    CertificatePair own;
+    own.chain_pem = identity_->certificate().chain_pem;
+    pairs.push_back(std::move(own));
   }
-  Json certificates = Json::array();
-  if (!chain.empty()) certificates.push_back({{"cert_chain", chain}});
-  return Json{{"certificates", certificates}}.dump(1) + "\n";
+  return CertificatesJson(pairs, absl::Now());
 }
 
 absl::Status Proxy::StartAdmin(const Address& address) {
   AdminView view;
   view.workers = workers_.get();
-  view.raw = &raw_;
+  view.config = &config_;
+  view.bootstrap = &bootstrap_;
+  view.server_info = server_info_;
+  view.runtime = config_.runtime().ToJson();
   view.snapshot = [this] { return config_.snapshot(); };
   view.state = [this] { return State(); };
   view.waiting = [this] { return config_.Waiting(); };
@@ -310,7 +354,9 @@ absl::Status Proxy::StartAdmin(const Address& address) {
                         absl::StrCat("admin port: ", started.status().message()));
   }
   admin_ = std::move(*started);
-  return absl::OkStatus();
+  if (options_.admin_address_path.empty()) return absl::OkStatus();
+  return certs::WriteFileAtomically(options_.admin_address_path, admin_->address().ToString(),
+                                    0644);
 }
 
 absl::Status Proxy::StartOpenPorts() {
@@ -379,15 +425,16 @@ absl::Status Proxy::Run() {
 
   StartDnsClusters();
   tasks_.Spawn(PublishWhenChanged());
-  if (ads_ != nullptr) {
-    tasks_.Spawn(StopWaitingLater());
-    if (identity_ == nullptr) tasks_.Spawn(ads_->Run());
+  if (sources_ != nullptr) {
+    sources_->Start();
+    if (identity_ == nullptr) sources_->StartAds();
   }
   loop_.Run();
 
   event_free(on_term);
   event_free(on_int);
   tasks_.Cancel();
+  sources_.reset();
   dns_clusters_.reset();
   health_checks_.reset();
   open_ports_.clear();

@@ -11,7 +11,6 @@
 #include "absl/status/status.h"
 #include "proxy/admin/endpoints.h"
 #include "proxy/config/config_state.h"
-#include "proxy/config/raw_config.h"
 #include "proxy/dns/resolver.h"
 #include "proxy/dns/server.h"
 #include "proxy/mesh_environment.h"
@@ -20,11 +19,14 @@
 #include "proxy/serve/workers.h"
 #include "proxy/upstream/dns_clusters.h"
 #include "proxy/upstream/health_checks.h"
-#include "proxy/xds/ads_client.h"
+#include "proxy/xds/config_sources.h"
 #include "proxy/xds/identity.h"
 
 namespace envoy::config::bootstrap::v3 {
 class Bootstrap;
+}
+namespace envoy::config::core::v3 {
+class ConfigSource;
 }
 
 namespace weft {
@@ -34,14 +36,16 @@ struct ProxyOptions {
   absl::Duration drain_time = absl::Seconds(5);
   std::string service_node;  // over node.id of the bootstrap
   std::string service_cluster;
+  std::string config_path;         // only shown
+  std::string admin_address_path;  // file to write the admin port's address to; "": none
 };
 
-class Proxy : public AdsObserver {
+class Proxy {
  public:
   explicit Proxy(ProxyOptions options);
-  ~Proxy() override;
+  ~Proxy();
 
-  // What a bootstrap file says: static resources, and ADS from one of its clusters.
+  // What a bootstrap file says: static resources, and where the others come from.
   absl::Status ConfigureFromBootstrap(const envoy::config::bootstrap::v3::Bootstrap& bootstrap);
   // A sidecar or gateway of the mesh: identity and all config from weftd.
   absl::Status ConfigureFromMesh(const MeshEnvironment& environment);
@@ -51,34 +55,39 @@ class Proxy : public AdsObserver {
   absl::Status Run();
 
  private:
-  absl::Status OnResources(const ResourceUpdate& update) override;
-  void OnStream(const absl::Status& status) override;
+  using Bootstrap = envoy::config::bootstrap::v3::Bootstrap;
 
-  absl::Status StartAds(AdsClient::Options options);
+  void MakeSources(std::string node);
+  absl::Status AddSources(const Bootstrap& bootstrap);
+  absl::Status AddAds(const Bootstrap& bootstrap);
+  absl::Status AddAll(absl::string_view type_url, const envoy::config::core::v3::ConfigSource& from,
+                      const Bootstrap& bootstrap);
+  // Whether anything comes from elsewhere than the bootstrap.
+  bool dynamic() const { return sources_ != nullptr && sources_->any(); }
   absl::Status StartAdmin(const Address& address);
   absl::Status StartOpenPorts();
   absl::Status StartDns();
   void StartDnsClusters();
-  Task<absl::StatusOr<std::unique_ptr<ByteStream>>> ConnectToAdsCluster();
+  Task<absl::StatusOr<std::unique_ptr<ByteStream>>> ConnectToCluster(std::string name);
 
   void ConfigChanged();
   Task<> PublishWhenChanged();
-  Task<> StopWaitingLater();
   Task<> DrainThenStop();
   static void OnSignal(int, short, void* self);
   ServerState State() const;
   std::vector<ServerMetric> ServerMetrics() const;
+  void AddSourceMetrics(std::vector<ServerMetric>& metrics) const;
   std::string Certificates() const;
 
   const ProxyOptions options_;
   EventLoop loop_;
   ConfigState config_;
-  RawConfig raw_;
+  std::string bootstrap_;    // serialized, for the admin port
+  std::string server_info_;  // JSON
   std::unique_ptr<Workers> workers_;
   std::optional<uint32_t> mark_;
-  std::string ads_cluster_;  // static cluster that ADS comes from
   std::unique_ptr<Identity> identity_;
-  std::unique_ptr<AdsClient> ads_;
+  std::unique_ptr<ConfigSources> sources_;
   std::unique_ptr<dns::DnsServer> dns_;
   std::unique_ptr<dns::Resolver> resolver_;
   std::unique_ptr<DnsClusters> dns_clusters_;  // after its resolver
@@ -89,7 +98,6 @@ class Proxy : public AdsObserver {
 
   Address admin_address_;
   bool mesh_dns_ = false;
-  bool ads_started_ = false;
   bool live_ = false;
   bool draining_ = false;
   bool healthy_ = true;

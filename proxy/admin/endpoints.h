@@ -9,7 +9,7 @@
 
 #include "proxy/admin/http_server.h"
 #include "proxy/admin/metrics.h"
-#include "proxy/config/raw_config.h"
+#include "proxy/config/config_state.h"
 #include "proxy/config/snapshot.h"
 #include "proxy/serve/workers.h"
 
@@ -20,7 +20,10 @@ enum class ServerState { kPreInitializing, kInitializing, kLive, kDraining };
 // The process as the admin port sees it. Borrowed pointers live as long as the endpoints.
 struct AdminView {
   Workers* workers = nullptr;
-  const RawConfig* raw = nullptr;
+  const ConfigState* config = nullptr;
+  const std::string* bootstrap = nullptr;  // serialized; "" if there was none
+  std::string server_info;                 // JSON object: what /server_info says besides the state
+  std::string runtime;                     // /runtime as JSON
   std::function<std::shared_ptr<const Snapshot>()> snapshot;
   std::function<ServerState()> state;
   std::function<std::vector<std::string>()> waiting;  // what config waits for
@@ -52,10 +55,11 @@ class AdminEndpoints : public AdminHandler {
 
   AdminResponse Ready() const;
   AdminResponse ServerInfo() const;
-  AdminResponse Listeners() const;
-  Task<AdminResponse> Clusters();
+  AdminResponse Listeners(const AdminRequest& request) const;
+  AdminResponse Dump(const AdminRequest& request) const;
+  Task<AdminResponse> Clusters(AdminRequest request);
   Task<AdminResponse> Stats(AdminRequest request, bool prometheus);
-  AdminResponse Change(const AdminRequest& request);
+  Task<AdminResponse> Change(AdminRequest request);
 
   const AdminView view_;
   const absl::Time started_ = absl::Now();

@@ -63,4 +63,14 @@ absl::StatusOr<Bootstrap> LoadBootstrap(absl::string_view path) {
   return ParseBootstrap(*text, path);
 }
 
+absl::StatusOr<Bootstrap> LoadBootstrap(absl::string_view path, absl::string_view yaml) {
+  absl::StatusOr<Bootstrap> bootstrap = Bootstrap();
+  if (!path.empty()) bootstrap = LoadBootstrap(path);
+  if (!bootstrap.ok() || yaml.empty()) return bootstrap;
+  const absl::StatusOr<Bootstrap> over = ParseBootstrap(yaml, "--config-yaml");
+  if (!over.ok()) return over.status();
+  bootstrap->MergeFrom(*over);
+  return bootstrap;
+}
+
 }  // namespace weft

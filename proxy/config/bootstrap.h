@@ -19,6 +19,11 @@ namespace weft {
 // content is wrong. Blocks on the disk: for the start of a process, not for a worker.
 absl::StatusOr<envoy::config::bootstrap::v3::Bootstrap> LoadBootstrap(absl::string_view path);
 
+// A file with `yaml` (--config-yaml) merged over it: what both say is `yaml`'s, lists are joined.
+// One of them may be empty.
+absl::StatusOr<envoy::config::bootstrap::v3::Bootstrap> LoadBootstrap(absl::string_view path,
+                                                                      absl::string_view yaml);
+
 // `filename` is only for error messages.
 absl::StatusOr<envoy::config::bootstrap::v3::Bootstrap> ParseBootstrap(absl::string_view text,
                                                                        absl::string_view filename);

@@ -317,8 +317,9 @@ TEST(CompileRoute, ErrorsNameTheField) {
 
 TEST(CompileRoute, TheRuntimeGoesBeforeTheDefault) {
   Secrets secrets;
-  secrets.runtime.values["k"] = 7.0;
-  secrets.runtime.values["f"] = Fraction{3, 1'000'000};
+  secrets.runtime.values["k"] = {"3", "7"};  // of two layers
+  secrets.runtime.values["f.numerator"] = {"3", ""};
+  secrets.runtime.values["f.denominator"] = {"MILLION", ""};
   secrets.read_file = [](const std::string& path) -> absl::StatusOr<std::string> { return path; };
   auto routes = Routes(R"(virtual_hosts { name: "v" domains: "*"
       routes { match { prefix: "/" runtime_fraction { runtime_key: "k" default_value { numerator: 50 } } }

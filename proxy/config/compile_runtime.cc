@@ -2,6 +2,8 @@
 #include <google/protobuf/struct.pb.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "api/envoy/bootstrap.pb.h"
@@ -16,44 +18,32 @@ using envoy::config::bootstrap::v3::RuntimeLayer;
 using google::protobuf::Struct;
 using google::protobuf::Value;
 
-// {numerator: 5, denominator: TEN_THOUSAND} is a fraction, not a level of keys.
-bool AsFraction(const Struct& from, Fraction* to) {
-  const auto numerator = from.fields().find("numerator");
-  if (numerator == from.fields().end()) return false;
-  to->numerator = static_cast<uint32_t>(numerator->second.number_value());
-  const auto denominator = from.fields().find("denominator");
-  const std::string name =
-      denominator == from.fields().end() ? "" : denominator->second.string_value();
-  to->denominator = name == "MILLION" ? 1'000'000 : name == "TEN_THOUSAND" ? 10'000 : 100;
-  return true;
-}
+void AddFields(const std::string& prefix, const Struct& from, size_t layer, RuntimeValues& to);
 
-void AddValue(const std::string& key, const Value& from, RuntimeValues& to);
-
-void AddFields(const std::string& prefix, const Struct& from, RuntimeValues& to) {
-  for (const auto& [name, value] : from.fields()) {
-    AddValue(prefix.empty() ? name : absl::StrCat(prefix, ".", name), value, to);
+void AddValue(const std::string& key, const Value& from, size_t layer, RuntimeValues& to) {
+  const auto set = [&](std::string text) {
+    std::vector<std::string>& of_layers = to.values[key];
+    of_layers.resize(to.layers.size());
+    of_layers[layer] = std::move(text);
+  };
+  switch (from.kind_case()) {
+    case Value::kNumberValue:
+      return set(absl::StrCat(from.number_value()));
+    case Value::kBoolValue:
+      return set(from.bool_value() ? "true" : "false");
+    case Value::kStringValue:
+      if (!from.string_value().empty()) set(from.string_value());
+      return;
+    case Value::kStructValue:
+      return AddFields(key, from.struct_value(), layer, to);
+    default:
+      return;
   }
 }
 
-void AddValue(const std::string& key, const Value& from, RuntimeValues& to) {
-  Fraction fraction;
-  switch (from.kind_case()) {
-    case Value::kNumberValue:
-      to.values[key] = from.number_value();
-      break;
-    case Value::kBoolValue:
-      to.values[key] = from.bool_value() ? 1.0 : 0.0;
-      break;
-    case Value::kStructValue:
-      if (AsFraction(from.struct_value(), &fraction)) {
-        to.values[key] = fraction;
-      } else {
-        AddFields(key, from.struct_value(), to);
-      }
-      break;
-    default:
-      break;  // texts are of features this proxy does not have
+void AddFields(const std::string& prefix, const Struct& from, size_t layer, RuntimeValues& to) {
+  for (const auto& [name, value] : from.fields()) {
+    AddValue(prefix.empty() ? name : absl::StrCat(prefix, ".", name), value, layer, to);
   }
 }
 
@@ -61,11 +51,12 @@ void AddValue(const std::string& key, const Value& from, RuntimeValues& to) {
 
 absl::StatusOr<RuntimeValues> CompileRuntime(const LayeredRuntime& from) {
   RuntimeValues to;
+  for (const RuntimeLayer& layer : from.layers()) to.layers.push_back(layer.name());
   for (int i = 0; i < from.layers_size(); ++i) {
     const RuntimeLayer& layer = from.layers(i);
     switch (layer.layer_specifier_case()) {
       case RuntimeLayer::kStaticLayer:
-        AddFields("", layer.static_layer(), to);
+        AddFields("", layer.static_layer(), static_cast<size_t>(i), to);
         break;
       case RuntimeLayer::kAdminLayer:  // says nothing by itself
       case RuntimeLayer::LAYER_SPECIFIER_NOT_SET:

@@ -20,6 +20,7 @@
 #include "proxy/config/compile_tls.h"
 #include "proxy/config/fields.h"
 #include "proxy/config/resolved_endpoints.h"
+#include "proxy/config/runtime_values.h"
 
 namespace weft {
 namespace {
@@ -31,6 +32,12 @@ using envoy::config::listener::v3::Listener;
 using envoy::config::route::v3::RouteConfiguration;
 using envoy::extensions::transport_sockets::tls::v3::Secret;
 
+// Which update a resource came with.
+struct Origin {
+  std::string version;
+  absl::Time updated;
+};
+
 // One resource on its way from the bytes that came to the Snapshot.
 template <typename Config>
 struct Entry {
@@ -38,6 +45,8 @@ struct Entry {
   std::shared_ptr<const Config> compiled;  // of `bytes`; null while it waits for a secret
   std::shared_ptr<const Config> active;    // what is in force; null: nothing yet
   std::string waits_for;                   // a secret, if compiled is null
+  std::unique_ptr<const Needs> needs;      // null: none
+  std::unique_ptr<const Origin> origin;    // null: static
   bool is_static = false;
   bool removed = false;  // gone from the last response, but still referred to
 };
@@ -50,18 +59,33 @@ class Refusals {
  public:
   void Add(absl::string_view kind, absl::string_view name, const absl::Status& status) {
     texts_.push_back(absl::StrCat(kind, " '", name, "': ", status.message()));
+    by_name_[std::string(name)] = std::string(status.message());
   }
   absl::Status status() const {
     if (texts_.empty()) return absl::OkStatus();
     return absl::InvalidArgumentError(absl::StrJoin(texts_, "; "));
   }
+  const std::map<std::string, std::string>& by_name() const { return by_name_; }
 
  private:
   std::vector<std::string> texts_;
+  std::map<std::string, std::string> by_name_;
+};
+
+// What EDS or SDS sent under a name.
+struct Received {
+  std::string bytes;
+  Origin origin;
+  Needs needs;  // of a secret: the folders of its files
 };
 
 absl::Status NotA(absl::string_view kind) {
   return absl::InvalidArgumentError(absl::StrCat("the bytes are not a valid ", kind));
+}
+
+absl::string_view KindOf(absl::string_view type_url) {
+  if (type_url == kEndpointType) return "endpoints of";
+  return type_url == kRouteType ? "route configuration" : "secret";
 }
 
 absl::string_view NameOf(const Cluster& message) { return message.name(); }
@@ -76,10 +100,17 @@ struct ConfigState::State {
   Table<ClusterConfig> clusters;
   Table<ListenerConfig> listeners;
   Table<RouteTable> routes;
-  std::map<std::string, std::string> assignments;   // bytes by service name
-  std::map<std::string, std::string> secret_bytes;  // by secret name
-  KnownAddresses addresses;                         // of the names of DNS clusters
-  std::map<std::string, KnownHealth> health;        // what checks say, by cluster
+  std::map<std::string, Received> assignments;  // by service name; no bytes: waited for in vain
+  std::map<std::string, Received> received_secrets;
+  std::set<std::string> own_certificates;  // names that are never asked for
+  std::set<std::string> given_up_secrets;  // waited for in vain
+  bool has_ads = true;
+  // By type and name: what was refused last, until something better comes.
+  std::map<std::string, std::map<std::string, RefusedResource>> refused;
+  Origin current;  // of the update that is being applied
+  size_t unknown_fields = 0;
+  KnownAddresses addresses;                   // of the names of DNS clusters
+  std::map<std::string, KnownHealth> health;  // what checks say, by cluster
   Locality own_locality;
   std::string local_cluster;  // of the proxies of this workload; "": not known
   std::map<JwksSource, std::shared_ptr<const certs::Jwks>> jwks;  // null: tried, without success
@@ -106,7 +137,7 @@ struct ConfigState::State {
     auto assignment = assignments.find((*cluster)->eds_service_name);
     if (assignment == assignments.end()) return cluster;
     ClusterLoadAssignment endpoints;
-    if (!endpoints.ParseFromString(assignment->second)) return NotA("ClusterLoadAssignment");
+    if (!endpoints.ParseFromString(assignment->second.bytes)) return NotA("ClusterLoadAssignment");
     return WithEndpoints(**cluster, endpoints);
   }
   absl::StatusOr<std::shared_ptr<const ListenerConfig>> Compile(const Listener& message) const {
@@ -117,22 +148,57 @@ struct ConfigState::State {
     return CompileRoutes(message, secrets);
   }
 
-  // Compiles `message` into the entry of its name; a refusal leaves the entry as it was.
+  // Null if it needs nothing.
+  absl::StatusOr<std::unique_ptr<const Needs>> NeedsOf(const google::protobuf::Message& message,
+                                                       bool check = true) const {
+    absl::StatusOr<Needs> needs = FindNeeds(message, FileRotation::kWatchedDirectory);
+    if (!needs.ok()) return needs.status();
+    if (needs->resources.empty() && needs->folders.empty()) return nullptr;
+    for (const ResourceNeed& need : needs->resources) {
+      absl::Status status = check ? CheckSource(need) : absl::OkStatus();
+      if (!status.ok()) return status;
+    }
+    return std::make_unique<const Needs>(*std::move(needs));
+  }
+  absl::StatusOr<std::unique_ptr<const Needs>> NeedsOf(const RouteConfiguration&) const {
+    return nullptr;
+  }
+
+  absl::Status CheckSource(const ResourceNeed& need) const {
+    if (need.source.kind == ConfigSource::Kind::kAds && !has_ads) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(KindOf(need.type_url), " '", need.name,
+                       "': there is no dynamic_resources.ads_config to get it from"));
+    }
+    if (need.source.kind != ConfigSource::Kind::kGrpc) return absl::OkStatus();
+    const auto cluster = clusters.find(need.source.cluster);
+    if (cluster != clusters.end() && cluster->second.is_static) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat(KindOf(need.type_url), " '", need.name, "': its config source names cluster '",
+                     need.source.cluster, "', which is not in static_resources"));
+  }
+
+  // Compiles `message` into the entry of its name; a refusal leaves the entry
+  // as it was.
   template <typename Config, typename Message>
   absl::Status Set(const std::string& name, const std::string& bytes, const Message& message,
                    Table<Config>& table) {
+    absl::StatusOr<std::unique_ptr<const Needs>> needs = NeedsOf(message);
+    if (!needs.ok()) return needs.status();
     absl::StatusOr<std::shared_ptr<const Config>> compiled = Compile(message);
     const bool waits = compiled.status().code() == absl::StatusCode::kFailedPrecondition;
     if (!compiled.ok() && !waits) return compiled.status();
     Entry<Config>& entry = table[name];
     entry.bytes = bytes;
+    entry.needs = *std::move(needs);
     entry.compiled = waits ? nullptr : *std::move(compiled);
     entry.waits_for = waits ? std::string(compiled.status().message()) : "";
     return absl::OkStatus();
   }
 
-  // Sets each resource of a response whose bytes are new. Returns the names it has, for
-  // RemoveOthers; nullopt if one of them could not be read, so that nobody knows what is gone.
+  // Sets each resource of a response whose bytes are new. Returns the names it
+  // has, for RemoveOthers; nullopt if one of them could not be read, so that
+  // nobody knows what is gone.
   template <typename Message, typename Config>
   std::optional<std::set<std::string>> SetAll(absl::string_view kind,
                                               absl::Span<const EncodedResource> resources,
@@ -152,7 +218,12 @@ struct ConfigState::State {
       if (known != table.end() && known->second.is_static) continue;
       if (known != table.end() && known->second.bytes == resource.bytes) continue;
       absl::Status status = Set(name, resource.bytes, message, table);
-      if (!status.ok()) refusals.Add(kind, name, status);
+      if (!status.ok()) {
+        refusals.Add(kind, name, status);
+        continue;
+      }
+      table[name].origin = std::make_unique<const Origin>(OriginOf(resource));
+      unknown_fields += CountUnknownFields(message);
     }
     if (!readable) return std::nullopt;
     return names;
@@ -160,9 +231,24 @@ struct ConfigState::State {
 
   // ---- The types.
 
-  void ApplyClusters(absl::Span<const EncodedResource> resources, Refusals& refusals) {
-    auto names = SetAll<Cluster>("cluster", resources, clusters, refusals);
+  Origin OriginOf(const EncodedResource& resource) const {
+    return {resource.version.empty() ? current.version : resource.version, current.updated};
+  }
+
+  void ApplyClusters(const ConfigUpdate& update, Refusals& refusals) {
+    auto names = SetAll<Cluster>("cluster", update.resources, clusters, refusals);
+    for (const std::string& name : update.removed) {
+      auto found = clusters.find(name);
+      if (found != clusters.end() && !found->second.is_static) found->second.removed = true;
+    }
     if (!names) return;
+    if (!update.full) {
+      for (const std::string& name : *names) {
+        auto found = clusters.find(name);  // a new one that was refused is not there
+        if (found != clusters.end()) found->second.removed = false;
+      }
+      return;
+    }
     for (auto it = clusters.begin(); it != clusters.end();) {
       Entry<ClusterConfig>& entry = it->second;
       const bool gone = !entry.is_static && names->count(it->first) == 0;
@@ -175,9 +261,13 @@ struct ConfigState::State {
     }
   }
 
-  void ApplyListeners(absl::Span<const EncodedResource> resources, Refusals& refusals) {
-    auto names = SetAll<Listener>("listener", resources, listeners, refusals);
-    if (!names) return;
+  void ApplyListeners(const ConfigUpdate& update, Refusals& refusals) {
+    auto names = SetAll<Listener>("listener", update.resources, listeners, refusals);
+    for (const std::string& name : update.removed) {
+      auto found = listeners.find(name);
+      if (found != listeners.end() && !found->second.is_static) listeners.erase(found);
+    }
+    if (!names || !update.full) return;
     for (auto it = listeners.begin(); it != listeners.end();) {
       const bool gone = !it->second.is_static && names->count(it->first) == 0;
       it = gone ? listeners.erase(it) : std::next(it);
@@ -197,17 +287,19 @@ struct ConfigState::State {
       }
       const std::string name(NameOf(message).empty() ? resource.name : NameOf(message));
       auto known = assignments.find(name);
-      if (known != assignments.end() && known->second == resource.bytes) continue;
+      if (known != assignments.end() && known->second.bytes == resource.bytes) continue;
       absl::Status status = SetEndpoints(name, message);
       if (status.ok()) {
-        assignments[name] = resource.bytes;
+        assignments[name] = {resource.bytes, OriginOf(resource), {}};
+        unknown_fields += CountUnknownFields(message);
       } else {
         refusals.Add("endpoints of", name, status);
       }
     }
   }
 
-  // Gives the endpoints to each cluster that asks for them under this name; all of them or none.
+  // Gives the endpoints to each cluster that asks for them under this name; all
+  // of them or none.
   absl::Status SetEndpoints(const std::string& service, const ClusterLoadAssignment& endpoints) {
     std::vector<std::pair<Entry<ClusterConfig>*, std::shared_ptr<const ClusterConfig>>> changed;
     for (auto& [name, entry] : clusters) {
@@ -230,15 +322,55 @@ struct ConfigState::State {
         refusals.Add("secret", resource.name, NotA("Secret"));
         continue;
       }
-      auto known = secret_bytes.find(message.name());
-      if (known != secret_bytes.end() && known->second == resource.bytes) continue;
-      absl::Status status = AddSecret(message, secrets);
-      if (!status.ok()) {
-        refusals.Add("secret", message.name(), status);
-        continue;
-      }
-      secret_bytes[message.name()] = resource.bytes;
-      RecompileUsersOf(message.name(), refusals);
+      auto known = received_secrets.find(message.name());
+      if (known != received_secrets.end() && known->second.bytes == resource.bytes) continue;
+      SetSecret(message, {resource.bytes, OriginOf(resource), {}}, refusals);
+      unknown_fields += CountUnknownFields(message);
+    }
+  }
+
+  void SetSecret(const Secret& message, Received received, Refusals& refusals) {
+    absl::StatusOr<Needs> needs = FindNeeds(message, FileRotation::kEveryFile);
+    absl::Status status = needs.ok() ? AddSecret(message, secrets) : needs.status();
+    if (!status.ok()) {
+      refusals.Add("secret", message.name(), status);
+      return;
+    }
+    received.needs = *std::move(needs);
+    received_secrets[message.name()] = std::move(received);
+    given_up_secrets.erase(message.name());
+    RecompileUsersOf(message.name(), refusals);
+  }
+
+  // ---- Files that were replaced.
+
+  static bool Watches(const Needs* needs, const std::string& folder) {
+    return needs != nullptr &&
+           std::find(needs->folders.begin(), needs->folders.end(), folder) != needs->folders.end();
+  }
+
+  void ReloadFilesIn(const std::string& folder, Refusals& refusals) {
+    std::vector<Received> changed;
+    for (const auto& [name, received] : received_secrets) {
+      if (Watches(&received.needs, folder)) changed.push_back(received);
+    }
+    for (Received& received : changed) {
+      Secret message;
+      if (!message.ParseFromString(received.bytes)) continue;
+      SetSecret(message, std::move(received), refusals);
+    }
+    RecompileWatching<Cluster>("cluster", folder, clusters, refusals);
+    RecompileWatching<Listener>("listener", folder, listeners, refusals);
+  }
+
+  template <typename Message, typename Config>
+  void RecompileWatching(absl::string_view kind, const std::string& folder, Table<Config>& table,
+                         Refusals& refusals) {
+    for (auto& [name, entry] : table) {
+      Message message;
+      if (!Watches(entry.needs.get(), folder) || !message.ParseFromString(entry.bytes)) continue;
+      absl::Status status = Set(name, std::string(entry.bytes), message, table);
+      if (!status.ok()) refusals.Add(kind, name, status);
     }
   }
 
@@ -255,8 +387,22 @@ struct ConfigState::State {
     }
   }
 
-  // ---- Secrets. A resource that names the secret has the name in its bytes; one that has it there
-  // by chance is recompiled in vain.
+  // For the admin port.
+  void NoteRefused(const ConfigUpdate& update, const Refusals& refusals) {
+    auto& of_type = refused[std::string(update.type_url)];
+    if (update.full) of_type.clear();
+    for (const std::string& name : update.removed) of_type.erase(name);
+    for (const EncodedResource& resource : update.resources) {
+      of_type.erase(resource.name);
+      const auto found = refusals.by_name().find(resource.name);
+      if (found == refusals.by_name().end()) continue;
+      const Origin origin = OriginOf(resource);
+      of_type[resource.name] = {found->second, resource.bytes, origin.version, origin.updated};
+    }
+  }
+
+  // ---- Secrets. A resource that names the secret has the name in its bytes;
+  // one that has it there by chance is recompiled in vain.
 
   void RecompileUsersOf(const std::string& secret, Refusals& refusals) {
     Recompile<Cluster>("cluster", secret, clusters, refusals);
@@ -277,6 +423,16 @@ struct ConfigState::State {
 
   // ---- What may take effect.
 
+  // Its secret has been waited for long enough: nothing else is to wait for it.
+  template <typename Config>
+  bool GivenUp(const Entry<Config>& entry) const {
+    if (entry.compiled != nullptr || entry.needs == nullptr) return false;
+    for (const ResourceNeed& need : entry.needs->resources) {
+      if (given_up_secrets.count(need.name) != 0) return true;
+    }
+    return false;
+  }
+
   // Why it may not yet; empty: it may.
   std::string WaitsFor(const Entry<ClusterConfig>& entry) const {
     if (entry.compiled == nullptr) return entry.waits_for;
@@ -287,7 +443,8 @@ struct ConfigState::State {
         assignments.count(entry.compiled->eds_service_name) == 0) {
       return absl::StrCat("the endpoints of '", entry.compiled->eds_service_name, "'");
     }
-    // One that is in force already does not wait for those of endpoints that join it.
+    // One that is in force already does not wait for those of endpoints that
+    // join it.
     if (entry.active == nullptr && !CheckedOnce(*entry.compiled)) {
       return "the first health checks of its endpoints";
     }
@@ -304,12 +461,13 @@ struct ConfigState::State {
     return true;
   }
 
-  // A cluster that is not known at all is nothing to wait for: it may never come, and the routes to
-  // the others must not stand still for it. Requests to it are answered 503.
+  // A cluster that is not known at all is nothing to wait for: it may never
+  // come, and the routes to the others must not stand still for it. Requests to
+  // it are answered 503.
   std::string WaitsForClusters(const std::vector<std::string>& names) const {
     for (const std::string& name : names) {
       auto it = clusters.find(name);
-      if (it != clusters.end() && it->second.active == nullptr) {
+      if (it != clusters.end() && it->second.active == nullptr && !GivenUp(it->second)) {
         return absl::StrCat("cluster '", name, "'");
       }
     }
@@ -342,7 +500,8 @@ struct ConfigState::State {
     }
   }
 
-  // Clusters first, then what refers to them; then what nothing needs any more goes.
+  // Clusters first, then what refers to them; then what nothing needs any more
+  // goes.
   void Settle() {
     Activate(clusters);
     Activate(routes);
@@ -397,7 +556,8 @@ struct ConfigState::State {
     }
   }
 
-  // Those that are resolved for a cluster now: what none asks for would never be refreshed.
+  // Those that are resolved for a cluster now: what none asks for would never
+  // be refreshed.
   std::map<dns::Lookup, DnsRefresh> Lookups() const {
     std::map<dns::Lookup, DnsRefresh> lookups;
     for (const auto& [name, entry] : clusters) {
@@ -508,16 +668,25 @@ struct ConfigState::State {
   absl::Status AddAllStatic(absl::string_view field, const List& messages, Table<Config>& table) {
     for (int i = 0; i < messages.size(); ++i) {
       const Message& message = messages[i];
-      auto compiled = Compile(message);
       const std::string path = absl::StrCat("static_resources.", Index(field, i));
-      if (!compiled.ok()) {
+      auto needs = NeedsOf(message, /*check=*/false);
+      if (!needs.ok()) return Under(path, needs.status());
+      auto compiled = Compile(message);
+      // It may wait for a secret that has a source; one without will never
+      // come.
+      const bool waits =
+          compiled.status().code() == absl::StatusCode::kFailedPrecondition && *needs != nullptr;
+      if (!compiled.ok() && !waits) {
         return absl::InvalidArgumentError(Under(path, compiled.status()).message());
       }
       Entry<Config> entry;
       entry.bytes = message.SerializeAsString();
-      entry.compiled = *std::move(compiled);
+      entry.needs = *std::move(needs);
+      if (waits) entry.waits_for = std::string(compiled.status().message());
+      if (!waits) entry.compiled = *std::move(compiled);
       entry.is_static = true;
-      const std::string name = entry.compiled->name;
+      const std::string name =
+          waits ? std::string(NameOf(message)) : std::string(entry.compiled->name);
       if (!table.emplace(name, std::move(entry)).second) {
         return Invalid(path, absl::StrCat("the name '", name, "' is taken"));
       }
@@ -525,17 +694,27 @@ struct ConfigState::State {
     return absl::OkStatus();
   }
 
+  // Once all of them are known.
+  template <typename Config>
+  absl::Status CheckStaticSources(absl::string_view kind, const Table<Config>& table) const {
+    for (const auto& [name, entry] : table) {
+      if (entry.needs == nullptr) continue;
+      for (const ResourceNeed& need : entry.needs->resources) {
+        absl::Status status = CheckSource(need);
+        if (status.ok()) continue;
+        return absl::InvalidArgumentError(absl::StrCat(kind, " '", name, "' → ", status.message()));
+      }
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status CheckStaticReferences() const {
     for (const auto& [name, entry] : listeners) {
+      if (entry.compiled == nullptr) continue;
       for (const std::string& cluster : entry.compiled->clusters) {
         if (clusters.count(cluster) != 0) continue;
         return absl::InvalidArgumentError(
             absl::StrCat("listener '", name, "' → cluster '", cluster, "': not found"));
-      }
-      for (const std::string& route : entry.compiled->route_names) {
-        return absl::InvalidArgumentError(absl::StrCat(
-            "listener '", name, "' → route configuration '", route,
-            "': there is no dynamic_resources.ads_config to get it from; use route_config"));
       }
     }
     return absl::OkStatus();
@@ -550,13 +729,24 @@ ConfigState::~ConfigState() = default;
 
 absl::Status ConfigState::Apply(absl::string_view type_url,
                                 absl::Span<const EncodedResource> resources) {
+  ConfigUpdate update;
+  update.type_url = type_url;
+  update.resources = resources;
+  update.full = true;
+  return Apply(update);
+}
+
+absl::Status ConfigState::Apply(const ConfigUpdate& update) {
   Refusals refusals;
+  const absl::string_view type_url = update.type_url;
+  const absl::Span<const EncodedResource> resources = update.resources;
+  state_->current = {std::string(update.version), update.now};
   if (type_url == kClusterType) {
-    state_->ApplyClusters(resources, refusals);
+    state_->ApplyClusters(update, refusals);
   } else if (type_url == kEndpointType) {
     state_->ApplyEndpoints(resources, refusals);
   } else if (type_url == kListenerType) {
-    state_->ApplyListeners(resources, refusals);
+    state_->ApplyListeners(update, refusals);
   } else if (type_url == kRouteType) {
     state_->ApplyRoutes(resources, refusals);
   } else if (type_url == kSecretType) {
@@ -566,6 +756,7 @@ absl::Status ConfigState::Apply(absl::string_view type_url,
   } else {
     return absl::InvalidArgumentError(absl::StrCat("unknown type '", type_url, "'"));
   }
+  state_->NoteRefused(update, refusals);
   state_->Settle();
   snapshot_ = state_->MakeSnapshot();
   return refusals.status();
@@ -579,6 +770,7 @@ absl::Status ConfigState::AddStatic(const envoy::config::bootstrap::v3::Bootstra
   absl::StatusOr<RuntimeValues> runtime = CompileRuntime(bootstrap.layered_runtime());
   if (!runtime.ok()) return Under("layered_runtime", runtime.status());
   state_->secrets.runtime = *std::move(runtime);
+  state_->has_ads = bootstrap.dynamic_resources().has_ads_config();
   for (int i = 0; i < resources.secrets_size(); ++i) {
     absl::Status status = AddSecret(resources.secrets(i), state_->secrets);
     if (!status.ok()) return Under(absl::StrCat("static_resources.", Index("secrets", i)), status);
@@ -588,10 +780,12 @@ absl::Status ConfigState::AddStatic(const envoy::config::bootstrap::v3::Bootstra
   if (!status.ok()) return status;
   status = state_->AddAllStatic<Listener>("listeners", resources.listeners(), state_->listeners);
   if (!status.ok()) return status;
-  if (!bootstrap.has_dynamic_resources()) {
+  status = state_->CheckStaticSources("cluster", state_->clusters);
+  if (status.ok()) status = state_->CheckStaticSources("listener", state_->listeners);
+  if (status.ok() && !bootstrap.dynamic_resources().has_cds_config()) {
     status = state_->CheckStaticReferences();
-    if (!status.ok()) return status;
   }
+  if (!status.ok()) return status;
   state_->Settle();
   snapshot_ = state_->MakeSnapshot();
   return absl::OkStatus();
@@ -599,7 +793,9 @@ absl::Status ConfigState::AddStatic(const envoy::config::bootstrap::v3::Bootstra
 
 void ConfigState::SetCertificate(const std::string& name, TlsCertificate certificate) {
   state_->secrets.certificates[name] = std::move(certificate);
-  Refusals refusals;  // a certificate of our own making; what it does not fit keeps the old one
+  state_->own_certificates.insert(name);
+  Refusals refusals;  // a certificate of our own making; what it does not fit
+                      // keeps the old one
   state_->RecompileUsersOf(name, refusals);
   state_->Settle();
   snapshot_ = state_->MakeSnapshot();
@@ -627,7 +823,7 @@ std::vector<std::string> ConfigState::Waiting() const {
   std::vector<std::string> waiting;
   const auto collect = [&](absl::string_view kind, const auto& table) {
     for (const auto& [name, entry] : table) {
-      const std::string what = state_->WaitsFor(entry);
+      const std::string what = state_->GivenUp(entry) ? "" : state_->WaitsFor(entry);
       if (!what.empty()) waiting.push_back(absl::StrCat(kind, " '", name, "' waits for ", what));
     }
   };
@@ -692,10 +888,152 @@ void ConfigState::SetJwks(const JwksSource& source, std::shared_ptr<const certs:
   snapshot_ = state_->MakeSnapshot();
 }
 
-void ConfigState::StopWaitingForEndpoints() {
-  for (const std::string& name : EndpointNames()) state_->assignments.try_emplace(name, "");
+void ConfigState::StopWaitingFor(absl::string_view type_url, const std::string& name) {
+  if (type_url == kEndpointType) {
+    state_->assignments.try_emplace(name);
+  } else if (type_url == kRouteType) {
+    RouteConfiguration none;
+    none.set_name(name);
+    auto compiled = CompileRoutes(none);
+    const auto [entry, added] = state_->routes.try_emplace(name);
+    if (added && compiled.ok()) entry->second.compiled = *std::move(compiled);
+  } else if (type_url == kSecretType) {
+    state_->given_up_secrets.insert(name);
+  }
   state_->Settle();
   snapshot_ = state_->MakeSnapshot();
+}
+
+bool ConfigState::Has(absl::string_view type_url, const std::string& name) const {
+  if (type_url == kEndpointType) return state_->assignments.count(name) != 0;
+  if (type_url == kRouteType) return state_->routes.count(name) != 0;
+  return state_->received_secrets.count(name) != 0;
+}
+
+std::map<ConfigSource, std::set<std::string>> ConfigState::NeededOf(
+    absl::string_view type_url) const {
+  std::map<ConfigSource, std::set<std::string>> needed;
+  const auto collect = [&](const auto& table) {
+    for (const auto& [name, entry] : table) {
+      if (entry.needs == nullptr || entry.removed) continue;
+      for (const ResourceNeed& need : entry.needs->resources) {
+        if (need.type_url != type_url) continue;
+        if (type_url == kSecretType && state_->own_certificates.count(need.name) != 0) continue;
+        needed[need.source].insert(need.name);
+      }
+    }
+  };
+  collect(state_->clusters);
+  collect(state_->listeners);
+  return needed;
+}
+
+std::set<std::string> ConfigState::WatchedFolders() const {
+  std::set<std::string> folders;
+  const auto add = [&](const Needs* needs) {
+    if (needs != nullptr) folders.insert(needs->folders.begin(), needs->folders.end());
+  };
+  for (const auto& [name, received] : state_->received_secrets) add(&received.needs);
+  for (const auto& [name, entry] : state_->clusters) add(entry.needs.get());
+  for (const auto& [name, entry] : state_->listeners) add(entry.needs.get());
+  return folders;
+}
+
+absl::Status ConfigState::ReloadFilesIn(const std::string& folder) {
+  Refusals refusals;
+  state_->ReloadFilesIn(folder, refusals);
+  state_->Settle();
+  snapshot_ = state_->MakeSnapshot();
+  return refusals.status();
+}
+
+std::vector<CertificatePair> ConfigState::Certificates() const {
+  namespace tls = envoy::extensions::transport_sockets::tls::v3;
+  std::vector<CertificatePair> pairs;
+  const auto read = [this](const envoy::config::core::v3::DataSource& from) -> std::string {
+    if (from.filename().empty()) return from.inline_string() + from.inline_bytes();
+    if (!state_->secrets.read_file) return "";
+    return state_->secrets.read_file(from.filename()).value_or("");
+  };
+  const auto look = [&](const google::protobuf::Message& message) {
+    if (const auto* own = google::protobuf::DynamicCastToGenerated<tls::TlsCertificate>(&message)) {
+      CertificatePair& pair = pairs.emplace_back();
+      pair.chain_pem = read(own->certificate_chain());
+      pair.chain_path = own->certificate_chain().filename();
+    }
+    if (const auto* trust =
+            google::protobuf::DynamicCastToGenerated<tls::CertificateValidationContext>(&message)) {
+      if (!trust->has_trusted_ca()) return;
+      CertificatePair& pair = pairs.emplace_back();
+      pair.ca_pem = read(trust->trusted_ca());
+      pair.ca_path = trust->trusted_ca().filename();
+    }
+  };
+  const auto walk = [&look](auto message, const std::string& bytes) {
+    if (message.ParseFromString(bytes)) ForEachMessage(message, look);
+  };
+  for (const auto& [name, entry] : state_->clusters) walk(Cluster(), entry.bytes);
+  for (const auto& [name, entry] : state_->listeners) walk(Listener(), entry.bytes);
+  for (const auto& [name, received] : state_->received_secrets) walk(Secret(), received.bytes);
+  return pairs;
+}
+
+const RuntimeValues& ConfigState::runtime() const { return state_->secrets.runtime; }
+
+size_t ConfigState::unknown_fields() const { return state_->unknown_fields; }
+
+namespace {
+
+template <typename Config>
+void DescribeTable(const Table<Config>& table, std::vector<ResourceDescription>& to) {
+  for (const auto& [name, entry] : table) {
+    ResourceDescription one;
+    one.name = name;
+    one.bytes = &entry.bytes;
+    one.is_static = entry.is_static;
+    one.active = entry.active != nullptr;
+    one.warming = entry.active == nullptr || entry.active != entry.compiled;
+    if (entry.origin != nullptr) {
+      one.version = entry.origin->version;
+      one.updated = entry.origin->updated;
+    }
+    to.push_back(std::move(one));
+  }
+}
+
+void DescribeReceived(const std::map<std::string, Received>& received,
+                      std::vector<ResourceDescription>& to) {
+  for (const auto& [name, one] : received) {
+    if (one.bytes.empty()) continue;  // nothing came
+    ResourceDescription description;
+    description.name = name;
+    description.bytes = &one.bytes;
+    description.active = true;
+    description.version = one.origin.version;
+    description.updated = one.origin.updated;
+    to.push_back(std::move(description));
+  }
+}
+
+}  // namespace
+
+std::vector<ResourceDescription> ConfigState::Describe(absl::string_view type_url) const {
+  std::vector<ResourceDescription> described;
+  if (type_url == kClusterType) DescribeTable(state_->clusters, described);
+  if (type_url == kListenerType) DescribeTable(state_->listeners, described);
+  if (type_url == kRouteType) DescribeTable(state_->routes, described);
+  if (type_url == kEndpointType) DescribeReceived(state_->assignments, described);
+  if (type_url == kSecretType) DescribeReceived(state_->received_secrets, described);
+  const auto refused = state_->refused.find(std::string(type_url));
+  if (refused == state_->refused.end()) return described;
+  for (const auto& [name, refusal] : refused->second) {
+    const auto known = std::find_if(described.begin(), described.end(),
+                                    [&](const auto& one) { return one.name == name; });
+    ResourceDescription& one = known == described.end() ? described.emplace_back() : *known;
+    one.name = name;
+    one.refused = &refusal;
+  }
+  return described;
 }
 
 }  // namespace weft

@@ -313,10 +313,85 @@ TEST(ConfigState, ListenersAreAllThereAre) {
   EXPECT_EQ(state.snapshot()->listeners.size(), 1u);
 }
 
+absl::Status ApplyDelta(ConfigState& state, absl::string_view type,
+                        std::vector<EncodedResource> resources, Names removed = {}) {
+  ConfigUpdate update;
+  update.type_url = type;
+  update.resources = resources;
+  update.removed = std::move(removed);
+  return state.Apply(update);
+}
+
+TEST(ConfigState, ADeltaLeavesWhatItDoesNotMention) {
+  ConfigState state;
+  ASSERT_TRUE(ApplyDelta(state, kClusterType, {Static("a"), Static("b")}).ok());
+  ASSERT_TRUE(
+      ApplyDelta(state, kListenerType, {TcpListener("l", "a"), TcpListener("m", "b")}).ok());
+  ASSERT_TRUE(ApplyDelta(state, kListenerType, {}, {"m", "unknown"}).ok());
+  EXPECT_EQ(state.snapshot()->listeners.size(), 1u);
+  ASSERT_TRUE(ApplyDelta(state, kClusterType, {Static("c")}, {"a", "b"}).ok());
+  EXPECT_NE(state.snapshot()->FindCluster("a"), nullptr);  // still referred to
+  EXPECT_EQ(state.snapshot()->FindCluster("b"), nullptr);
+  EXPECT_NE(state.snapshot()->FindCluster("c"), nullptr);
+  ASSERT_TRUE(ApplyDelta(state, kListenerType, {}, {"l"}).ok());
+  EXPECT_EQ(state.snapshot()->FindCluster("a"), nullptr);
+  ASSERT_TRUE(ApplyDelta(state, kClusterType, {Static("a")}).ok());
+  EXPECT_NE(state.snapshot()->FindCluster("a"), nullptr);
+}
+
+TEST(ConfigState, SaysWhatIsNeededOfWhichSource) {
+  ConfigState state;
+  auto from_file = Encode<envoy::config::cluster::v3::Cluster>(
+      "name: 'f' type: EDS eds_cluster_config { eds_config { path_config_source { path: '/e' } } "
+      "}");
+  ASSERT_TRUE(state.Apply(kClusterType, {Eds("a"), from_file}).ok());
+  const auto needed = state.NeededOf(kEndpointType);
+  ASSERT_EQ(needed.size(), 2u);
+  EXPECT_EQ(needed.begin()->first.kind, ConfigSource::Kind::kAds);
+  EXPECT_EQ(needed.begin()->second, std::set<std::string>{"a"});
+  EXPECT_EQ(needed.rbegin()->first.path, "/e");
+  EXPECT_EQ(needed.rbegin()->second, std::set<std::string>{"f"});
+  auto from_nobody = Encode<envoy::config::cluster::v3::Cluster>(
+      "name: 'g' type: EDS eds_cluster_config { eds_config { api_config_source { api_type: GRPC "
+      "grpc_services { envoy_grpc { cluster_name: 'nobody' } } } } }");
+  const absl::Status refused = state.Apply(kClusterType, {from_nobody});
+  EXPECT_NE(refused.message().find("names cluster 'nobody'"), std::string::npos)
+      << refused.message();
+}
+
+TEST(ConfigState, DescribesWhatWasRefused) {
+  ConfigState state;
+  ConfigUpdate update;
+  update.type_url = kClusterType;
+  update.version = "7";
+  update.full = true;
+  EncodedResource bad = Static("s");
+  bad.bytes += std::string("\x30\x63", 2);  // lb_policy 99
+  bad.name = "s";
+  const std::vector<EncodedResource> resources = {bad};
+  update.resources = resources;
+  ASSERT_FALSE(state.Apply(update).ok());
+  const auto described = state.Describe(kClusterType);
+  ASSERT_EQ(described.size(), 1u);
+  ASSERT_NE(described[0].refused, nullptr);
+  EXPECT_EQ(described[0].refused->version, "7");
+  EXPECT_NE(described[0].refused->error.find("lb_policy"), std::string::npos);
+  EXPECT_EQ(described[0].bytes, nullptr);
+}
+
+TEST(ConfigState, StopsWaitingForRoutesWhenTold) {
+  ConfigState state;
+  ASSERT_TRUE(state.Apply(kListenerType, {HttpListener("l", "80")}).ok());
+  EXPECT_EQ(state.snapshot()->listeners.count("l"), 0u);
+  state.StopWaitingFor(kRouteType, "80");
+  EXPECT_EQ(state.snapshot()->listeners.count("l"), 1u);
+  EXPECT_EQ(state.Waiting(), Names{});
+}
+
 TEST(ConfigState, StopsWaitingForEndpointsWhenTold) {
   ConfigState state;
   ASSERT_TRUE(state.Apply(kClusterType, {Eds("a")}).ok());
-  state.StopWaitingForEndpoints();
+  state.StopWaitingFor(kEndpointType, state.EndpointNames()[0]);
   ASSERT_NE(state.snapshot()->FindCluster("a"), nullptr);
   EXPECT_TRUE(state.snapshot()->FindCluster("a")->endpoints->endpoints.empty());
 }

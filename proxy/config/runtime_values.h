@@ -6,20 +6,25 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <variant>
+#include <vector>
 
 #include "proxy/config/fraction.h"
 
 namespace weft {
 
 struct RuntimeValues {
-  // A number is a share of 100 where a fraction is asked for.
-  using Value = std::variant<double, Fraction>;
-  // "a.b.c", the levels joined by dots.
-  std::map<std::string, Value> values;
+  std::vector<std::string> layers;  // names, the lowest first
+  // By key ("a.b.c", the levels joined by dots), a value for each layer as text; "" where a layer
+  // says nothing.
+  std::map<std::string, std::vector<std::string>> values;
 
-  std::optional<double> Number(const std::string& key) const;
+  // The highest layer's; null if none has the key.
+  const std::string* Find(const std::string& key) const;
+  // As a fraction: a number is a share of 100, and {numerator, denominator} below the key is what
+  // it says. Nullopt: there is none, or it is neither.
   std::optional<Fraction> Share(const std::string& key) const;
+  // As /runtime shows it.
+  std::string ToJson() const;
 };
 
 }  // namespace weft

@@ -138,6 +138,14 @@ std::map<std::string, std::map<std::string, uint64_t>> Worker::ActiveByEndpoint(
   return active;
 }
 
+void Worker::ResetCounters() {
+  for (auto& [name, state] : clusters_) state.counters.Reset();
+  for (auto& [name, counters] : downstream_counters_) counters.Reset();
+  for (auto& [name, counters] : tcp_counters_) counters.Reset();
+  for (auto& [name, counters] : listener_counters_) counters.Reset();
+  rejections_.clear();
+}
+
 Counters Worker::CollectCounters() const {
   Counters all;
   for (const auto& [name, state] : clusters_) {

@@ -83,6 +83,8 @@ class Worker {
   };
   size_t connections() const { return connections_.size(); }
   Counters CollectCounters() const;
+  // All but gauges.
+  void ResetCounters();
   // Requests under way by cluster and endpoint key, for /clusters.
   std::map<std::string, std::map<std::string, uint64_t>> ActiveByEndpoint() const;
 

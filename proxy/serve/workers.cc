@@ -70,6 +70,13 @@ Task<Counters> Workers::CollectCounters() {
   co_return sum;
 }
 
+Task<> Workers::ResetCounters() {
+  std::function<void(Worker&, size_t)> reset = [](Worker& worker, size_t) {
+    worker.ResetCounters();
+  };
+  co_await OnEach(std::move(reset));
+}
+
 Task<Workers::ActiveByEndpoint> Workers::CollectActive() {
   auto copies = std::make_shared<std::vector<ActiveByEndpoint>>(workers_.size());
   std::function<void(Worker&, size_t)> copy_active = [copies](Worker& worker, size_t index) {

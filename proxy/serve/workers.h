@@ -30,6 +30,7 @@ class Workers {
   // Gives every worker the snapshot; the first error of opening a listener, once all are done.
   Task<absl::Status> Adopt(std::shared_ptr<const Snapshot> snapshot);
   Task<Counters> CollectCounters();
+  Task<> ResetCounters();
   // Requests under way, by cluster and endpoint key.
   using ActiveByEndpoint = std::map<std::string, std::map<std::string, uint64_t>>;
   Task<ActiveByEndpoint> CollectActive();

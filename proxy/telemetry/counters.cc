@@ -16,6 +16,14 @@ void AddFields(Set& to, const Set& from) {
   }
 }
 
+template <typename Set>
+void ResetFields(Set& set) {
+  for (const CounterField<Set>& field : Set::Fields()) {
+    if (field.kind == CounterKind::kGauge) continue;
+    std::visit([&set](auto member) { set.*member = {}; }, field.member);
+  }
+}
+
 template <typename Value>
 void AddByName(std::map<std::string, Value>& to, const std::map<std::string, Value>& from) {
   for (const auto& [name, value] : from) to[name].Add(value);
@@ -24,9 +32,13 @@ void AddByName(std::map<std::string, Value>& to, const std::map<std::string, Val
 }  // namespace
 
 void ClusterCounters::Add(const ClusterCounters& other) { AddFields(*this, other); }
+void ClusterCounters::Reset() { ResetFields(*this); }
 void DownstreamCounters::Add(const DownstreamCounters& other) { AddFields(*this, other); }
+void DownstreamCounters::Reset() { ResetFields(*this); }
 void TcpCounters::Add(const TcpCounters& other) { AddFields(*this, other); }
+void TcpCounters::Reset() { ResetFields(*this); }
 void ListenerCounters::Add(const ListenerCounters& other) { AddFields(*this, other); }
+void ListenerCounters::Reset() { ResetFields(*this); }
 
 void H2Counters::Add(const H2Counters& other) { AddFields(*this, other); }
 

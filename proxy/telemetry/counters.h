@@ -150,6 +150,7 @@ using Histogram = ::weft::Histogram;
       return kFields;                                                             \
     }                                                                             \
     void Add(const Type& other);                                                  \
+    void Reset(); /* all but gauges */                                            \
   }
 
 WEFT_COUNTER_SET(ClusterCounters, WEFT_CLUSTER_COUNTERS);

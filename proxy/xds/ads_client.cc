@@ -9,8 +9,12 @@
 namespace weft {
 namespace {
 
-constexpr absl::string_view kPath =
-    "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources";
+constexpr char kAggregated[] =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
+    "StreamAggregatedResources";
+constexpr char kAggregatedDelta[] =
+    "/envoy.service.discovery.v3.AggregatedDiscoveryService/"
+    "DeltaAggregatedResources";
 // Rejections that quote a whole config would not fit a header or a log line.
 constexpr size_t kMaxErrorText = 4 * 1024;
 
@@ -20,10 +24,12 @@ AdsClient::AdsClient(EventLoop& loop, Options options, AdsObserver* observer)
     : loop_(loop),
       options_(std::move(options)),
       observer_(observer),
-      random_(static_cast<std::minstd_rand::result_type>(options_.seed)) {}
+      random_(static_cast<std::minstd_rand::result_type>(options_.seed)) {
+  if (options_.path.empty()) options_.path = is_delta() ? kAggregatedDelta : kAggregated;
+}
 
 void AdsClient::Subscribe(absl::string_view type_url, Subscription::Scope scope) {
-  subscriptions_.emplace_back(type_url, scope);
+  subscriptions_.emplace_back(type_url, scope, options_.form);
 }
 
 Subscription* AdsClient::Find(absl::string_view type_url) {
@@ -48,9 +54,10 @@ Task<> AdsClient::Run() {
     auto bytes = co_await options_.connect();
     if (bytes.ok()) {
       GrpcConnection connection(loop_, *std::move(bytes), options_.connection);
-      std::unique_ptr<GrpcStream> stream = connection.Open(kPath, options_.metadata);
+      std::unique_ptr<GrpcStream> stream = connection.Open(options_.path, options_.metadata);
       ++failures_;  // until a response comes
       const absl::Status ended = co_await RunStream(*stream);
+      connected_ = false;
       // gRPC's rule for a server that finds pings too frequent.
       if (connection.told_to_ping_less()) options_.connection.ping_interval *= 2;
       observer_->OnStream(ended);
@@ -79,6 +86,7 @@ Task<absl::Status> AdsClient::RunStream(GrpcStream& stream) {
     if (!sent.ok()) co_return sent;
     if (first) {
       ++stats_.streams;
+      connected_ = true;
       observer_->OnStream(absl::OkStatus());
     }
     std::optional<GrpcStream::Received> received = stream.TryReceive();
@@ -98,8 +106,9 @@ Task<absl::Status> AdsClient::SendRequests(GrpcStream& stream) {
   for (Subscription& subscription : subscriptions_) {
     std::optional<Subscription::Request> request = subscription.NextRequest();
     if (!request.has_value()) continue;
-    std::string message = EncodeDiscoveryRequest(subscription.type_url(), *std::move(request),
-                                                 node_sent_ ? "" : options_.node);
+    const std::string node = node_sent_ && options_.node_only_once ? "" : options_.node;
+    const auto encode = is_delta() ? EncodeDeltaDiscoveryRequest : EncodeDiscoveryRequest;
+    std::string message = encode(subscription.type_url(), *std::move(request), node);
     node_sent_ = true;
     const absl::Status sent = co_await stream.Send(std::move(message));
     if (!sent.ok()) co_return sent;
@@ -108,7 +117,8 @@ Task<absl::Status> AdsClient::SendRequests(GrpcStream& stream) {
 }
 
 absl::Status AdsClient::OnResponse(absl::string_view bytes) {
-  absl::StatusOr<DiscoveryUpdate> update = DecodeDiscoveryResponse(bytes);
+  absl::StatusOr<DiscoveryUpdate> update =
+      is_delta() ? DecodeDeltaDiscoveryResponse(bytes) : DecodeDiscoveryResponse(bytes);
   if (!update.ok()) return update.status();
   failures_ = 0;
   Subscription* subscription = Find(update->type_url);
@@ -119,8 +129,9 @@ absl::Status AdsClient::OnResponse(absl::string_view bytes) {
   absl::Status verdict = update->problem;
   if (verdict.ok()) {
     const Subscription::Response& response = update->response;
-    const ResourceMap all = subscription->Merge(response);
-    verdict = observer_->OnResources({update->type_url, response.version, response.resources, all});
+    const bool full = !is_delta() && subscription->scope() == Subscription::Scope::kAll;
+    verdict = observer_->OnResources(
+        {update->type_url, response.version, response.resources, response.removed, full});
   }
   if (verdict.ok()) {
     ++stats_.accepted;

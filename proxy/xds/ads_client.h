@@ -1,8 +1,11 @@
-// AdsClient: keeps one aggregated xDS stream to a control plane, for as long as its task runs:
-// connects, asks, hands what comes to the observer, acknowledges or rejects, and starts again with
-// backoff when the stream ends. What was accepted stays while there is no stream.
+// AdsClient: keeps one xDS stream to a control plane, for as long as its task
+// runs: the aggregated one, or one of a single type; in state-of-the-world or
+// delta form. It connects, asks, hands what comes to the observer, acknowledges
+// or rejects, and starts again with backoff when the stream ends. What was
+// accepted stays while there is no stream.
 //
-// One task on one loop (the proxy's main thread); publishing to workers is the observer's business.
+// One task on one loop (the proxy's main thread); publishing to workers is the
+// observer's business.
 #ifndef WEFT_PROXY_XDS_ADS_CLIENT_H_
 #define WEFT_PROXY_XDS_ADS_CLIENT_H_
 
@@ -29,17 +32,17 @@ namespace weft {
 struct ResourceUpdate {
   absl::string_view type_url;
   const std::string& version;
-  // Name and serialized message of what this response carries: for EDS, RDS and SDS maybe a part.
-  const std::vector<std::pair<std::string, std::string>>& sent;
-  // All resources of the type as they are once this is accepted.
-  const ResourceMap& all;
+  const std::vector<Subscription::Resource>& sent;
+  const std::vector<std::string>& removed;
+  // Whether `sent` is all there is: what it lacks is gone.
+  bool full = false;
 };
 
 class AdsObserver {
  public:
   virtual ~AdsObserver() = default;
-  // An error rejects the whole response: the server gets its text, and what was accepted before
-  // stays. May call AdsClient::SetNames.
+  // An error rejects the whole response: the server gets its text, and what was
+  // accepted before stays. May call AdsClient::SetNames.
   virtual absl::Status OnResources(const ResourceUpdate& update) = 0;
   // A stream began, or could not, or ended (then `status` says why).
   virtual void OnStream(const absl::Status& status) {}
@@ -48,15 +51,21 @@ class AdsObserver {
 class AdsClient {
  public:
   struct Options {
-    // Returns a stream that is connected, and through TLS if that is wanted, within a deadline of
-    // its own.
+    // Returns a stream that is connected, and through TLS if that is wanted,
+    // within a deadline of its own.
     std::function<Task<absl::StatusOr<std::unique_ptr<ByteStream>>>()> connect;
     std::string node;  // a serialized envoy.config.core.v3.Node
+    // Whether only the first request of a stream carries the node.
+    bool node_only_once = true;
+    // "/package.Service/Method"; empty: the aggregated service's.
+    std::string path;
+    Subscription::Form form = Subscription::Form::kStateOfTheWorld;
     GrpcMetadata metadata;
     GrpcConnection::Options connection;
     absl::Duration first_backoff = absl::Milliseconds(100);
     absl::Duration longest_backoff = absl::Seconds(5);
-    // Of the jitter, which keeps the clients of a server that comes back from coming all at once.
+    // Of the jitter, which keeps the clients of a server that comes back from
+    // coming all at once.
     uint64_t seed = 0;
   };
 
@@ -82,8 +91,11 @@ class AdsClient {
   const Subscription* subscription(absl::string_view type_url) const;
   const std::vector<Subscription>& subscriptions() const { return subscriptions_; }
   const Stats& stats() const { return stats_; }
+  // Whether there is a stream now.
+  bool connected() const { return connected_; }
 
  private:
+  bool is_delta() const { return options_.form == Subscription::Form::kDelta; }
   Subscription* Find(absl::string_view type_url);
   Task<absl::Status> RunStream(GrpcStream& stream);
   Task<absl::Status> SendRequests(GrpcStream& stream);
@@ -96,6 +108,7 @@ class AdsClient {
   std::vector<Subscription> subscriptions_;
   Stats stats_;
   bool node_sent_ = false;
+  bool connected_ = false;
   int failures_ = 0;  // in a row, without a response between
   std::minstd_rand random_;
   Signal names_changed_;

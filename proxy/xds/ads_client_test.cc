@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_join.h"
 #include "api/envoy/cluster.pb.h"
 #include "api/envoy/discovery.grpc.pb.h"
@@ -105,11 +106,13 @@ class Follower : public AdsObserver {
 
   absl::Status OnResources(const ResourceUpdate& update) override {
     std::vector<std::string> names;
-    for (const auto& [name, bytes] : update.all) names.push_back(name);
-    if (update.all.count("bad") > 0) return absl::InvalidArgumentError("cluster 'bad': no type");
+    for (const auto& resource : update.sent) names.push_back(resource.name);
+    if (absl::c_linear_search(names, "bad"))
+      return absl::InvalidArgumentError("cluster 'bad': no type");
     if (update.type_url == kClusterType) client->SetNames(kEndpointType, names);
+    for (const std::string& name : update.removed) names.push_back("-" + name);
     log.push_back(absl::StrCat(update.type_url == kClusterType ? "CDS " : "EDS ", update.version,
-                               " ", absl::StrJoin(names, ",")));
+                               update.full ? " all " : " ", absl::StrJoin(names, ",")));
     return absl::OkStatus();
   }
   void OnStream(const absl::Status& status) override {
@@ -175,9 +178,9 @@ TEST_F(AdsClientTest, AcknowledgesRejectsAndComesBack) {
   EXPECT_EQ(ads_.seen(), expected);
   EXPECT_EQ(client_->stats().rejected, 1u);
   EXPECT_EQ(client_->stats().accepted, 3u);
-  EXPECT_EQ(client_->subscription(kClusterType)->resources().size(), 2u);
-  const std::vector<std::string> log = {"open",      "CDS 1 x,y",  "EDS 1 x",
-                                        "EDS 2 x,y", "restarting", "open"};
+  EXPECT_EQ(client_->subscription(kClusterType)->held().size(), 2u);
+  const std::vector<std::string> log = {"open",    "CDS 1 all x,y", "EDS 1 x",
+                                        "EDS 2 y", "restarting",    "open"};
   EXPECT_EQ(follower_.log, log);
 }
 

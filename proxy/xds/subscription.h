@@ -1,19 +1,22 @@
-// Subscription: what an xDS client has to say about one type of resource, in state-of-the-world
-// form, and what it holds of it. A pure state machine: no stream, no clock.
+// Subscription: what an xDS client has to say about one type of resource, in
+// state-of-the-world or delta form, and which versions it holds. A pure state
+// machine: no stream, no clock.
 //
-//   wanted ──OnStreamOpened──▶ NextRequest: names, last accepted version, no nonce
-//   response ──Accept──▶ NextRequest: its version and nonce (ACK)
-//            ──Reject──▶ NextRequest: last accepted version, its nonce, the error (NACK)
-//   SetNames ──▶ NextRequest: names, last accepted version, last nonce
+//   wanted ──OnStreamOpened──▶ NextRequest: what is wanted, what is held
+//   already, no nonce response ──Accept──▶ NextRequest: its nonce (ACK)
+//            ──Reject──▶ NextRequest: its nonce, the error (NACK); what is held
+//            stays
+//   SetNames ──▶ NextRequest: names (delta: only those that come and go)
 //
-// Versions are opaque: a server that starts again may count from one. Not thread-safe.
+// Versions are opaque: a server that starts again may count from one. Not
+// thread-safe.
 #ifndef WEFT_PROXY_XDS_SUBSCRIPTION_H_
 #define WEFT_PROXY_XDS_SUBSCRIPTION_H_
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -21,36 +24,53 @@
 
 namespace weft {
 
-// By name; the value is the serialized message (the `value` of the Any).
-using ResourceMap = std::map<std::string, std::string>;
-
 class Subscription {
  public:
   enum class Scope {
-    kAll,    // every resource; a response is the full state, and what it lacks is gone (LDS, CDS)
-    kNamed,  // only those asked for; a response may be a part (EDS, RDS, SDS)
+    kAll,    // every resource (LDS, CDS)
+    kNamed,  // only those asked for (EDS, RDS, SDS)
+  };
+  enum class Form {
+    kStateOfTheWorld,  // a response of kAll is the full state, and what it lacks
+                       // is gone
+    kDelta,            // a response has what changed and says what is gone
   };
 
   struct Request {
+    // State of the world.
     std::string version_info;
     std::vector<std::string> resource_names;
+    // Delta.
+    std::vector<std::string> subscribe;
+    std::vector<std::string> unsubscribe;
+    std::map<std::string, std::string> initial_versions;  // of what is held, at a stream's start
+
     std::string response_nonce;
     std::optional<std::string> error;  // makes it a NACK
+  };
+
+  struct Resource {
+    std::string name;
+    std::string bytes;    // the serialized message (the `value` of the Any)
+    std::string version;  // delta only
   };
 
   struct Response {
     std::string version;
     std::string nonce;
-    std::vector<std::pair<std::string, std::string>> resources;
+    std::vector<Resource> resources;
+    std::vector<std::string> removed;  // delta only
   };
 
-  Subscription(absl::string_view type_url, Scope scope) : type_url_(type_url), scope_(scope) {}
+  Subscription(absl::string_view type_url, Scope scope, Form form = Form::kStateOfTheWorld)
+      : type_url_(type_url), scope_(scope), form_(form) {}
 
   const std::string& type_url() const { return type_url_; }
   Scope scope() const { return scope_; }
+  Form form() const { return form_; }
 
-  // For kNamed: what to ask for from now on; sorted here. What is no longer asked for is forgotten.
-  // Returns whether that changed anything.
+  // For kNamed: what to ask for from now on; sorted here. What is no longer
+  // asked for is forgotten. Returns whether that changed anything.
   bool SetNames(std::vector<std::string> names);
   const std::vector<std::string>& names() const { return names_; }
 
@@ -59,14 +79,16 @@ class Subscription {
   // What to send now, if anything; answered once.
   std::optional<Request> NextRequest();
 
-  // What would be held if `response` were accepted.
-  ResourceMap Merge(const Response& response) const;
   // Answer each response by one of these, in the order they came.
   void Accept(const Response& response);
   void Reject(const Response& response, absl::string_view error);
 
-  const ResourceMap& resources() const { return resources_; }
+  // The resources that were accepted, by name; the version is "" in
+  // state-of-the-world form.
+  const std::map<std::string, std::string>& held() const { return held_; }
   const std::string& accepted_version() const { return version_; }
+  // Whether a response has been accepted on any stream.
+  bool answered() const { return answered_; }
   // Of the last response, if it was rejected.
   const std::string& last_error() const { return last_error_; }
   // Names asked for that no server has sent yet.
@@ -74,11 +96,14 @@ class Subscription {
 
  private:
   bool Wants(const std::string& name) const;
+  void FillNames(Request& request);
+  void FillChanges(Request& request);
 
   const std::string type_url_;
   const Scope scope_;
+  const Form form_;
   std::vector<std::string> names_;
-  ResourceMap resources_;
+  std::map<std::string, std::string> held_;
   std::string version_;
   std::string nonce_;
   std::string last_error_;
@@ -86,6 +111,12 @@ class Subscription {
   bool stream_open_ = false;
   bool asked_on_stream_ = false;
   bool must_send_ = false;
+  bool answered_ = false;
+  // Delta: what the server takes us to be subscribed to on this stream; and
+  // what of it was forgotten since, so that it has to be asked for again should
+  // it be wanted again.
+  std::set<std::string> asked_;
+  std::set<std::string> forgotten_;
 };
 
 }  // namespace weft
