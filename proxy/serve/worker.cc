@@ -139,7 +139,11 @@ std::map<std::string, std::map<std::string, uint64_t>> Worker::ActiveByEndpoint(
 }
 
 void Worker::ResetCounters() {
-  for (auto& [name, state] : clusters_) state.counters.Reset();
+  for (auto& [name, state] : clusters_) {
+    state.counters.Reset();
+    state.http2.Reset();
+  }
+  for (auto& [name, counters] : downstream_http2_) counters.Reset();
   for (auto& [name, counters] : downstream_counters_) counters.Reset();
   for (auto& [name, counters] : tcp_counters_) counters.Reset();
   for (auto& [name, counters] : listener_counters_) counters.Reset();

@@ -41,6 +41,7 @@ void ListenerCounters::Add(const ListenerCounters& other) { AddFields(*this, oth
 void ListenerCounters::Reset() { ResetFields(*this); }
 
 void H2Counters::Add(const H2Counters& other) { AddFields(*this, other); }
+void H2Counters::Reset() { ResetFields(*this); }
 
 void Counters::Add(const Counters& other) {
   AddByName(clusters, other.clusters);
