@@ -111,9 +111,6 @@ class Pick {
     const PeakEwma& time_a = load_.at(a)->latency;
     const PeakEwma& time_b = load_.at(b)->latency;
     if (!time_a.known() || !time_b.known()) return 1;
-    // What lies behind a gateway is farther away, which is for localities to judge.
-    const auto& endpoints = cluster_.endpoints->endpoints;
-    if (endpoints[a].fanout > 1 || endpoints[b].fanout > 1) return 1;
     const double ratio =
         std::max(time_a.At(now), kFastEnough) / std::max(time_b.At(now), kFastEnough);
     return ratio < kSameSpeed && ratio * kSameSpeed > 1 ? 1 : ratio;

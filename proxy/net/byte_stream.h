@@ -49,10 +49,6 @@ class ByteStream {
   // Makes the destruction a reset rather than an orderly end, to pass on that the other side was
   // cut.
   virtual void ResetOnClose() = 0;
-  // To be asked before waiting in the middle of a message: true if the last Read took all there
-  // was, which may hide a reset behind it that no further edge announces. Then Read() has to be
-  // called once more. (At a message's end nobody need ask: a write will tell.)
-  virtual bool ReadAgain() = 0;
 
   virtual Signal& readable() = 0;
   virtual Signal& writable() = 0;

@@ -31,7 +31,6 @@ class TcpStream : public ByteStream {
   using ByteStream::Write;
   void CloseWrite() override;
   void ResetOnClose() override;
-  bool ReadAgain() override { return false; }  // a reset behind what was read is an edge
   Signal& readable() override { return readable_; }
   Signal& writable() override { return writable_; }
   std::string error() const override;

@@ -62,7 +62,6 @@ Task<bool> AwaitHead(HttpConnection& c, H1ServerStream& client) {
     if (!idle && started == kNever) started = loop.Now();
     const MonotonicTime deadline =
         idle ? loop.Now() + c.config.idle_timeout : started + head_timeout;
-    if (client.ReadAgain()) continue;
     const bool notified = co_await Wait(loop, {&client.readable(), &c.drain.started()}, deadline);
     if (!notified) co_return false;
   }

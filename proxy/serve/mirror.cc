@@ -98,7 +98,6 @@ Task<> Send(std::unique_ptr<Copy> copy) {
   if (left.empty() && copy->length.framing != BodyFraming::kNone) stream.WriteEnd(Headers());
   bool ended = false;
   while (Move(stream, left, &ended) && !ended) {
-    if (stream.ReadAgain()) continue;
     const bool notified = co_await Wait(loop, {&stream.readable(), &stream.writable()}, deadline);
     if (!notified) break;
   }

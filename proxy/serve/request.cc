@@ -232,12 +232,12 @@ bool WantsRetry(const Exchange& x, uint32_t attempt, const ForwardResult& result
          RetryAllowed(x);
 }
 
-// What came of an attempt that began at `start`, for the picks that follow.
-void Report(const ForwardResult& result, MonotonicTime start, UpstreamChoice& choice) {
+// What came of an attempt, for the picks that follow.
+void Report(const ForwardResult& result, UpstreamChoice& choice) {
   switch (result.outcome.kind) {
     case Outcome::Kind::kResponse:
       if (result.outcome.status > 0) {
-        choice.Responded(result.outcome.status, result.responded_at - start);
+        choice.Responded(result.outcome.status, result.latency);
       }
       return;
     case Outcome::Kind::kConnectFailure:
@@ -264,9 +264,8 @@ Task<ForwardResult> Attempts(Exchange& x, UpstreamChoice& choice) {
       co_return result;
     }
     RewriteForAttempt(x, *endpoint, attempt);
-    const MonotonicTime start = x.loop().Now();
-    result = co_await Forward(x, choice, *endpoint, attempt, start + x.policy.per_try);
-    Report(result, start, choice);
+    result = co_await Forward(x, choice, *endpoint, attempt, x.loop().Now() + x.policy.per_try);
+    Report(result, choice);
     if (x.logged) x.record.upstream_host = endpoint->address.ToString();
     if (!WantsRetry(x, attempt, result)) co_return result;
     retry.reset();

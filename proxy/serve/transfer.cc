@@ -24,7 +24,12 @@ constexpr int kBusyTurns = 4;
 }  // namespace
 
 Transfer::Transfer(Exchange& x, const Lease& lease, uint32_t attempt)
-    : x_(x), lease_(lease), client_(x.client), upstream_(lease.stream()), attempt_(attempt) {
+    : x_(x),
+      lease_(lease),
+      client_(x.client),
+      upstream_(lease.stream()),
+      attempt_(attempt),
+      start_(x.loop().Now()) {
   upstream_.WriteHead(x.head, x.body);
   request_ended_ = x.body.framing == BodyFraming::kNone;
   if (!request_ended_ || attempt > 1) return;
@@ -45,9 +50,6 @@ Task<> Transfer::Run(MonotonicTime try_deadline) {
       continue;
     }
     busy_turns = 0;
-    const bool upstream_again = upstream_.ReadAgain();
-    const bool client_again = client_.ReadAgain();
-    if (upstream_again || client_again) continue;
     const MonotonicTime deadline = tunnel_ ? kNever : std::min(try_deadline, x_.deadline);
     const MonotonicTime idle_deadline = loop.Now() + idle;
     const bool notified = co_await Wait(
@@ -218,7 +220,7 @@ bool Transfer::WantsRetry() {
   ResponseHead& head = upstream_.response();
   result_.outcome.kind = Outcome::Kind::kResponse;
   result_.outcome.status = head.status;
-  result_.responded_at = x_.loop().Now();
+  result_.latency = x_.loop().Now() - start_;
   result_.outcome.headers = &head.headers;
   const RetryPolicy* policy = x_.policy.retry();
   const bool wanted = x_.replayable && policy != nullptr &&

@@ -31,7 +31,9 @@ struct ForwardResult {
   bool retry = false;  // the policy wants this response's request tried again
   bool final = false;  // trying again cannot help: out of time, or the request itself is bad
   Outcome outcome;
-  MonotonicTime responded_at = kNever;  // when the response's head came; never: it did not
+  // From the request's first byte on a connection that was there to the response's head; zero if
+  // that did not come. How far away the endpoint is, without what making a connection costs.
+  absl::Duration latency = absl::ZeroDuration();
   std::optional<absl::Duration> back_off;  // before another attempt, as the response asks
   ResponseFlag flag = ResponseFlag::kNone;
   std::string reason;  // of a failure, for the client and the log
@@ -78,6 +80,7 @@ class Transfer {
   HttpStream& client_;
   HttpStream& upstream_;
   const uint32_t attempt_;
+  const MonotonicTime start_;
   ForwardResult result_;
   size_t replayed_ = 0;  // of x.replay
   bool tunnel_ = false;  // an upgrade or CONNECT was accepted

@@ -78,11 +78,6 @@ bool H1Stream::PeerGone() {
   return read == IoStatus::kEof || read == IoStatus::kError;
 }
 
-bool H1Stream::ReadAgain() {
-  const bool amid = tunnel_ ? !eof_ : heard_ && decoder_.Next(in_) == H1Decoder::Event::kNeedMore;
-  return amid && stream_.ReadAgain();
-}
-
 void H1Stream::Abort() {
   aborted_ = true;
   stream_.ResetOnClose();

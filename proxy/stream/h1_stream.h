@@ -37,7 +37,6 @@ class H1Stream : public HttpStream {
   Flushed Flush() final { return writer_.Flush(); }
   void Abort() final;
 
-  bool ReadAgain() final;
   Signal& readable() final { return stream_.readable(); }
   Signal& writable() final { return stream_.writable(); }
 

@@ -31,7 +31,6 @@ class CountingStream : public ByteStream {
   using ByteStream::Write;
   void CloseWrite() override { stream_.CloseWrite(); }
   void ResetOnClose() override { stream_.ResetOnClose(); }
-  bool ReadAgain() override { return stream_.ReadAgain(); }
   Signal& readable() override { return stream_.readable(); }
   Signal& writable() override { return stream_.writable(); }
   std::string error() const override { return stream_.error(); }

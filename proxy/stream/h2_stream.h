@@ -43,8 +43,6 @@ class H2Stream final : public HttpStream {
   Flushed Flush() override;
   void Abort() override;
 
-  bool ReadAgain() override { return false; }  // the connection reads on, whoever waits
-
   Signal& readable() override { return readable_; }
   Signal& writable() override { return writable_; }
 

@@ -98,10 +98,6 @@ class HttpStream {
   // use it again). For a message that cannot be completed; must not be followed by writes.
   virtual void Abort() = 0;
 
-  // In the middle of a message, before waiting: true if Next() must be asked once more, since the
-  // last read may hide a reset that no further edge announces (ByteStream::ReadAgain).
-  virtual bool ReadAgain() = 0;
-
   virtual Signal& readable() = 0;
   virtual Signal& writable() = 0;
 };

@@ -51,7 +51,6 @@ class TlsStream final : public ByteStream {
   using ByteStream::Write;
   void CloseWrite() override;
   void ResetOnClose() override { io_.inner().ResetOnClose(); }
-  bool ReadAgain() override { return io_.inner().ReadAgain(); }
   Signal& readable() override { return io_.inner().readable(); }
   Signal& writable() override { return io_.inner().writable(); }
   std::string error() const override { return error_.empty() ? write_error_ : error_; }
