@@ -24,6 +24,10 @@ SplitPath Split(absl::string_view path_and_query);
 std::optional<absl::string_view> QueryParameter(absl::string_view query, absl::string_view name);
 
 // What a route rewrites the path to, with the query kept. The request's own if it rewrites nothing.
+// Whether the route changes the path at all.
+inline bool RewritesPath(const ForwardAction& action) {
+  return !action.prefix_rewrite.empty() || action.regex_rewrite.has_value();
+}
 std::string RewrittenPath(const Route& route, const ForwardAction& action,
                           absl::string_view path_and_query);
 

@@ -165,18 +165,20 @@ void SetHost(Exchange& x, std::string host) {
   x.head.authority = std::move(host);
 }
 
+void SetPath(Exchange& x, std::string path) {
+  if (path == x.head.path) return;
+  if (!x.connection.config.suppress_envoy_headers) {
+    x.head.headers.Set("x-envoy-original-path", x.head.path);
+  }
+  x.head.path = std::move(path);
+}
+
 // What the chosen route says of the head that goes upstream.
 void RewriteHead(Exchange& x) {
   const ForwardAction& action = *x.forward;
   RequestHead& head = x.head;
   std::optional<std::string> host = RewrittenHost(action, *x.target, head);
-  std::string path = RewrittenPath(*x.route, action, head.path);
-  if (path != head.path) {
-    if (!x.connection.config.suppress_envoy_headers) {
-      head.headers.Set("x-envoy-original-path", head.path);
-    }
-    head.path = std::move(path);
-  }
+  if (RewritesPath(action)) SetPath(x, RewrittenPath(*x.route, action, head.path));
   if (host.has_value()) SetHost(x, *std::move(host));
   const auto input = [&x] { return InputOf(x); };
   ApplyMutations(x.target->request_headers, head.headers, input);

@@ -1,6 +1,7 @@
 #include "proxy/serve/request_head.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -15,15 +16,22 @@
 namespace weft {
 namespace {
 
-// A random UUID (RFC 9562, version 4).
-std::string MakeRequestId(uint64_t high, uint64_t low) {
+// A random UUID (RFC 9562, version 4), in its text form.
+std::array<char, 36> MakeRequestId(uint64_t high, uint64_t low) {
+  constexpr char kDigits[] = "0123456789abcdef";
   high = (high & 0xffffffffffff0fffULL) | 0x4000ULL;
   low = (low & 0x3fffffffffffffffULL) | 0x8000000000000000ULL;
-  const std::string digits =
-      absl::StrCat(absl::Hex(high, absl::kZeroPad16), absl::Hex(low, absl::kZeroPad16));
-  const absl::string_view d = digits;
-  return absl::StrCat(d.substr(0, 8), "-", d.substr(8, 4), "-", d.substr(12, 4), "-",
-                      d.substr(16, 4), "-", d.substr(20));
+  std::array<char, 36> id;
+  size_t digit = 0;
+  for (size_t i = 0; i < id.size(); ++i) {
+    if (i == 8 || i == 13 || i == 18 || i == 23) {
+      id[i] = '-';
+      continue;
+    }
+    const uint64_t half = digit < 16 ? high : low;
+    id[i] = kDigits[half >> (60 - 4 * (digit++ % 16)) & 0xf];
+  }
+  return id;
 }
 
 void ForwardClientCertHeader(const HttpManagerConfig& config, const ClientFacts& client,
@@ -190,7 +198,8 @@ void PrepareRequestHead(const HttpManagerConfig& config, const ClientFacts& clie
     headers.Set("x-forwarded-port", absl::StrCat(client.local_port));
   }
   if (config.generate_request_id && !headers.Has(KnownHeader::kXRequestId)) {
-    headers.Add(KnownHeader::kXRequestId, MakeRequestId(random_high, random_low));
+    const std::array<char, 36> id = MakeRequestId(random_high, random_low);
+    headers.Add(KnownHeader::kXRequestId, absl::string_view(id.data(), id.size()));
   }
   if (!config.via.empty()) AppendToList("via", config.via, headers);
 }

@@ -12,8 +12,8 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/statusor.h"
 #include "proxy/config/cluster_config.h"
 #include "proxy/decide/outlier.h"
@@ -66,7 +66,7 @@ class UpstreamChoice {
   std::optional<uint64_t> hash_;
   const SubsetCriteria* subset_ = nullptr;
   std::shared_ptr<EndpointLoad> load_;
-  std::vector<std::shared_ptr<EndpointLoad>> tried_;
+  absl::InlinedVector<std::shared_ptr<EndpointLoad>, 2> tried_;
   // Of an ORIGINAL_DST cluster; none if that would be ourselves.
   std::optional<EndpointConfig> original_;
 };
