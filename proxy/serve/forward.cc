@@ -23,6 +23,7 @@ ForwardResult ConnectFailure(const absl::Status& status, bool request_out_of_tim
   if (request_out_of_time) {
     result.final = true;
     result.flag = ResponseFlag::kUpstreamRequestTimeout;
+    result.timeout = UpstreamTimeout::kRequest;
     result.reason = "upstream request timeout";
     return result;
   }

@@ -56,19 +56,30 @@ Answer Direct(const DirectResponse& direct) {
   return {static_cast<int>(direct.status), ResponseFlag::kNone, "direct_response", direct.body, {}};
 }
 
+const char* DetailsOf(UpstreamTimeout timeout) {
+  switch (timeout) {
+    case UpstreamTimeout::kTry:
+      return "upstream_per_try_timeout";
+    case UpstreamTimeout::kTryIdle:
+      return "upstream_per_try_idle_timeout";
+    case UpstreamTimeout::kStreamIdle:
+      return "stream_idle_timeout";
+    case UpstreamTimeout::kRequest:
+    case UpstreamTimeout::kNone:
+      break;
+  }
+  return "upstream_response_timeout";
+}
+
 Answer Failure(const ForwardResult& result) {
   Answer answer;
   answer.flag = result.flag;
   if (result.flag == ResponseFlag::kNoHealthyUpstream) {
     answer.details = "no_healthy_upstream";
     answer.body = result.reason;
-  } else if (result.flag == ResponseFlag::kUpstreamRequestTimeout) {
-    answer.status = 504;
-    answer.details = "upstream_response_timeout";
-    answer.body = result.reason;
-  } else if (result.flag == ResponseFlag::kStreamIdleTimeout) {
-    answer.status = 408;
-    answer.details = "stream_idle_timeout";
+  } else if (result.timeout != UpstreamTimeout::kNone) {
+    answer.status = result.timeout == UpstreamTimeout::kStreamIdle ? 408 : 504;
+    answer.details = DetailsOf(result.timeout);
     answer.body = result.reason;
   } else if (result.flag == ResponseFlag::kDownstreamProtocolError) {
     answer.status = 400;
@@ -234,8 +245,13 @@ bool WantsRetry(const Exchange& x, uint32_t attempt, const ForwardResult& result
          RetryAllowed(x);
 }
 
-// What came of an attempt, for the picks that follow.
+// What came of an attempt, for the picks that follow and for the counters.
 void Report(const ForwardResult& result, UpstreamChoice& choice) {
+  ClusterCounters& counters = choice.state().counters;
+  if (result.flag == ResponseFlag::kDownstreamTermination) {
+    ++counters.upstream_rq_cancelled;
+    ++counters.upstream_rq_tx_reset;
+  }
   switch (result.outcome.kind) {
     case Outcome::Kind::kResponse:
       if (result.outcome.status > 0) {
@@ -245,10 +261,14 @@ void Report(const ForwardResult& result, UpstreamChoice& choice) {
     case Outcome::Kind::kConnectFailure:
       return;  // reported where it happened
     case Outcome::Kind::kPerTryTimeout:
+      ++counters.upstream_rq_tx_reset;
+      if (result.timeout == UpstreamTimeout::kTry) ++counters.upstream_rq_per_try_timeout;
+      if (result.timeout == UpstreamTimeout::kTryIdle) ++counters.upstream_rq_per_try_idle_timeout;
       return choice.LocalFailed(LocalFailure::kTimeout);
     case Outcome::Kind::kRefusedStream:
     case Outcome::Kind::kResetBeforeRequest:
     case Outcome::Kind::kReset:
+      ++counters.upstream_rq_rx_reset;
       return choice.LocalFailed(LocalFailure::kReset);
   }
 }
@@ -300,12 +320,17 @@ Task<> ForwardWithRetries(Exchange& x) {
   x.record.details = result.reason;
   ClusterCounters& counters = choice.state().counters;
   if (result.flag == ResponseFlag::kUpstreamRequestTimeout) ++counters.upstream_rq_timeout;
+  const bool well = result.end == ForwardEnd::kDone && x.record.status < 500;
+  if (x.record.attempts > 1 && well) ++counters.upstream_rq_retry_success;
   if (result.end == ForwardEnd::kFailed) {
     if (result.flag != ResponseFlag::kNoHealthyUpstream) x.record.upstream_failure = result.reason;
     co_await Reply(x, Failure(result));
   } else if (result.end == ForwardEnd::kBroken) {
     x.client.Abort();
   }
+  counters.upstream_cx_tx_bytes_total += x.record.bytes_received;
+  counters.upstream_cx_rx_bytes_total += x.record.bytes_sent;
+  counters.upstream_rq_time.Record(x.loop().Now() - x.start);
   const int status_class = x.record.status / 100;
   if (status_class >= 1 && status_class <= 5) ++counters.upstream_rq_xx[status_class];
 }

@@ -39,7 +39,7 @@ Transfer::Transfer(Exchange& x, const Lease& lease, uint32_t attempt)
 
 Task<> Transfer::Run(MonotonicTime try_deadline) {
   EventLoop& loop = x_.loop();
-  const absl::Duration idle = x_.policy.idle;
+  const absl::Duration idle = std::min(x_.policy.idle, x_.policy.per_try_idle);
   int busy_turns = 0;
   while (true) {
     const bool sent = StepRequest();
@@ -58,8 +58,11 @@ Task<> Transfer::Run(MonotonicTime try_deadline) {
         std::min(deadline, idle_deadline));
     if (notified) continue;
     // By which was due first, not by the clock: timers may fire some milliseconds early.
-    const bool of_route = deadline <= idle_deadline;
-    TimedOut(of_route, of_route && try_deadline < x_.deadline);
+    const bool whole = deadline <= idle_deadline;
+    const bool of_try =
+        whole ? try_deadline < x_.deadline : x_.policy.per_try_idle < x_.policy.idle;
+    TimedOut(whole ? (of_try ? UpstreamTimeout::kTry : UpstreamTimeout::kRequest)
+                   : (of_try ? UpstreamTimeout::kTryIdle : UpstreamTimeout::kStreamIdle));
     co_return;
   }
 }
@@ -261,12 +264,15 @@ void Transfer::Finish(ForwardEnd end, ResponseFlag flag, absl::string_view reaso
   result_.reason.assign(reason.data(), reason.size());
 }
 
-void Transfer::TimedOut(bool of_route, bool of_try) {
+void Transfer::TimedOut(UpstreamTimeout timeout) {
+  using Kind = UpstreamTimeout;
+  const bool idle = timeout == Kind::kTryIdle || timeout == Kind::kStreamIdle;
   result_.outcome.kind = Outcome::Kind::kPerTryTimeout;
-  result_.final = !of_try;
+  result_.timeout = timeout;
+  result_.final = timeout == Kind::kRequest || timeout == Kind::kStreamIdle;
   Finish(x_.response_started ? ForwardEnd::kBroken : ForwardEnd::kFailed,
-         of_route ? ResponseFlag::kUpstreamRequestTimeout : ResponseFlag::kStreamIdleTimeout,
-         of_route ? "upstream request timeout" : "stream timeout");
+         idle ? ResponseFlag::kStreamIdleTimeout : ResponseFlag::kUpstreamRequestTimeout,
+         timeout == Kind::kStreamIdle ? "stream timeout" : "upstream request timeout");
 }
 
 void Transfer::ClientBroke() {

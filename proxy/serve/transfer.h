@@ -26,9 +26,19 @@ enum class ForwardEnd {
   kBroken,  // the response broke off after it began: the client must not take it for whole
 };
 
+// What the time ran out for.
+enum class UpstreamTimeout {
+  kNone,
+  kRequest,  // with all its attempts
+  kTry,
+  kTryIdle,     // nothing moved in this attempt
+  kStreamIdle,  // nothing moved, and no other attempt is wanted
+};
+
 struct ForwardResult {
   ForwardEnd end = ForwardEnd::kDone;
   bool retry = false;  // the policy wants this response's request tried again
+  UpstreamTimeout timeout = UpstreamTimeout::kNone;
   bool final = false;  // trying again cannot help: out of time, or the request itself is bad
   Outcome outcome;
   // From the request's first byte on a connection that was there to the response's head; zero if
@@ -70,7 +80,7 @@ class Transfer {
   void PassResponseHead();
 
   void Finish(ForwardEnd end, ResponseFlag flag, absl::string_view reason);
-  void TimedOut(bool of_request, bool of_try);
+  void TimedOut(UpstreamTimeout timeout);
   void ClientBroke();
   void ClientGone();
   void UpstreamBroke();

@@ -37,10 +37,15 @@
   X(Gauge, upstream_rq_active)                                                      \
   X(Gauge, upstream_rq_pending_active)                                              \
   X(Counter, upstream_rq_timeout)                                                   \
+  X(Counter, upstream_rq_per_try_timeout)                                           \
+  X(Counter, upstream_rq_per_try_idle_timeout)                                      \
+  X(Counter, upstream_rq_cancelled)                                                 \
   X(Counter, upstream_rq_retry)                                                     \
+  X(Counter, upstream_rq_retry_success)                                             \
   X(Counter, upstream_rq_retry_overflow)                                            \
   X(Counter, upstream_rq_pending_overflow)                                          \
   X(Counter, upstream_rq_rx_reset)                                                  \
+  X(Counter, upstream_rq_tx_reset)                                                  \
   X(Classes, upstream_rq_xx)                                                        \
   X(Histogram, upstream_rq_time)                                                    \
   X(Counter, lb_healthy_panic)                                                      \

@@ -50,12 +50,12 @@ absl::string_view AlpnFor(UpstreamProtocol protocol, bool http2) {
 }  // namespace
 
 Lease::Http2::Http2(EventLoop& loop, std::unique_ptr<UpstreamConnection> made,
-                    const ClusterConfig& cluster, H2Counters& counters)
-    : Link(std::move(made)),
-      http2(
-          loop, bytes(),
-          {H2Connection::Role::kClient, cluster.http2, connection->tls != nullptr, &counters, {}}) {
-}
+                    ClusterCounters& counters, const Http2Options& options,
+                    H2Counters& http2_counters)
+    : Link(loop, std::move(made), counters),
+      http2(loop, bytes(),
+            {H2Connection::Role::kClient, options, connection->tls != nullptr, &http2_counters,
+             Buffer()}) {}
 
 Lease& Lease::operator=(Lease&& other) noexcept {
   std::swap(http1_, other.http1_);
@@ -229,6 +229,7 @@ Task<Pool::Acquired> Pool::Open(EventLoop& loop, Wanted wanted) {
   Acquired acquired;
   acquired.attempted = true;
   const ClusterConfig& cluster = wanted.cluster;
+  const MonotonicTime start = loop.Now();
   auto connected =
       co_await ConnectUpstream(loop, cluster, wanted.endpoint, wanted.mark, wanted.deadline,
                                AlpnFor(cluster.protocol, MayMultiplex(wanted)));
@@ -239,16 +240,17 @@ Task<Pool::Acquired> Pool::Open(EventLoop& loop, Wanted wanted) {
     co_return acquired;
   }
   attempt.succeeded = true;
+  counters_.upstream_cx_connect_ms.Record(loop.Now() - start);
   const bool by_alpn = cluster.protocol == UpstreamProtocol::kAlpn;
   if (by_alpn) negotiated_http1_ = (*connected)->alpn != "h2";
   if (MayMultiplex(wanted)) {
     ++counters_.upstream_cx_http2_total;
-    http2_.push_back(
-        std::make_unique<Http2>(loop, *std::move(connected), cluster, http2_counters_));
+    http2_.push_back(std::make_unique<Http2>(loop, *std::move(connected), counters_, cluster.http2,
+                                             http2_counters_));
     acquired.lease = Use(*http2_.back(), cluster, loop.Now());
   } else {
     ++counters_.upstream_cx_http1_total;
-    acquired.lease = Use(std::make_unique<Http1>(*std::move(connected)), cluster);
+    acquired.lease = Use(std::make_unique<Http1>(loop, *std::move(connected), counters_), cluster);
   }
   co_return acquired;
 }

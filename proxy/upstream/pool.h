@@ -69,23 +69,28 @@ class Lease {
   friend class Pool;
   // What a pool knows of a connection, whichever version of HTTP it speaks.
   struct Link {
-    explicit Link(std::unique_ptr<UpstreamConnection> made) : connection(std::move(made)) {}
+    Link(EventLoop& loop, std::unique_ptr<UpstreamConnection> made, ClusterCounters& counters)
+        : connection(std::move(made)), loop(loop), since(loop.Now()), counters(counters) {}
+    ~Link() { counters.upstream_cx_length_ms.Record(loop.Now() - since); }
     ByteStream& bytes() const { return *connection->stream; }
     bool exhausted() const { return most_requests > 0 && requests >= most_requests; }
 
     const std::unique_ptr<UpstreamConnection> connection;
+    EventLoop& loop;
+    const MonotonicTime since;
+    ClusterCounters& counters;
     uint32_t requests = 0;
     uint32_t most_requests = 0;  // 0: no limit
     MonotonicTime idle_since;
   };
   struct Http1 : Link {
-    explicit Http1(std::unique_ptr<UpstreamConnection> made)
-        : Link(std::move(made)), stream(bytes()) {}
+    Http1(EventLoop& loop, std::unique_ptr<UpstreamConnection> made, ClusterCounters& counters)
+        : Link(loop, std::move(made), counters), stream(bytes()) {}
     H1ClientStream stream;
   };
   struct Http2 : Link {
-    Http2(EventLoop& loop, std::unique_ptr<UpstreamConnection> made, const ClusterConfig& cluster,
-          H2Counters& counters);
+    Http2(EventLoop& loop, std::unique_ptr<UpstreamConnection> made, ClusterCounters& counters,
+          const Http2Options& options, H2Counters& http2_counters);
     H2Connection http2;
     size_t leases = 0;
   };
