@@ -15,6 +15,7 @@
 #include "proxy/dns/resolver.h"
 #include "proxy/dns/server.h"
 #include "proxy/mesh_environment.h"
+#include "proxy/overload_monitor.h"
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/scope.h"
 #include "proxy/serve/workers.h"
@@ -74,7 +75,9 @@ class Proxy : public AdsObserver {
   EventLoop loop_;
   ConfigState config_;
   RawConfig raw_;
+  OverloadConfig overload_;
   std::unique_ptr<Workers> workers_;
+  std::unique_ptr<OverloadMonitor> overload_monitor_;
   std::optional<uint32_t> mark_;
   std::string ads_cluster_;  // static cluster that ADS comes from
   std::unique_ptr<Identity> identity_;
