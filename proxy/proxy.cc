@@ -76,6 +76,12 @@ absl::Status Proxy::ConfigureFromBootstrap(const Bootstrap& bootstrap) {
   if (!checked.ok()) return checked;
   absl::Status added = config_.AddStatic(bootstrap);
   if (!added.ok()) return added;
+  absl::StatusOr<OverloadConfig> overload = CompileOverload(bootstrap.overload_manager());
+  if (!overload.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("overload_manager.", overload.status().message()));
+  }
+  overload_ = *std::move(overload);
   bootstrap_ = bootstrap.SerializeAsString();
   server_info_ = ServerInfoOf(bootstrap, options_);
   if (bootstrap.has_admin()) {
@@ -286,6 +292,14 @@ std::vector<ServerMetric> Proxy::ServerMetrics() const {
     metrics.push_back({"server", name, gauge, value});
   };
   add("live", true, State() == ServerState::kLive ? 1 : 0);
+  if (overload_monitor_ != nullptr) {
+    const Overload& overload = overload_monitor_->state();
+    add("overload_heap_pressure_percent", true, 100 * overload_monitor_->heap_pressure());
+    add("overload_stop_accepting_requests", true, overload.stop_accepting_requests);
+    add("overload_stop_accepting_connections", true, overload.stop_accepting_connections);
+    add("overload_reject_incoming_connections", true, overload.reject_incoming_connections);
+    add("overload_disable_http_keepalive", true, overload.disable_http_keepalive);
+  }
   add("concurrency", true, static_cast<double>(workers_->size()));
   AddSourceMetrics(metrics);
   if (dns_ != nullptr) {
@@ -404,6 +418,7 @@ void Proxy::StartDnsClusters() {
 absl::Status Proxy::Run() {
   WorkerOptions worker_options;
   worker_options.mark = mark_;
+  worker_options.max_connections = overload_.max_connections;
   workers_ = std::make_unique<Workers>(loop_, options_.concurrency, worker_options);
   if (admin_address_.family() != AF_UNSPEC) {
     absl::Status started = StartAdmin(admin_address_);
@@ -424,6 +439,8 @@ absl::Status Proxy::Run() {
   evsignal_add(on_int, nullptr);
 
   StartDnsClusters();
+  overload_monitor_ = std::make_unique<OverloadMonitor>(loop_, overload_, *workers_);
+  tasks_.Spawn(overload_monitor_->Run());
   tasks_.Spawn(PublishWhenChanged());
   if (sources_ != nullptr) {
     sources_->Start();

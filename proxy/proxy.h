@@ -14,6 +14,7 @@
 #include "proxy/dns/resolver.h"
 #include "proxy/dns/server.h"
 #include "proxy/mesh_environment.h"
+#include "proxy/overload_monitor.h"
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/scope.h"
 #include "proxy/serve/workers.h"
@@ -84,7 +85,9 @@ class Proxy {
   ConfigState config_;
   std::string bootstrap_;    // serialized, for the admin port
   std::string server_info_;  // JSON
+  OverloadConfig overload_;
   std::unique_ptr<Workers> workers_;
+  std::unique_ptr<OverloadMonitor> overload_monitor_;
   std::optional<uint32_t> mark_;
   std::unique_ptr<Identity> identity_;
   std::unique_ptr<ConfigSources> sources_;

@@ -17,11 +17,12 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/time/time.h"
 #include "proxy/config/health_check_config.h"
+#include "proxy/config/http2_options.h"
 #include "proxy/config/outlier_config.h"
 #include "proxy/config/subset_criteria.h"
-#include "proxy/config/http2_options.h"
 #include "proxy/dns/lookup.h"
 #include "proxy/net/address.h"
+#include "proxy/net/listen_options.h"
 
 namespace weft {
 
@@ -36,6 +37,9 @@ enum class EndpointHealth : uint8_t { kHealthy, kUnhealthy, kDraining, kDegraded
 // What the proxy's own health checks say, where there are any. Until the first one is over, an
 // endpoint counts as failing.
 enum class CheckedHealth : uint8_t { kNotChecked, kPassing, kDegraded, kFailing };
+
+// What is said of the client before all else, in the PROXY protocol.
+enum class ProxyProtocolOut : uint8_t { kNone, kV1, kV2 };
 
 struct Locality {
   std::string region;
@@ -65,9 +69,10 @@ struct EndpointConfig {
   EndpointHealth health = EndpointHealth::kHealthy;
   CheckedHealth checked = CheckedHealth::kNotChecked;
   uint32_t fanout = 1;  // ready pods behind this address, if it is a gateway; else 1
-  std::shared_ptr<const ClientTlsContext> tls;  // null: plaintext
+  std::shared_ptr<const ClientTlsContext> tls;      // null: plaintext
   std::shared_ptr<const EndpointLabels> labels;     // of a cluster with subsets; null: none
   std::shared_ptr<const CheckTarget> check_target;  // null: the endpoint itself
+  ProxyProtocolOut proxy_protocol = ProxyProtocolOut::kNone;
   // Stable identity within the cluster: address and the name of the transport socket chosen, as
   // "10.0.0.1:80" or "10.0.0.1:80/tlsMode-istio"; with kLogicalDns the name stands for the address,
   // "example.org:80", so that its connections outlive a change of address. Loads and pools are kept
@@ -199,6 +204,7 @@ struct TransportSocketChoice {
   std::string name;
   std::vector<std::pair<std::string, std::string>> match;  // all must be equal; none: always
   std::shared_ptr<const ClientTlsContext> tls;             // null: plaintext
+  ProxyProtocolOut proxy_protocol = ProxyProtocolOut::kNone;
 };
 
 // How often the names of a cluster are resolved again.
@@ -228,7 +234,7 @@ struct ClusterConfig {
   std::shared_ptr<const SubsetConfig> subsets;                           // null: none
   std::shared_ptr<const OutlierConfig> outlier;                          // null: none
   std::shared_ptr<const HealthCheckConfig> health_check;                 // null: none
-  std::shared_ptr<const EndpointSet> endpoints = NoEndpoints();  // never null
+  std::shared_ptr<const EndpointSet> endpoints = NoEndpoints();          // never null
   // kStrictDns and kLogicalDns: the endpoints as configured, by name; `endpoints` are those whose
   // addresses are known. Null for the other types.
   std::shared_ptr<const EndpointSet> named;
@@ -237,10 +243,12 @@ struct ClusterConfig {
   // Transport sockets; `tls` is what serves when none matches, and kOriginalDst.
   std::vector<TransportSocketChoice> transport_sockets;
   std::shared_ptr<const ClientTlsContext> tls;
-  std::optional<Address> source_address;  // to bind outgoing sockets to
-  std::optional<uint32_t> mark;           // SO_MARK from upstream_bind_config's socket options
-  CircuitBreakerLimits limits;       // of requests of the default priority
-  CircuitBreakerLimits high_limits;  // of those of routes with priority HIGH
+  ProxyProtocolOut proxy_protocol = ProxyProtocolOut::kNone;
+  TcpKeepalive keepalive;
+  std::optional<Address> source_address;     // to bind outgoing sockets to
+  std::optional<uint32_t> mark;              // SO_MARK from upstream_bind_config's socket options
+  CircuitBreakerLimits limits;               // of requests of the default priority
+  CircuitBreakerLimits high_limits;          // of those of routes with priority HIGH
   uint32_t max_requests_per_connection = 0;  // 0: no limit
   UpstreamProtocol protocol = UpstreamProtocol::kHttp1;
   Http2Options http2;

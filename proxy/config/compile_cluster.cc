@@ -60,25 +60,35 @@ absl::StatusOr<TransportSocketChoice> CompileChoice(
     to.match.emplace_back(key, value.string_value());
   }
   std::sort(to.match.begin(), to.match.end());
-  absl::StatusOr<std::shared_ptr<const ClientTlsContext>> tls =
-      CompileClientTls(from.transport_socket(), secrets);
-  if (!tls.ok()) return Under("transport_socket", tls.status());
-  to.tls = *std::move(tls);
+  absl::StatusOr<UpstreamSocket> socket = CompileUpstreamSocket(from.transport_socket(), secrets);
+  if (!socket.ok()) return Under("transport_socket", socket.status());
+  to.tls = std::move(socket->tls);
+  to.proxy_protocol = socket->proxy_protocol;
   return to;
 }
 
 absl::Status CompileTransportSockets(const cluster::Cluster& from, const Secrets& secrets,
                                      ClusterConfig& to) {
   if (from.has_transport_socket()) {
-    absl::StatusOr<std::shared_ptr<const ClientTlsContext>> tls =
-        CompileClientTls(from.transport_socket(), secrets);
-    if (!tls.ok()) return Under("transport_socket", tls.status());
-    to.tls = *std::move(tls);
+    absl::StatusOr<UpstreamSocket> socket = CompileUpstreamSocket(from.transport_socket(), secrets);
+    if (!socket.ok()) return Under("transport_socket", socket.status());
+    to.tls = std::move(socket->tls);
+    to.proxy_protocol = socket->proxy_protocol;
   }
   return CompileEach("transport_socket_matches", from.transport_socket_matches(),
                      to.transport_sockets, [&](const cluster::Cluster::TransportSocketMatch& one) {
                        return CompileChoice(one, secrets);
                      });
+}
+
+void CompileKeepalive(const core::TcpKeepalive& from, TcpKeepalive& to) {
+  // The kernel takes no more than 32767 s and 127 probes.
+  const auto set = [](const google::protobuf::UInt32Value& value, uint32_t most, int& field) {
+    if (value.value() > 0) field = static_cast<int>(std::min(value.value(), most));
+  };
+  set(from.keepalive_time(), 32767, to.idle_seconds);
+  set(from.keepalive_interval(), 32767, to.interval_seconds);
+  set(from.keepalive_probes(), 127, to.probes);
 }
 
 absl::Status CompileBind(const core::BindConfig& from, ClusterConfig& to) {
@@ -271,6 +281,7 @@ absl::Status CompileSettings(const cluster::Cluster& from, const Secrets& secret
   status = CompileCircuitBreakers(from.circuit_breakers(), to);
   if (!status.ok()) return Under("circuit_breakers", status);
   to.metadata_json = MetadataJson(from.metadata());
+  CompileKeepalive(from.upstream_connection_options().tcp_keepalive(), to.keepalive);
   return CompileTransportSockets(from, secrets, to);
 }
 

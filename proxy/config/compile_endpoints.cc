@@ -42,10 +42,12 @@ void ChooseTransportSocket(const core::Metadata& metadata, const ClusterConfig& 
   for (const TransportSocketChoice& choice : cluster.transport_sockets) {
     if (!Satisfies(wanted, choice)) continue;
     to.tls = choice.tls;
+    to.proxy_protocol = choice.proxy_protocol;
     absl::StrAppend(&to.key, "/", choice.name);
     return;
   }
   to.tls = cluster.tls;
+  to.proxy_protocol = cluster.proxy_protocol;
 }
 
 EndpointHealth HealthOf(core::HealthStatus status) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "api/envoy/connection_limit.pb.h"
 #include "api/envoy/network_rbac.pb.h"
 #include "api/envoy/sni_cluster.pb.h"
 #include "proxy/config/compile_access_log.h"
@@ -14,6 +15,7 @@ namespace {
 namespace listener = envoy::config::listener::v3;
 namespace network = envoy::extensions::filters::network;
 using network::http_connection_manager::v3::HttpConnectionManager;
+using ConnectionLimitFilter = network::connection_limit::v3::ConnectionLimit;
 using network::sni_cluster::v3::SniCluster;
 using network::tcp_proxy::v3::TcpProxy;
 
@@ -66,7 +68,20 @@ absl::StatusOr<TcpProxyConfig> CompileTcpProxy(const TcpProxy& from) {
   if (from.has_tunneling_config()) {
     return Invalid("tunneling_config", "is not supported by this proxy");
   }
+  if (from.has_metadata_match()) {
+    return Invalid("metadata_match", "is not supported by this proxy");
+  }
   if (from.has_idle_timeout()) to.idle_timeout = ToTimeout(from.idle_timeout());
+  if (from.has_max_downstream_connection_duration()) {
+    to.max_connection_duration = ToTimeout(from.max_downstream_connection_duration());
+  }
+  if (from.hash_policy_size() > 1) return Invalid("hash_policy", "at most one is allowed");
+  if (from.hash_policy_size() == 1) {
+    if (!from.hash_policy(0).has_source_ip()) {
+      return Invalid("hash_policy[0]", "only source_ip is supported");
+    }
+    to.hash_source_ip = true;
+  }
   if (from.has_max_connect_attempts()) {
     to.max_connect_attempts = from.max_connect_attempts().value();
     if (to.max_connect_attempts == 0) return Invalid("max_connect_attempts", "must be above 0");
@@ -77,6 +92,28 @@ absl::StatusOr<TcpProxyConfig> CompileTcpProxy(const TcpProxy& from) {
   return to;
 }
 
+absl::Status CompileConnectionLimit(const listener::FilterChain& from,
+                                    std::optional<ConnectionLimit>& to) {
+  for (int i = 0; i < from.filters_size(); ++i) {
+    const google::protobuf::Any& any = from.filters(i).typed_config();
+    if (!any.Is<ConnectionLimitFilter>()) continue;
+    const std::string path = Index("filters", i);
+    absl::StatusOr<ConnectionLimitFilter> limit = Unpack<ConnectionLimitFilter>(any);
+    if (!limit.ok()) return Under(path, limit.status());
+    if (limit->max_connections().value() == 0) {
+      return Invalid(absl::StrCat(path, ".typed_config.max_connections"), "must be above 0");
+    }
+    // The tightest of several decides; switched off by its runtime default, it does nothing.
+    if (limit->runtime_enabled().has_default_value() &&
+        !limit->runtime_enabled().default_value().value()) {
+      continue;
+    }
+    if (to.has_value() && to->max_connections <= limit->max_connections().value()) continue;
+    to = ConnectionLimit{limit->max_connections().value(), ToDuration(limit->delay())};
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Service> CompileFilters(const listener::FilterChain& from, const Secrets& secrets) {
   if (from.filters().empty()) return Invalid("filters", "must not be empty");
   const int last = from.filters_size() - 1;
@@ -84,6 +121,7 @@ absl::StatusOr<Service> CompileFilters(const listener::FilterChain& from, const 
   for (int i = 0; i < last; ++i) {
     const listener::Filter& filter = from.filters(i);
     if (filter.typed_config().Is<network::rbac::v3::RBAC>()) continue;  // CompileAuthorization
+    if (filter.typed_config().Is<ConnectionLimitFilter>()) continue;    // CompileConnectionLimit
     if (filter.typed_config().Is<SniCluster>()) {
       sni_cluster = i;
       continue;

@@ -3,6 +3,7 @@
 #ifndef WEFT_PROXY_CONFIG_COMPILE_FILTERS_H_
 #define WEFT_PROXY_CONFIG_COMPILE_FILTERS_H_
 
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -15,9 +16,14 @@
 
 namespace weft {
 
-// The last filter serves: HTTP connection manager or tcp_proxy; sni_cluster may precede the latter, rbac both.
+// The last filter serves: HTTP connection manager or tcp_proxy. Before it may stand sni_cluster
+// (the latter only), rbac and connection_limit.
 absl::StatusOr<std::variant<HttpManagerConfig, TcpProxyConfig>> CompileFilters(
     const envoy::config::listener::v3::FilterChain& from, const Secrets& secrets);
+
+// What connection_limit filters before it say; nothing if there is none.
+absl::Status CompileConnectionLimit(const envoy::config::listener::v3::FilterChain& from,
+                                    std::optional<ConnectionLimit>& to);
 
 absl::StatusOr<HttpManagerConfig> CompileHttpManager(
     const envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager&

@@ -1,13 +1,19 @@
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <set>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "api/envoy/http_inspector.pb.h"
 #include "api/envoy/listener.pb.h"
 #include "api/envoy/original_dst.pb.h"
+#include "api/envoy/proxy_protocol.pb.h"
 #include "api/envoy/tls_inspector.pb.h"
 #include "proxy/config/compile.h"
 #include "proxy/config/compile_address.h"
@@ -33,35 +39,46 @@ absl::StatusOr<std::string> CompileServerName(const std::string& from) {
   return name;
 }
 
-// Fields that narrow a chain down in ways that are not evaluated: ignoring them would let the chain
-// take connections it was not meant for.
-absl::Status CheckUnsupported(const listener::FilterChainMatch& from) {
-  if (!from.source_prefix_ranges().empty()) {
-    return Invalid("source_prefix_ranges", "is not supported by this proxy");
-  }
-  if (!from.source_ports().empty()) {
-    return Invalid("source_ports", "is not supported by this proxy");
-  }
-  if (!from.direct_source_prefix_ranges().empty()) {
-    return Invalid("direct_source_prefix_ranges", "is not supported by this proxy");
-  }
-  if (from.source_type() != listener::FilterChainMatch::ANY) {
-    return Invalid("source_type", "is not supported by this proxy");
-  }
-  if (!from.address_suffix().empty()) {
+absl::StatusOr<uint16_t> CompilePort(uint32_t port) {
+  if (port == 0 || port > 65535) return Invalid("", "must be 1 to 65535");
+  return static_cast<uint16_t>(port);
+}
+
+absl::Status CompileSource(const listener::FilterChainMatch& from, FilterChainMatch& to) {
+  // Ignoring what is not evaluated would let the chain take connections it was not meant for.
+  if (!from.address_suffix().empty() || from.has_suffix_len()) {
     return Invalid("address_suffix", "is not supported by this proxy");
   }
-  return absl::OkStatus();
+  absl::Status status =
+      CompileEach("direct_source_prefix_ranges", from.direct_source_prefix_ranges(),
+                  to.direct_source_prefix_ranges, CompilePrefix);
+  if (!status.ok()) return status;
+  status = CompileEach("source_prefix_ranges", from.source_prefix_ranges(), to.source_prefix_ranges,
+                       CompilePrefix);
+  if (!status.ok()) return status;
+  switch (from.source_type()) {
+    case listener::FilterChainMatch::ANY:
+      break;
+    case listener::FilterChainMatch::SAME_IP_OR_LOOPBACK:
+      to.source_type = SourceType::kSameIpOrLoopback;
+      break;
+    case listener::FilterChainMatch::EXTERNAL:
+      to.source_type = SourceType::kExternal;
+      break;
+    default:
+      return Invalid("source_type", "unknown value");
+  }
+  return CompileEach("source_ports", from.source_ports(), to.source_ports, CompilePort);
 }
 
 absl::StatusOr<FilterChainMatch> CompileMatch(const listener::FilterChainMatch& from) {
-  absl::Status status = CheckUnsupported(from);
-  if (!status.ok()) return status;
   FilterChainMatch to;
+  absl::Status status = CompileSource(from, to);
+  if (!status.ok()) return status;
   if (from.has_destination_port()) {
-    const uint32_t port = from.destination_port().value();
-    if (port == 0 || port > 65535) return Invalid("destination_port", "must be 1 to 65535");
-    to.destination_port = static_cast<uint16_t>(port);
+    absl::StatusOr<uint16_t> port = CompilePort(from.destination_port().value());
+    if (!port.ok()) return Under("destination_port", port.status());
+    to.destination_port = *port;
   }
   status = CompileEach("prefix_ranges", from.prefix_ranges(), to.prefix_ranges, CompilePrefix);
   if (!status.ok()) return status;
@@ -73,10 +90,29 @@ absl::StatusOr<FilterChainMatch> CompileMatch(const listener::FilterChainMatch& 
   return to;
 }
 
+// Equal for equal messages, also where maps in them come in another order.
+uint64_t FingerprintOf(const google::protobuf::Message& message) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    message.SerializeToCodedStream(&coded);
+  }
+  return absl::HashOf(bytes);
+}
+
 absl::StatusOr<FilterChainConfig> CompileChain(const listener::FilterChain& from,
                                                const Secrets& secrets) {
   FilterChainConfig to;
   to.name = from.name();
+  to.fingerprint = FingerprintOf(from);
+  if (from.use_proxy_proto().value()) {
+    return Invalid("use_proxy_proto", "is deprecated; use the proxy_protocol listener filter");
+  }
+  if (from.has_transport_socket_connect_timeout()) {
+    to.handshake_timeout = ToTimeout(from.transport_socket_connect_timeout());
+  }
   absl::StatusOr<FilterChainMatch> match = CompileMatch(from.filter_chain_match());
   if (!match.ok()) return Under("filter_chain_match", match.status());
   to.match = *std::move(match);
@@ -92,24 +128,137 @@ absl::StatusOr<FilterChainConfig> CompileChain(const listener::FilterChain& from
   to.service = *std::move(service);
   absl::Status status = CompileAuthorization(from, to.authorization);
   if (!status.ok()) return status;
+  status = CompileConnectionLimit(from, to.connection_limit);
+  if (!status.ok()) return status;
   return to;
 }
 
+absl::Status CompileProxyProtocol(const google::protobuf::Any& any, ProxyProtocolRules& to) {
+  using filters::proxy_protocol::v3::ProxyProtocol;
+  absl::StatusOr<ProxyProtocol> from = Unpack<ProxyProtocol>(any);
+  if (!from.ok()) return from.status();
+  if (!from->rules().empty()) return Invalid("rules", "TLVs are not read by this proxy");
+  if (from->has_pass_through_tlvs()) {
+    return Invalid("pass_through_tlvs", "TLVs are not read by this proxy");
+  }
+  to.optional = from->allow_requests_without_proxy_protocol();
+  for (const int version : from->disallowed_versions()) {
+    (version == core::ProxyProtocolConfig::V1 ? to.version_1 : to.version_2) = false;
+  }
+  if (!to.version_1 && !to.version_2) return Invalid("disallowed_versions", "leaves none");
+  return absl::OkStatus();
+}
+
+// Ignoring that a filter is to be left out in cases would run it there.
 absl::Status CompileListenerFilters(const listener::Listener& from, ListenerConfig& to) {
   for (int i = 0; i < from.listener_filters_size(); ++i) {
-    const google::protobuf::Any& any = from.listener_filters(i).typed_config();
+    const listener::ListenerFilter& one = from.listener_filters(i);
+    const google::protobuf::Any& any = one.typed_config();
+    const std::string path = Index("listener_filters", i);
+    if (one.has_filter_disabled()) {
+      return Invalid(absl::StrCat(path, ".filter_disabled"), "is not supported by this proxy");
+    }
     if (any.Is<filters::original_dst::v3::OriginalDst>()) {
-      to.original_dst = true;
+      to.filters.push_back(ListenerFilter::kOriginalDst);
     } else if (any.Is<filters::tls_inspector::v3::TlsInspector>()) {
-      to.tls_inspector = true;
+      to.filters.push_back(ListenerFilter::kTlsInspector);
     } else if (any.Is<filters::http_inspector::v3::HttpInspector>()) {
-      to.http_inspector = true;
+      to.filters.push_back(ListenerFilter::kHttpInspector);
+    } else if (any.Is<filters::proxy_protocol::v3::ProxyProtocol>()) {
+      absl::Status status = CompileProxyProtocol(any, to.proxy_protocol);
+      if (!status.ok()) return Under(absl::StrCat(path, ".typed_config"), status);
+      to.filters.push_back(ListenerFilter::kProxyProtocol);
     } else {
-      return Invalid(Index("listener_filters", i),
-                     absl::StrCat("unsupported filter '", from.listener_filters(i).name(), "'"));
+      return Invalid(path, absl::StrCat("unsupported filter '", one.name(), "'"));
     }
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<SocketOption> CompileSocketOption(const core::SocketOption& from) {
+  SocketOption to;
+  to.level = static_cast<int>(from.level());
+  to.name = static_cast<int>(from.name());
+  switch (from.value_case()) {
+    case core::SocketOption::kIntValue: {
+      const int value = static_cast<int>(from.int_value());
+      to.value.assign(reinterpret_cast<const char*>(&value), sizeof(value));
+      break;
+    }
+    case core::SocketOption::kBufValue:
+      to.value = from.buf_value();
+      break;
+    default:
+      return Invalid("", "needs one of int_value, buf_value");
+  }
+  switch (from.state()) {
+    case core::SocketOption::STATE_PREBIND:
+      to.state = SocketOption::State::kPrebind;
+      break;
+    case core::SocketOption::STATE_BOUND:
+      to.state = SocketOption::State::kBound;
+      break;
+    case core::SocketOption::STATE_LISTENING:
+      to.state = SocketOption::State::kListening;
+      break;
+    default:
+      return Invalid("state", "unknown value");
+  }
+  return to;
+}
+
+absl::StatusOr<ListenSocket> CompileSocket(const core::Address& from,
+                                           const ListenOptions& options) {
+  absl::StatusOr<Address> address = CompileAddress(from);
+  if (!address.ok()) return Under("address", address.status());
+  ListenSocket to{*address, options};
+  if (from.has_socket_address() && from.socket_address().ipv4_compat()) {
+    if (address->family() != AF_INET6) {
+      return Invalid("address.socket_address.ipv4_compat", "is for IPv6 addresses");
+    }
+    to.options.ipv4_compat = true;
+  }
+  if (from.has_pipe()) {
+    if (from.pipe().mode() > 0777) return Invalid("address.pipe.mode", "must be at most 0777");
+    to.options.pipe_mode = from.pipe().mode();
+  }
+  return to;
+}
+
+absl::StatusOr<ListenSocket> CompileAdditional(const listener::AdditionalAddress& from,
+                                               ListenOptions options) {
+  if (from.has_socket_options()) {  // instead of the listener's own
+    options.options.clear();
+    absl::Status status =
+        CompileEach("socket_options.socket_options", from.socket_options().socket_options(),
+                    options.options, CompileSocketOption);
+    if (!status.ok()) return status;
+  }
+  return CompileSocket(from.address(), options);
+}
+
+absl::Status CompileSockets(const listener::Listener& from, ListenerConfig& to) {
+  ListenOptions options;
+  options.transparent = from.transparent().value();
+  options.freebind = from.freebind().value();
+  if (from.enable_mptcp()) return Invalid("enable_mptcp", "is not supported by this proxy");
+  if (from.has_enable_reuse_port()) options.reuse_port = from.enable_reuse_port().value();
+  if (from.has_tcp_backlog_size()) {
+    // The kernel cuts it to net.core.somaxconn.
+    options.backlog = static_cast<int>(std::min<uint32_t>(from.tcp_backlog_size().value(), 65535));
+  }
+  options.fast_open_queue =
+      static_cast<int>(std::min<uint32_t>(from.tcp_fast_open_queue_length().value(), 65535));
+  absl::Status status =
+      CompileEach("socket_options", from.socket_options(), options.options, CompileSocketOption);
+  if (!status.ok()) return status;
+  absl::StatusOr<ListenSocket> first = CompileSocket(from.address(), options);
+  if (!first.ok()) return first.status();
+  to.address = first->address;
+  to.sockets.push_back(*std::move(first));
+  return CompileEach(
+      "additional_addresses", from.additional_addresses(), to.sockets,
+      [&](const listener::AdditionalAddress& one) { return CompileAdditional(one, options); });
 }
 
 absl::Status CompileChains(const listener::Listener& from, const Secrets& secrets,
@@ -173,18 +322,19 @@ absl::StatusOr<std::shared_ptr<const ListenerConfig>> CompileListener(
   auto to = std::make_shared<ListenerConfig>();
   to->name = from.name();
   if (from.has_api_listener()) return Invalid("api_listener", "is for clients without a proxy");
-  absl::StatusOr<Address> address = CompileAddress(from.address());
-  if (!address.ok()) return Under("address", address.status());
-  to->address = *address;
-  if (to->name.empty()) to->name = address->ToString();
-  if (!from.additional_addresses().empty()) {
-    return Invalid("additional_addresses", "is not supported by this proxy");
-  }
+  absl::Status status = CompileSockets(from, *to);
+  if (!status.ok()) return status;
+  if (to->name.empty()) to->name = to->address.ToString();
   if (from.has_bind_to_port()) to->bind_to_port = from.bind_to_port().value();
   to->use_original_dst = from.use_original_dst().value();
-  to->original_dst = to->use_original_dst;
-  absl::Status status = CompileListenerFilters(from, *to);
+  if (to->use_original_dst) to->filters.push_back(ListenerFilter::kOriginalDst);
+  status = CompileListenerFilters(from, *to);
   if (!status.ok()) return status;
+  to->ignore_global_conn_limit = from.ignore_global_conn_limit();
+  to->bypass_overload_manager = from.bypass_overload_manager();
+  if (from.has_per_connection_buffer_limit_bytes()) {
+    to->buffer_limit = from.per_connection_buffer_limit_bytes().value();
+  }
   if (from.has_listener_filters_timeout()) {
     to->listener_filters_timeout = ToTimeout(from.listener_filters_timeout());
   }

@@ -64,9 +64,16 @@ TEST(CompileListener, ErrorsNameTheField) {
                     "} filter_chains { filters { name: 'envoy.filters.network.mongo_proxy' } ",
                     kTcp, "}"),
        "filter_chains[1].filters[0]: unsupported filter 'envoy.filters.network.mongo_proxy'"},
-      {absl::StrCat(kAddress, "default_filter_chain { filter_chain_match { source_ports: 1 } ",
+      {absl::StrCat(kAddress, "default_filter_chain { filter_chain_match { source_ports: 0 } ",
                     kTcp, "}"),
-       "default_filter_chain.filter_chain_match.source_ports: is not supported"},
+       "default_filter_chain.filter_chain_match.source_ports[0]: must be 1 to 65535"},
+      {absl::StrCat(kAddress, "filter_chains { filter_chain_match { address_suffix: 'x' } ", kTcp,
+                    "}"),
+       "filter_chains[0].filter_chain_match.address_suffix: is not supported"},
+      {absl::StrCat(kAddress, "socket_options { level: 1 name: 2 } filter_chains { ", kTcp, "}"),
+       "socket_options[0]: needs one of int_value, buf_value"},
+      {absl::StrCat(kAddress, "additional_addresses {} filter_chains { ", kTcp, "}"),
+       "additional_addresses[0].address: needs one of"},
       {absl::StrCat(kAddress, "listener_filters { name: 'x' } filter_chains { ", kTcp, "}"),
        "listener_filters[0]: unsupported filter 'x'"},
       {absl::StrCat(kAddress, HttpChain("")), "filter_chains[0].filters[0]: needs one of rds"},
@@ -96,7 +103,7 @@ TEST(CompileListener, TheGatewaysChainTakesTheServerNameAsCluster) {
           [type.googleapis.com/envoy.extensions.filters.network.sni_cluster.v3.SniCluster] {} } } )",
                                         kTcp, "}"));
   ASSERT_TRUE(listener.ok()) << listener.status();
-  EXPECT_TRUE((*listener)->tls_inspector);
+  EXPECT_EQ((*listener)->filters, std::vector{ListenerFilter::kTlsInspector});
   const FilterChainConfig& chain = (*listener)->chains[0];
   EXPECT_EQ(chain.match.server_names, std::vector<std::string>{".example.org"});
   EXPECT_TRUE(std::get<TcpProxyConfig>(chain.service).sni_cluster);

@@ -1,12 +1,19 @@
 #include "proxy/config/compile_tls.h"
 
+#include <re2/re2.h>
+
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "api/envoy/core.pb.h"
 #include "api/envoy/raw_buffer.pb.h"
 #include "api/envoy/tls.pb.h"
+#include "api/envoy/upstream_proxy_protocol.pb.h"
 #include "proxy/config/fields.h"
 
 namespace weft {
@@ -14,6 +21,7 @@ namespace {
 
 namespace core = envoy::config::core::v3;
 namespace tls = envoy::extensions::transport_sockets::tls::v3;
+using envoy::extensions::transport_sockets::proxy_protocol::v3::ProxyProtocolUpstreamTransport;
 using envoy::extensions::transport_sockets::raw_buffer::v3::RawBuffer;
 
 absl::StatusOr<std::string> ReadData(const core::DataSource& from, const Secrets& secrets) {
@@ -39,6 +47,9 @@ absl::StatusOr<std::string> ReadData(const core::DataSource& from, const Secrets
 
 absl::StatusOr<TlsCertificate> CompileCertificate(const tls::TlsCertificate& from,
                                                   const Secrets& secrets) {
+  if (from.has_password()) return Invalid("password", "encrypted keys are not supported");
+  if (from.has_pkcs12()) return Invalid("pkcs12", "is not supported by this proxy");
+  if (from.has_ocsp_staple()) return Invalid("ocsp_staple", "is not supported by this proxy");
   absl::StatusOr<std::string> chain = ReadData(from.certificate_chain(), secrets);
   if (!chain.ok()) return Under("certificate_chain", chain.status());
   absl::StatusOr<std::string> key = ReadData(from.private_key(), secrets);
@@ -52,21 +63,23 @@ absl::Status Waiting(absl::string_view field, absl::string_view name) {
       absl::StrCat(field, ": secret '", name, "' has not come yet"));
 }
 
-absl::StatusOr<std::optional<TlsCertificate>> OwnCertificate(const tls::CommonTlsContext& from,
-                                                             const Secrets& secrets) {
-  if (from.tls_certificates_size() > 0) {
-    absl::StatusOr<TlsCertificate> certificate =
-        CompileCertificate(from.tls_certificates(0), secrets);
-    if (!certificate.ok()) return Under("tls_certificates[0]", certificate.status());
-    return std::optional(*std::move(certificate));
+// The first is what is used where no other fits better; none if none is configured.
+absl::StatusOr<std::vector<TlsCertificate>> OwnCertificates(const tls::CommonTlsContext& from,
+                                                            const Secrets& secrets) {
+  std::vector<TlsCertificate> all;
+  absl::Status status =
+      CompileEach("tls_certificates", from.tls_certificates(), all,
+                  [&](const tls::TlsCertificate& one) { return CompileCertificate(one, secrets); });
+  if (!status.ok()) return status;
+  for (int i = 0; i < from.tls_certificate_sds_secret_configs_size(); ++i) {
+    const std::string& name = from.tls_certificate_sds_secret_configs(i).name();
+    auto it = secrets.certificates.find(name);
+    if (it == secrets.certificates.end()) {
+      return Waiting(Index("tls_certificate_sds_secret_configs", i), name);
+    }
+    all.push_back(it->second);
   }
-  if (from.tls_certificate_sds_secret_configs_size() == 0) return std::optional<TlsCertificate>();
-  const std::string& name = from.tls_certificate_sds_secret_configs(0).name();
-  auto it = secrets.certificates.find(name);
-  if (it == secrets.certificates.end()) {
-    return Waiting("tls_certificate_sds_secret_configs[0]", name);
-  }
-  return std::optional(it->second);
+  return all;
 }
 
 SanMatch::Type SanType(tls::SubjectAltNameMatcher::SanType type) {
@@ -84,8 +97,7 @@ SanMatch::Type SanType(tls::SubjectAltNameMatcher::SanType type) {
 
 absl::StatusOr<SanMatch> CompileSan(const envoy::type::matcher::v3::StringMatcher& from) {
   SanMatch to;
-  if (from.ignore_case())
-    return Invalid("ignore_case", "is not supported for names of certificates");
+  to.ignore_case = from.ignore_case();
   switch (from.match_pattern_case()) {
     case envoy::type::matcher::v3::StringMatcher::kExact:
       to.kind = SanMatch::Kind::kExact;
@@ -99,8 +111,20 @@ absl::StatusOr<SanMatch> CompileSan(const envoy::type::matcher::v3::StringMatche
       to.kind = SanMatch::Kind::kSuffix;
       to.value = from.suffix();
       return to;
+    case envoy::type::matcher::v3::StringMatcher::kContains:
+      to.kind = SanMatch::Kind::kContains;
+      to.value = from.contains();
+      return to;
+    case envoy::type::matcher::v3::StringMatcher::kSafeRegex: {
+      to.kind = SanMatch::Kind::kRegex;
+      to.value = from.safe_regex().regex();
+      auto regex = std::make_shared<const RE2>(to.value, RE2::Quiet);
+      if (!regex->ok()) return Invalid("safe_regex.regex", regex->error());
+      to.regex = std::move(regex);
+      return to;
+    }
     default:
-      return Invalid("", "needs one of exact, prefix, suffix");
+      return Invalid("", "needs one of exact, prefix, suffix, contains, safe_regex");
   }
 }
 
@@ -135,10 +159,57 @@ absl::Status CompileSpiffeValidator(const google::protobuf::Any& any, const Secr
 
 // Checks that are asked for and not made would let in whom the config keeps out.
 absl::Status CheckUnsupported(const tls::CertificateValidationContext& from) {
-  if (!from.verify_certificate_hash().empty() || !from.verify_certificate_spki().empty()) {
-    return Invalid("verify_certificate_hash", "certificate pins are not supported by this proxy");
+  if (from.require_signed_certificate_timestamp().value()) {
+    return Invalid("require_signed_certificate_timestamp", "is not supported by this proxy");
   }
-  if (from.has_crl()) return Invalid("crl", "is not supported by this proxy");
+  if (from.allow_expired_certificate()) {
+    return Invalid("allow_expired_certificate", "is not supported by this proxy");
+  }
+  if (from.has_max_verify_depth()) {
+    return Invalid("max_verify_depth", "is not supported by this proxy");
+  }
+  if (from.has_ca_certificate_provider_instance()) {
+    return Invalid("ca_certificate_provider_instance", "is not supported by this proxy");
+  }
+  return absl::OkStatus();
+}
+
+// 64 hex digits, with or without colons between the bytes.
+absl::StatusOr<std::string> CompileCertificateHash(const std::string& from) {
+  std::string hex = absl::AsciiStrToLower(absl::StrReplaceAll(from, {{":", ""}}));
+  const bool good =
+      hex.size() == 64 && hex.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (!good) return Invalid("", "expected the SHA-256 of a certificate, in hex");
+  return hex;
+}
+
+absl::StatusOr<std::string> CompileKeyHash(const std::string& from) {
+  std::string bytes;
+  if (!absl::Base64Unescape(from, &bytes) || bytes.size() != 32) {
+    return Invalid("", "expected the SHA-256 of a public key, in base64");
+  }
+  return from;
+}
+
+absl::Status CompilePins(const tls::CertificateValidationContext& from, PeerTrust& to) {
+  absl::Status status = CompileEach("verify_certificate_hash", from.verify_certificate_hash(),
+                                    to.certificate_hashes, CompileCertificateHash);
+  if (!status.ok()) return status;
+  return CompileEach("verify_certificate_spki", from.verify_certificate_spki(), to.key_hashes,
+                     CompileKeyHash);
+}
+
+constexpr char kSystemRoots[] = "/etc/ssl/certs/ca-certificates.crt";  // Debian's bundle
+
+absl::Status CompileRoots(const tls::CertificateValidationContext& from, const Secrets& secrets,
+                          PeerTrust& to) {
+  core::DataSource source = from.trusted_ca();
+  if (from.has_system_root_certs()) source.set_filename(kSystemRoots);
+  absl::StatusOr<std::string> roots = ReadData(source, secrets);
+  if (!roots.ok()) {
+    return Under(from.has_system_root_certs() ? "system_root_certs" : "trusted_ca", roots.status());
+  }
+  to.ca_pem = *std::move(roots);
   return absl::OkStatus();
 }
 
@@ -150,11 +221,18 @@ absl::Status CompileValidation(const tls::CertificateValidationContext& from,
   if (from.has_custom_validator_config()) {
     status = CompileSpiffeValidator(from.custom_validator_config().typed_config(), secrets, to);
     if (!status.ok()) return Under("custom_validator_config", status);
-  } else if (from.has_trusted_ca()) {
-    absl::StatusOr<std::string> roots = ReadData(from.trusted_ca(), secrets);
-    if (!roots.ok()) return Under("trusted_ca", roots.status());
-    to.ca_pem = *std::move(roots);
+  } else if (from.has_trusted_ca() || from.has_system_root_certs()) {
+    status = CompileRoots(from, secrets, to);
+    if (!status.ok()) return status;
   }
+  if (from.has_crl()) {
+    absl::StatusOr<std::string> crl = ReadData(from.crl(), secrets);
+    if (!crl.ok()) return Under("crl", crl.status());
+    to.crl_pem = *std::move(crl);
+    to.crl_of_leaf_only = from.only_verify_leaf_cert_crl();
+  }
+  status = CompilePins(from, to);
+  if (!status.ok()) return status;
   if (from.trust_chain_verification() == tls::CertificateValidationContext::ACCEPT_UNTRUSTED) {
     to.accept_anyone = true;
   }
@@ -166,15 +244,21 @@ absl::Status CompileValidation(const tls::CertificateValidationContext& from,
 }
 
 bool Says(const PeerTrust& trust) {
-  return trust.bundles != nullptr || !trust.ca_pem.empty() || trust.accept_anyone;
+  return trust.bundles != nullptr || !trust.ca_pem.empty() || trust.accept_anyone ||
+         !trust.certificate_hashes.empty() || !trust.key_hashes.empty();
 }
 
 absl::Status TrustOfSecret(const std::string& name, const Secrets& secrets, PeerTrust& to) {
   auto it = secrets.trust.find(name);
   if (it == secrets.trust.end()) return Waiting("validation_context_sds_secret_config", name);
-  std::vector<SanMatch> sans = std::move(to.sans);
-  to = it->second;
-  to.sans.insert(to.sans.end(), sans.begin(), sans.end());
+  const PeerTrust own = std::exchange(to, it->second);
+  const auto add = [](const auto& from, auto& list) {
+    list.insert(list.end(), from.begin(), from.end());
+  };
+  add(own.sans, to.sans);
+  add(own.certificate_hashes, to.certificate_hashes);
+  add(own.key_hashes, to.key_hashes);
+  if (to.crl_pem.empty()) to.crl_pem = own.crl_pem;
   return absl::OkStatus();
 }
 
@@ -222,6 +306,63 @@ bool Tls13Only(const tls::CommonTlsContext& from, const std::optional<PeerTrust>
          (trust && trust->bundles != nullptr);
 }
 
+absl::StatusOr<TlsParameters> CompileParameters(const tls::TlsParameters& from) {
+  TlsParameters to;
+  const auto least = from.tls_minimum_protocol_version();
+  const auto most = from.tls_maximum_protocol_version();
+  if (least == tls::TlsParameters::TLSv1_0 || least == tls::TlsParameters::TLSv1_1) {
+    return Invalid("tls_minimum_protocol_version", "TLS before 1.2 is not supported");
+  }
+  if (most == tls::TlsParameters::TLSv1_0 || most == tls::TlsParameters::TLSv1_1) {
+    return Invalid("tls_maximum_protocol_version", "TLS before 1.2 is not supported");
+  }
+  to.tls12_only = most == tls::TlsParameters::TLSv1_2;
+  if (to.tls12_only && least == tls::TlsParameters::TLSv1_3) {
+    return Invalid("tls_maximum_protocol_version", "is below the minimum");
+  }
+  to.cipher_suites = absl::StrJoin(from.cipher_suites(), ":");
+  to.curves = absl::StrJoin(from.ecdh_curves(), ":");
+  to.signature_algorithms = absl::StrJoin(from.signature_algorithms(), ":");
+  return to;
+}
+
+absl::StatusOr<TicketKey> CompileTicketKey(const core::DataSource& from, const Secrets& secrets) {
+  absl::StatusOr<std::string> bytes = ReadData(from, secrets);
+  if (!bytes.ok()) return bytes.status();
+  if (bytes->size() != TicketKey::kSize) {
+    return Invalid("", absl::StrCat("expected ", TicketKey::kSize, " bytes, got ", bytes->size()));
+  }
+  return TicketKey{bytes->substr(0, 16), bytes->substr(16, 32), bytes->substr(48)};
+}
+
+absl::Status CompileTickets(const tls::DownstreamTlsContext& from, const Secrets& secrets,
+                            ServerTlsOptions& to) {
+  if (from.has_session_timeout()) {
+    const absl::Duration timeout = ToDuration(from.session_timeout());
+    if (timeout < absl::ZeroDuration() || timeout >= absl::Seconds(4294967295)) {
+      return Invalid("session_timeout", "must be 0 to 4294967294 seconds");
+    }
+    to.session_timeout = timeout;
+  }
+  switch (from.session_ticket_keys_type_case()) {
+    case tls::DownstreamTlsContext::kSessionTicketKeys: {
+      const auto& keys = from.session_ticket_keys().keys();
+      if (keys.empty()) return Invalid("session_ticket_keys.keys", "must not be empty");
+      return CompileEach(
+          "session_ticket_keys.keys", keys, to.ticket_keys,
+          [&](const core::DataSource& one) { return CompileTicketKey(one, secrets); });
+    }
+    case tls::DownstreamTlsContext::kSessionTicketKeysSdsSecretConfig:
+      return Invalid("session_ticket_keys_sds_secret_config", "is not supported by this proxy");
+    case tls::DownstreamTlsContext::kDisableStatelessSessionResumption:
+      to.tickets = !from.disable_stateless_session_resumption();
+      return absl::OkStatus();
+    case tls::DownstreamTlsContext::SESSION_TICKET_KEYS_TYPE_NOT_SET:
+      return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
+
 std::vector<std::string> AlpnOf(const tls::CommonTlsContext& from) {
   return {from.alpn_protocols().begin(), from.alpn_protocols().end()};
 }
@@ -229,18 +370,31 @@ std::vector<std::string> AlpnOf(const tls::CommonTlsContext& from) {
 absl::StatusOr<ServerTlsOptions> ServerOptions(const tls::DownstreamTlsContext& from,
                                                const Secrets& secrets) {
   const tls::CommonTlsContext& common = from.common_tls_context();
-  absl::StatusOr<std::optional<TlsCertificate>> certificate = OwnCertificate(common, secrets);
-  if (!certificate.ok()) return Under("common_tls_context", certificate.status());
-  if (!*certificate) return Invalid("common_tls_context.tls_certificates", "must not be empty");
+  absl::StatusOr<std::vector<TlsCertificate>> certificates = OwnCertificates(common, secrets);
+  if (!certificates.ok()) return Under("common_tls_context", certificates.status());
+  if (certificates->empty()) {
+    return Invalid("common_tls_context.tls_certificates", "must not be empty");
+  }
   absl::StatusOr<std::optional<PeerTrust>> trust = TrustOf(common, secrets);
   if (!trust.ok()) return Under("common_tls_context", trust.status());
+  absl::StatusOr<TlsParameters> parameters = CompileParameters(common.tls_params());
+  if (!parameters.ok()) return Under("common_tls_context.tls_params", parameters.status());
+  if (from.ocsp_staple_policy() != tls::DownstreamTlsContext::LENIENT_STAPLING) {
+    return Invalid("ocsp_staple_policy", "OCSP is not supported by this proxy");
+  }
   ServerTlsOptions to;
-  to.certificate = **std::move(certificate);
+  absl::Status status = CompileTickets(from, secrets, to);
+  if (!status.ok()) return status;
+  to.certificate = std::move(certificates->front());
+  certificates->erase(certificates->begin());
+  to.more_certificates = *std::move(certificates);
+  to.require_sni = from.require_sni().value();
   to.require_client_certificate = from.require_client_certificate().value();
   if (to.require_client_certificate && !*trust) {
     return Invalid("require_client_certificate", "needs a validation context to verify it by");
   }
   to.tls13_only = Tls13Only(common, *trust);
+  to.parameters = *std::move(parameters);
   to.client_trust = *std::move(trust);
   to.alpn = AlpnOf(common);
   return to;
@@ -249,19 +403,31 @@ absl::StatusOr<ServerTlsOptions> ServerOptions(const tls::DownstreamTlsContext& 
 absl::StatusOr<ClientTlsOptions> ClientOptions(const tls::UpstreamTlsContext& from,
                                                const Secrets& secrets) {
   const tls::CommonTlsContext& common = from.common_tls_context();
-  absl::StatusOr<std::optional<TlsCertificate>> certificate = OwnCertificate(common, secrets);
-  if (!certificate.ok()) return Under("common_tls_context", certificate.status());
+  if (from.allow_renegotiation()) {
+    return Invalid("allow_renegotiation", "is not supported by this proxy");
+  }
+  absl::StatusOr<std::vector<TlsCertificate>> certificates = OwnCertificates(common, secrets);
+  if (!certificates.ok()) return Under("common_tls_context", certificates.status());
+  if (certificates->size() > 1) {
+    return Invalid("common_tls_context.tls_certificates", "one at most towards endpoints");
+  }
   absl::StatusOr<std::optional<PeerTrust>> trust = TrustOf(common, secrets);
   if (!trust.ok()) return Under("common_tls_context", trust.status());
+  absl::StatusOr<TlsParameters> parameters = CompileParameters(common.tls_params());
+  if (!parameters.ok()) return Under("common_tls_context.tls_params", parameters.status());
   ClientTlsOptions to;
-  to.certificate = *std::move(certificate);
+  if (!certificates->empty()) to.certificate = std::move(certificates->front());
   to.tls13_only = Tls13Only(common, *trust);
+  to.parameters = *std::move(parameters);
   if (*trust) {
     to.server_trust = **std::move(trust);
   } else {
     to.server_trust.accept_anyone = true;  // Envoy: without a validation context, anyone will do
   }
   to.sni = from.sni();
+  to.host_as_sni = from.auto_host_sni();
+  to.verify_sni = from.auto_sni_san_validation();
+  if (from.has_max_session_keys()) to.max_sessions = from.max_session_keys().value();
   to.alpn = AlpnOf(common);
   return to;
 }
@@ -296,10 +462,32 @@ absl::StatusOr<std::shared_ptr<const ServerTlsContext>> CompileServerTls(
                                                                                    ServerOptions);
 }
 
-absl::StatusOr<std::shared_ptr<const ClientTlsContext>> CompileClientTls(
-    const core::TransportSocket& from, const Secrets& secrets) {
-  return CompileTls<ClientTlsContext, tls::UpstreamTlsContext, ClientTlsOptions>(from, secrets,
-                                                                                 ClientOptions);
+absl::StatusOr<UpstreamSocket> CompileUpstreamSocket(const core::TransportSocket& from,
+                                                     const Secrets& secrets) {
+  UpstreamSocket to;
+  const core::TransportSocket* inner = &from;
+  ProxyProtocolUpstreamTransport proxied;
+  if (from.typed_config().Is<ProxyProtocolUpstreamTransport>()) {
+    absl::StatusOr<ProxyProtocolUpstreamTransport> unpacked =
+        Unpack<ProxyProtocolUpstreamTransport>(from.typed_config());
+    if (!unpacked.ok()) return unpacked.status();
+    proxied = *std::move(unpacked);
+    if (proxied.config().has_pass_through_tlvs()) {
+      return Invalid("config.pass_through_tlvs", "TLVs are not sent by this proxy");
+    }
+    to.proxy_protocol = proxied.config().version() == core::ProxyProtocolConfig::V2
+                            ? ProxyProtocolOut::kV2
+                            : ProxyProtocolOut::kV1;
+    inner = &proxied.transport_socket();
+  }
+  absl::StatusOr<std::shared_ptr<const ClientTlsContext>> tls =
+      CompileTls<ClientTlsContext, tls::UpstreamTlsContext, ClientTlsOptions>(*inner, secrets,
+                                                                              ClientOptions);
+  if (!tls.ok()) {
+    return inner == &from ? tls.status() : Under("transport_socket", tls.status());
+  }
+  to.tls = *std::move(tls);
+  return to;
 }
 
 absl::Status AddSecret(const tls::Secret& from, Secrets& secrets) {

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "proxy/config/cluster_config.h"
 #include "proxy/config/secrets.h"
 
 namespace envoy::config::core::v3 {
@@ -24,7 +25,12 @@ class ClientTlsContext;
 // Null for raw_buffer. kFailedPrecondition if a secret it names has not come yet.
 absl::StatusOr<std::shared_ptr<const ServerTlsContext>> CompileServerTls(
     const envoy::config::core::v3::TransportSocket& from, const Secrets& secrets);
-absl::StatusOr<std::shared_ptr<const ClientTlsContext>> CompileClientTls(
+// What is spoken to an endpoint before its protocol: plain or TLS, a PROXY header in front or not.
+struct UpstreamSocket {
+  std::shared_ptr<const ClientTlsContext> tls;
+  ProxyProtocolOut proxy_protocol = ProxyProtocolOut::kNone;
+};
+absl::StatusOr<UpstreamSocket> CompileUpstreamSocket(
     const envoy::config::core::v3::TransportSocket& from, const Secrets& secrets);
 
 // Puts what SDS (or a static bootstrap) says into `secrets`.

@@ -480,7 +480,7 @@ TEST(ConfigState, AClusterWaitsForItsSecretsAndFollowsThem) {
   const auto& endpoints = cluster->endpoints->endpoints;
   EXPECT_EQ(endpoints[0].key, "10.0.0.1:80/tlsMode-istio");
   ASSERT_NE(endpoints[0].tls, nullptr);
-  EXPECT_EQ(endpoints[0].tls->sni(), "outbound_.80_._.a");
+  EXPECT_EQ(endpoints[0].tls->SniFor(""), "outbound_.80_._.a");
   EXPECT_EQ(endpoints[0].fanout, 3u);
   EXPECT_EQ(endpoints[1].key, "10.0.0.2:80/tlsMode-disabled");
   EXPECT_EQ(endpoints[1].tls, nullptr);

@@ -12,10 +12,11 @@
 
 #include "absl/time/time.h"
 #include "proxy/config/access_log_config.h"
-#include "proxy/config/http_filters.h"
 #include "proxy/config/http2_options.h"
+#include "proxy/config/http_filters.h"
 #include "proxy/config/route_table.h"
 #include "proxy/net/address.h"
+#include "proxy/net/listen_options.h"
 
 namespace weft {
 
@@ -134,9 +135,14 @@ struct TcpProxyConfig {
   std::vector<WeightedTarget> clusters;
   uint64_t total_weight = 0;
   absl::Duration idle_timeout = absl::Hours(1);  // infinite: none
+  absl::Duration max_connection_duration = absl::InfiniteDuration();
   uint32_t max_connect_attempts = 1;
+  bool hash_source_ip = false;  // what clusters that balance by hash go by
   std::vector<AccessLogConfig> access_logs;
 };
+
+// Where a client connects from.
+enum class SourceType { kAny, kSameIpOrLoopback, kExternal };
 
 // Empty lists and nullopt match everything.
 struct FilterChainMatch {
@@ -145,10 +151,26 @@ struct FilterChainMatch {
   std::vector<std::string> server_names;  // lower case; "*.suffix" is kept as ".suffix"
   std::string transport_protocol;         // "tls", "raw_buffer" or ""
   std::vector<std::string> application_protocols;
+  // Of the peer itself, and of the client that a PROXY header names.
+  std::vector<IpPrefix> direct_source_prefix_ranges;
+  SourceType source_type = SourceType::kAny;
+  std::vector<IpPrefix> source_prefix_ranges;
+  std::vector<uint16_t> source_ports;
+};
+
+// A bound on the connections of a chain, shared out evenly among the workers.
+struct ConnectionLimit {
+  uint64_t max_connections = 0;
+  absl::Duration delay;  // how long one too many is left waiting before it is closed
 };
 
 struct FilterChainConfig {
   std::string name;
+  // Of all that config says of the chain, but not of the secrets it names: while it stays, the
+  // chain's connections may go on.
+  uint64_t fingerprint = 0;
+  absl::Duration handshake_timeout = absl::Seconds(10);
+  std::optional<ConnectionLimit> connection_limit;
   FilterChainMatch match;
   std::shared_ptr<const ServerTlsContext> tls;  // null: plaintext
   // Asked in their order before a connection is served; one that denies closes it.
@@ -156,18 +178,38 @@ struct FilterChainConfig {
   std::variant<HttpManagerConfig, TcpProxyConfig> service;
 };
 
+// What is found out of a connection before a chain is matched.
+enum class ListenerFilter { kOriginalDst, kProxyProtocol, kTlsInspector, kHttpInspector };
+
+struct ProxyProtocolRules {
+  bool optional = false;  // connections without a header are served as they are
+  bool version_1 = true;
+  bool version_2 = true;
+};
+
+// One of the sockets of a listener.
+struct ListenSocket {
+  Address address;
+  ListenOptions options;
+
+  friend bool operator==(const ListenSocket&, const ListenSocket&) = default;
+};
+
 struct ListenerConfig {
   std::string name;
-  Address address;
+  Address address;                    // of its first socket
+  std::vector<ListenSocket> sockets;  // never empty
   bool bind_to_port = true;
-  bool use_original_dst = false;  // hand each connection to MatchListener(its destination)
-  // Listener filters: what to find out before a chain is matched.
-  bool original_dst = false;  // also set by use_original_dst
-  bool tls_inspector = false;
-  bool http_inspector = false;
-  bool proxy_protocol = false;
+  bool use_original_dst = false;        // hand each connection to MatchListener(its destination)
+  std::vector<ListenerFilter> filters;  // in order
+  ProxyProtocolRules proxy_protocol;
   absl::Duration listener_filters_timeout = absl::Seconds(15);
   bool continue_on_listener_filters_timeout = false;
+  bool ignore_global_conn_limit = false;
+  bool bypass_overload_manager = false;
+  // How much may be buffered for one connection. We hold at most a read's worth a direction, but
+  // what assembles messages has to keep to it.
+  uint32_t buffer_limit = 1 << 20;
   TrafficDirection direction = TrafficDirection::kUnspecified;
   std::vector<FilterChainConfig> chains;
   std::optional<FilterChainConfig> default_chain;

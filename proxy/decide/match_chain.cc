@@ -36,10 +36,10 @@ int PortFit(const FilterChainMatch& match, uint16_t port) {
   return *match.destination_port == port ? 1 : kNoFit;
 }
 
-int PrefixFit(const FilterChainMatch& match, absl::string_view ip) {
-  if (match.prefix_ranges.empty()) return 0;
+int PrefixFit(const std::vector<IpPrefix>& ranges, absl::string_view ip) {
+  if (ranges.empty()) return 0;
   int fit = kNoFit;
-  for (const IpPrefix& prefix : match.prefix_ranges) {
+  for (const IpPrefix& prefix : ranges) {
     // One more, so that 0.0.0.0/0 is more specific than no prefix at all.
     if (prefix.Contains(ip)) fit = std::max(fit, static_cast<int>(prefix.length) + 1);
   }
@@ -69,6 +69,32 @@ int ProtocolFit(const FilterChainMatch& match, const std::string& protocol) {
   if (match.application_protocols.empty()) return 0;
   const auto& known = match.application_protocols;
   return std::find(known.begin(), known.end(), protocol) != known.end() ? 1 : kNoFit;
+}
+
+int SourceTypeFit(const FilterChainMatch& match, bool local) {
+  if (match.source_type == SourceType::kAny) return 0;
+  return (match.source_type == SourceType::kSameIpOrLoopback) == local ? 1 : kNoFit;
+}
+
+int SourcePortFit(const FilterChainMatch& match, uint16_t port) {
+  const std::vector<uint16_t>& ports = match.source_ports;
+  if (ports.empty()) return 0;
+  return std::find(ports.begin(), ports.end(), port) != ports.end() ? 1 : kNoFit;
+}
+
+void KeepBestSource(Chains& chains, const ConnectionFacts& facts) {
+  const absl::string_view direct = facts.direct_source.ip_bytes();
+  KeepBest(chains, [&](const FilterChainMatch& match) {
+    return PrefixFit(match.direct_source_prefix_ranges, direct);
+  });
+  const absl::string_view ip = facts.source.ip_bytes();
+  const bool local = facts.source.is_loopback() || ip == facts.destination.ip_bytes();
+  KeepBest(chains, [&](const FilterChainMatch& match) { return SourceTypeFit(match, local); });
+  KeepBest(chains, [&](const FilterChainMatch& match) {
+    return PrefixFit(match.source_prefix_ranges, ip);
+  });
+  const uint16_t port = facts.source.port();
+  KeepBest(chains, [&](const FilterChainMatch& match) { return SourcePortFit(match, port); });
 }
 
 // The client's first choice that any chain names decides.
@@ -106,11 +132,13 @@ const FilterChainConfig* MatchChain(const ListenerConfig& listener, const Connec
   const uint16_t port = facts.destination.port();
   KeepBest(chains, [&](const FilterChainMatch& match) { return PortFit(match, port); });
   const absl::string_view ip = facts.destination.ip_bytes();
-  KeepBest(chains, [&](const FilterChainMatch& match) { return PrefixFit(match, ip); });
+  KeepBest(chains,
+           [&](const FilterChainMatch& match) { return PrefixFit(match.prefix_ranges, ip); });
   const std::string name = absl::AsciiStrToLower(facts.server_name);
   KeepBest(chains, [&](const FilterChainMatch& match) { return ServerNameFit(match, name); });
   KeepBest(chains, [&](const FilterChainMatch& match) { return TransportFit(match, facts.tls); });
   KeepBestProtocol(chains, facts.application_protocols);
+  KeepBestSource(chains, facts);
   if (!chains.empty()) return chains.front();
   return listener.default_chain ? &*listener.default_chain : nullptr;
 }

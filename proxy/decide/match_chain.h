@@ -21,6 +21,8 @@ const ListenerConfig* MatchListener(const Snapshot& snapshot, const Address& ori
 // What the first bytes of a connection show.
 struct ConnectionFacts {
   Address destination;            // the original one, if the connection was redirected
+  Address source;                 // the client: the peer, or whom a PROXY header names
+  Address direct_source;          // the peer itself
   absl::string_view server_name;  // SNI in any case; empty if none
   absl::Span<const std::string> application_protocols;  // ALPN as offered; or found in plain HTTP
   bool tls = false;                                     // starts with a ClientHello
@@ -29,8 +31,9 @@ struct ConnectionFacts {
 // Envoy's order: each criterion in turn narrows the chains down to those that name the most
 // specific value which fits, or, if none does, to those that name none; there is no way back to a
 // less specific one when a later criterion fails. Destination port, longest address prefix, server
-// name (exact, then longest suffix), transport protocol, application protocol. If nothing is left,
-// the default chain; null if there is none, and the connection is to be closed.
+// name (exact, then longest suffix), transport protocol, application protocol, longest prefix of
+// the peer's address, source type, longest prefix of the client's address, source port. If nothing
+// is left, the default chain; null if there is none, and the connection is to be closed.
 const FilterChainConfig* MatchChain(const ListenerConfig& listener, const ConnectionFacts& facts);
 
 }  // namespace weft

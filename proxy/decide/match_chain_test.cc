@@ -108,5 +108,49 @@ TEST(MatchListener, ExactDestinationThenWildcardThenNone) {
   EXPECT_EQ(name("10.96.0.7:5001"), "none");
 }
 
+// 10.0.0.0/8, 10.1.0.0/16 and so on.
+std::vector<IpPrefix> Range(absl::string_view ip, uint32_t length) {
+  return {{std::string(Address::Ip(ip, 0)->ip_bytes()), length}};
+}
+
+TEST(MatchChain, SourcesNarrowDownAfterAllElse) {
+  ListenerConfig listener;
+  listener.chains.push_back(Chain("any", {}));
+  listener.chains.push_back(
+      Chain("peer", {.direct_source_prefix_ranges = Range("192.168.0.0", 16)}));
+  listener.chains.push_back(Chain("local", {.source_type = SourceType::kSameIpOrLoopback}));
+  listener.chains.push_back(Chain(
+      "ten", {.source_type = SourceType::kExternal, .source_prefix_ranges = Range("10.0.0.0", 8)}));
+  listener.chains.push_back(Chain("ten-one", {.source_type = SourceType::kExternal,
+                                              .source_prefix_ranges = Range("10.1.0.0", 16)}));
+  listener.chains.push_back(Chain("ten-one-port", {.source_type = SourceType::kExternal,
+                                                   .source_prefix_ranges = Range("10.1.0.0", 16),
+                                                   .source_ports = {7, 9}}));
+  struct Case {
+    const char* source;
+    const char* direct;
+    const char* chain;
+  };
+  const Case kCases[] = {
+      {"127.0.0.1:1", "127.0.0.1:1", "local"},
+      {"10.9.9.9:80", "10.9.9.9:80", "local"},  // the destination's own address
+      {"10.2.0.1:1", "10.2.0.1:1", "ten"},
+      {"10.1.0.1:1", "10.1.0.1:1", "ten-one"},
+      {"10.1.0.1:9", "10.1.0.1:9", "ten-one-port"},
+      {"10.1.0.1:9", "192.168.7.7:1", "peer"},
+      // External decides before prefixes, and there is no way back from it.
+      {"172.16.0.1:1", "172.16.0.1:1", "none"},
+  };
+  for (const Case& one : kCases) {
+    SCOPED_TRACE(one.source);
+    ConnectionFacts facts;
+    facts.destination = *Address::Parse("10.9.9.9:80");
+    facts.source = *Address::Parse(one.source);
+    facts.direct_source = *Address::Parse(one.direct);
+    const FilterChainConfig* chain = MatchChain(listener, facts);
+    EXPECT_EQ(chain == nullptr ? "none" : chain->name, one.chain);
+  }
+}
+
 }  // namespace
 }  // namespace weft

@@ -50,7 +50,10 @@ absl::StatusOr<Address> Address::Unix(absl::string_view path) {
   }
   un->sun_family = AF_UNIX;
   std::memcpy(un->sun_path, path.data(), path.size());
-  address.length_ = offsetof(sockaddr_un, sun_path) + path.size() + 1;
+  const bool abstract = path[0] == '@';
+  if (abstract) un->sun_path[0] = '\0';
+  // A file's name ends with a NUL, an abstract one with its length.
+  address.length_ = offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1);
   return address;
 }
 
@@ -92,6 +95,29 @@ Address Address::WithPort(uint16_t port) const {
   return address;
 }
 
+Address Address::Unmapped() const {
+  if (family() != AF_INET6) return *this;
+  auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage_);
+  if (!IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) return *this;
+  sockaddr_in v4 = {};
+  v4.sin_family = AF_INET;
+  v4.sin_port = v6->sin6_port;
+  std::memcpy(&v4.sin_addr, v6->sin6_addr.s6_addr + 12, sizeof(v4.sin_addr));
+  return FromSockaddr(reinterpret_cast<const sockaddr*>(&v4), sizeof(v4));
+}
+
+bool Address::is_wildcard() const {
+  const absl::string_view ip = ip_bytes();
+  return !ip.empty() && ip.find_first_not_of('\0') == absl::string_view::npos;
+}
+
+bool Address::is_loopback() const {
+  if (family() == AF_INET) return ip_bytes()[0] == 127;
+  if (family() == AF_UNIX) return true;
+  if (family() != AF_INET6) return false;
+  return IN6_IS_ADDR_LOOPBACK(&reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_addr);
+}
+
 absl::string_view Address::ip_bytes() const {
   if (family() == AF_INET) {
     auto* v4 = reinterpret_cast<const sockaddr_in*>(&storage_);
@@ -105,7 +131,13 @@ absl::string_view Address::ip_bytes() const {
 }
 
 std::string Address::ip() const {
-  if (family() == AF_UNIX) return reinterpret_cast<const sockaddr_un*>(&storage_)->sun_path;
+  if (family() == AF_UNIX) {
+    const char* path = reinterpret_cast<const sockaddr_un*>(&storage_)->sun_path;
+    const size_t size = length_ - offsetof(sockaddr_un, sun_path);
+    if (size > 1 && path[0] == '\0')
+      return absl::StrCat("@", absl::string_view(path + 1, size - 1));
+    return path;
+  }
   char text[INET6_ADDRSTRLEN] = "";
   if (!ip_bytes().empty()) inet_ntop(family(), ip_bytes().data(), text, sizeof(text));
   return text;

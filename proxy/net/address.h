@@ -18,14 +18,19 @@ class Address {
 
   // "10.0.0.1" or "::1" with a port; the text must be an IP address, never a host name.
   static absl::StatusOr<Address> Ip(absl::string_view ip, uint16_t port);
+  // "@name" is a socket without a file (abstract).
   static absl::StatusOr<Address> Unix(absl::string_view path);
-  // "10.0.0.1:80", "[::1]:80" or "unix:/path".
+  // "10.0.0.1:80", "[::1]:80", "unix:/path" or "unix:@name".
   static absl::StatusOr<Address> Parse(absl::string_view text);
   static Address FromSockaddr(const sockaddr* address, socklen_t length);
 
   int family() const { return storage_.ss_family; }
   uint16_t port() const;
   Address WithPort(uint16_t port) const;
+  // ::ffff:10.0.0.1, as a socket for both families shows IPv4 clients, as 10.0.0.1.
+  Address Unmapped() const;
+  bool is_wildcard() const;      // 0.0.0.0 or ::
+  bool is_loopback() const;      // 127.0.0.0/8, ::1, or a Unix socket
   std::string ip() const;        // "10.0.0.1", "::1", or the path
   std::string ToString() const;  // as Parse() reads it
   // The 4 or 16 bytes of the IP address; empty for others. Valid as long as this Address.

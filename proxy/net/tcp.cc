@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -23,6 +24,8 @@ namespace {
 
 // Parts of one gathered write; more are left for the next call.
 constexpr int kMaxParts = 64;
+// Accepted in a row, at most, before the connections that are here get their turn.
+constexpr int kMostAccepts = 64;
 // How long accepting pauses when the process has no descriptors left.
 constexpr absl::Duration kAcceptPause = absl::Milliseconds(100);
 
@@ -35,8 +38,15 @@ Address SocketName(int fd, NameCall call) {
   return Address::FromSockaddr(reinterpret_cast<sockaddr*>(&storage), length);
 }
 
-void SetOption(int fd, int level, int name, int value) {
-  setsockopt(fd, level, name, &value, sizeof(value));
+bool SetOption(int fd, int level, int name, int value) {
+  return setsockopt(fd, level, name, &value, sizeof(value)) == 0;
+}
+
+void SetKeepalive(int fd, const TcpKeepalive& keepalive) {
+  SetOption(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  SetOption(fd, IPPROTO_TCP, TCP_KEEPIDLE, keepalive.idle_seconds);
+  SetOption(fd, IPPROTO_TCP, TCP_KEEPINTVL, keepalive.interval_seconds);
+  SetOption(fd, IPPROTO_TCP, TCP_KEEPCNT, keepalive.probes);
 }
 
 absl::Status SystemError(absl::string_view what, int error) {
@@ -46,12 +56,15 @@ absl::Status SystemError(absl::string_view what, int error) {
 }  // namespace
 
 TcpStream::TcpStream(EventLoop& loop, int fd)
-    : fd_(loop, fd, WatchedFd::kReadable | WatchedFd::kWritable | WatchedFd::kEnding, OnEvent,
-          this),
-      local_(SocketName(fd, getsockname)),
-      peer_(SocketName(fd, getpeername)) {
+    : TcpStream(loop, fd, SocketName(fd, getsockname), SocketName(fd, getpeername)) {
   if (local_.family() != AF_UNIX) SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
+
+TcpStream::TcpStream(EventLoop& loop, int fd, const Address& local, const Address& peer)
+    : fd_(loop, fd, WatchedFd::kReadable | WatchedFd::kWritable | WatchedFd::kEnding, OnEvent,
+          this),
+      local_(local),
+      peer_(peer) {}
 
 void TcpStream::OnEvent(void* self, uint32_t events) {
   TcpStream* stream = static_cast<TcpStream*>(self);
@@ -73,6 +86,11 @@ IoResult TcpStream::Fail(int error) {
 
 IoResult TcpStream::Read(Buffer& into, size_t at_most) {
   if (error_ != 0 && !write_broken_) return {IoStatus::kError, 0};
+  if (!unread_.empty()) {
+    const size_t given = std::min(at_most, unread_.size());
+    into.MoveFrom(unread_, given);
+    return {IoStatus::kOk, given};
+  }
   if (!may_read_) return {IoStatus::kBlocked, 0};
   char* room = into.Reserve(std::min(at_most, into.empty() ? read_size_ : Buffer::kBlockSize));
   const size_t asked = std::min(at_most, into.writable());
@@ -97,14 +115,21 @@ IoResult TcpStream::Read(Buffer& into, size_t at_most) {
   return {IoStatus::kBlocked, 0};
 }
 
-IoResult TcpStream::Peek(std::string& bytes, size_t at_most) {
-  bytes.resize(at_most);
-  const ssize_t got = recv(fd_.get(), bytes.data(), at_most, MSG_PEEK);
-  bytes.resize(got > 0 ? got : 0);
-  if (got > 0) return {IoStatus::kOk, bytes.size()};
-  if (got == 0) return {IoStatus::kEof, 0};
-  if (errno == EAGAIN || errno == EINTR) return {IoStatus::kBlocked, 0};
-  return Fail(errno);
+void TcpStream::Unread(Buffer bytes) { unread_ = std::move(bytes); }
+
+void TcpStream::Present(const Address& local, const Address& peer) {
+  local_ = local;
+  peer_ = peer;
+}
+
+void TcpStream::Sever(int error) {
+  if (error_ != 0) return;
+  error_ = error;
+  write_broken_ = false;
+  ResetOnClose();
+  shutdown(fd_.get(), SHUT_RDWR);
+  readable_.Notify();
+  writable_.Notify();
 }
 
 IoResult TcpStream::Write(absl::Span<const absl::string_view> parts) {
@@ -166,10 +191,7 @@ std::optional<Address> TcpStream::OriginalDestination() const {
   return original;
 }
 
-void TcpStream::OnConnected() {
-  local_ = SocketName(fd_.get(), getsockname);
-  peer_ = SocketName(fd_.get(), getpeername);
-}
+void TcpStream::OnConnected() { local_ = SocketName(fd_.get(), getsockname); }
 
 Task<absl::StatusOr<std::unique_ptr<TcpStream>>> Connect(EventLoop& loop, Address to,
                                                          ConnectOptions options) {
@@ -183,11 +205,16 @@ Task<absl::StatusOr<std::unique_ptr<TcpStream>>> Connect(EventLoop& loop, Addres
   }
   if (options.source.has_value()) {
     SetOption(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
+    if (options.freebind) SetOption(fd, IPPROTO_IP, IP_FREEBIND, 1);
     if (bind(fd, options.source->get(), options.source->length()) != 0) {
       const int error = errno;
       close(fd);
       co_return SystemError(absl::StrCat("bind ", options.source->ToString()), error);
     }
+  }
+  if (to.family() != AF_UNIX) {
+    SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    SetKeepalive(fd, options.keepalive);
   }
   const int connected = connect(fd, to.get(), to.length());
   if (connected != 0 && errno != EINPROGRESS) {
@@ -195,8 +222,14 @@ Task<absl::StatusOr<std::unique_ptr<TcpStream>>> Connect(EventLoop& loop, Addres
     close(fd);
     co_return SystemError(absl::StrCat("connect to ", to.ToString()), error);
   }
-  auto stream = std::make_unique<TcpStream>(loop, fd);
-  while (true) {
+  auto stream = std::make_unique<TcpStream>(loop, fd, Address(), to);
+  while (connected != 0) {
+    const bool notified =
+        co_await Wait(loop, {&stream->writable(), &stream->readable()}, options.deadline);
+    if (!notified) {
+      co_return absl::DeadlineExceededError(
+          absl::StrCat("connect to ", to.ToString(), ": timeout"));
+    }
     // Writable (or an error) is what ends a connection attempt; an edge before it is noise.
     int error = 0;
     socklen_t length = sizeof(error);
@@ -205,12 +238,6 @@ Task<absl::StatusOr<std::unique_ptr<TcpStream>>> Connect(EventLoop& loop, Addres
     sockaddr_storage peer;
     socklen_t peer_length = sizeof(peer);
     if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &peer_length) == 0) break;
-    const bool notified =
-        co_await Wait(loop, {&stream->writable(), &stream->readable()}, options.deadline);
-    if (!notified) {
-      co_return absl::DeadlineExceededError(
-          absl::StrCat("connect to ", to.ToString(), ": timeout"));
-    }
   }
   stream->OnConnected();
   co_return stream;
@@ -222,6 +249,63 @@ std::pair<int, int> StreamSocketPair() {
   return {fds[0], fds[1]};
 }
 
+namespace {
+
+// Makes the socket what `options` say before it has an address; the name of what failed, or null.
+const char* PrepareToBind(int fd, const Address& address, const ListenOptions& options) {
+  const bool v6 = address.family() == AF_INET6;
+  SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (v6 && !SetOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, options.ipv4_compat ? 0 : 1)) {
+    return "set IPV6_V6ONLY for";
+  }
+  if (address.family() != AF_UNIX) {
+    if (options.reuse_port) SetOption(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    SetOption(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    SetKeepalive(fd, TcpKeepalive());
+  }
+  const int level = v6 ? int{IPPROTO_IPV6} : int{IPPROTO_IP};
+  if (options.transparent && !SetOption(fd, level, v6 ? IPV6_TRANSPARENT : IP_TRANSPARENT, 1)) {
+    return "set IP_TRANSPARENT for";
+  }
+  if (options.freebind && !SetOption(fd, level, v6 ? IPV6_FREEBIND : IP_FREEBIND, 1)) {
+    return "set IP_FREEBIND for";
+  }
+  if (options.fast_open_queue > 0 &&
+      !SetOption(fd, IPPROTO_TCP, TCP_FASTOPEN, options.fast_open_queue)) {
+    return "set TCP_FASTOPEN for";
+  }
+  return nullptr;
+}
+
+bool SetOptions(int fd, const ListenOptions& options, SocketOption::State state) {
+  for (const SocketOption& one : options.options) {
+    if (one.state != state) continue;
+    if (setsockopt(fd, one.level, one.name, one.value.data(),
+                   static_cast<socklen_t>(one.value.size())) != 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
+const char* BindAndListen(int fd, const Address& address, const ListenOptions& options) {
+  using State = SocketOption::State;
+  if (const char* failed = PrepareToBind(fd, address, options)) return failed;
+  if (!SetOptions(fd, options, State::kPrebind)) return "set socket options for";
+  const bool has_file = address.family() == AF_UNIX && address.ip()[0] != '@';
+  if (has_file) unlink(address.ip().c_str());  // what a process before us left
+  if (bind(fd, address.get(), address.length()) != 0) return "listen on";
+  if (has_file && options.pipe_mode != 0 && chmod(address.ip().c_str(), options.pipe_mode) != 0) {
+    return "set the mode of";
+  }
+  if (!SetOptions(fd, options, State::kBound)) return "set socket options for";
+  if (listen(fd, options.backlog) != 0) return "listen on";
+  if (!SetOptions(fd, options, State::kListening)) return "set socket options for";
+  return nullptr;
+}
+
+}  // namespace
+
 absl::StatusOr<std::unique_ptr<Listener>> Listener::Create(EventLoop& loop, const Address& address,
                                                            const Options& options) {
   const auto failed = [&](absl::string_view call) {
@@ -230,33 +314,61 @@ absl::StatusOr<std::unique_ptr<Listener>> Listener::Create(EventLoop& loop, cons
   };
   const int fd = socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return failed("socket for");
-  SetOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-  if (options.reuse_port) SetOption(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-  if (bind(fd, address.get(), address.length()) != 0 || listen(fd, options.backlog) != 0) {
-    absl::Status status = failed("listen on");
+  if (const char* step = BindAndListen(fd, address, options)) {
+    absl::Status status = failed(step);
     close(fd);
     return status;
   }
-  return std::unique_ptr<Listener>(new Listener(loop, fd));
+  return std::unique_ptr<Listener>(new Listener(loop, fd, options));
 }
 
-Listener::Listener(EventLoop& loop, int fd)
+Listener::Listener(EventLoop& loop, int fd, const Options& options)
     : loop_(loop),
-      fd_(loop, fd, WatchedFd::kReadable, OnEvent, this),
-      address_(SocketName(fd, getsockname)) {}
+      fd_(loop, fd, WatchedFd::kReadable | WatchedFd::kLevel, OnEvent, this),
+      address_(SocketName(fd, getsockname)),
+      fixed_local_(!address_.is_wildcard() && !options.transparent) {}
 
 void Listener::OnEvent(void* self, uint32_t) { static_cast<Listener*>(self)->acceptable_.Notify(); }
 
+void Listener::Watch(bool on) { fd_.Watch((on ? WatchedFd::kReadable : 0u) | WatchedFd::kLevel); }
+
+void Listener::SetPaused(bool paused) {
+  if (paused == paused_) return;
+  paused_ = paused;
+  left_ = 0;
+  Watch(!paused);
+}
+
+std::unique_ptr<TcpStream> Listener::TryAccept() {
+  sockaddr_storage peer;
+  socklen_t length = sizeof(peer);
+  const int fd =
+      accept4(fd_.get(), reinterpret_cast<sockaddr*>(&peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  if (fd < 0) return nullptr;
+  const Address local = fixed_local_ ? address_ : SocketName(fd, getsockname).Unmapped();
+  const Address from = Address::FromSockaddr(reinterpret_cast<sockaddr*>(&peer), length);
+  return std::make_unique<TcpStream>(loop_, fd, local, from.Unmapped());
+}
+
 Task<std::unique_ptr<TcpStream>> Listener::Accept() {
   while (true) {
-    const int fd = accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) co_return std::make_unique<TcpStream>(loop_, fd);
-    const bool exhausted =
-        errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
-    if (exhausted) {
-      co_await Sleep(loop_, kAcceptPause);
-    } else if (errno == EAGAIN) {
+    if (left_ == 0) {
       co_await Wait(loop_, {&acceptable_});
+      left_ = burst_;
+    }
+    std::unique_ptr<TcpStream> accepted = TryAccept();
+    if (accepted != nullptr) {
+      if (--left_ == 0) burst_ = std::min(2 * burst_, kMostAccepts);
+      co_return accepted;
+    }
+    const int error = errno;
+    left_ = 0;
+    burst_ = 1;
+    if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
+      ++exhausted_;
+      Watch(false);
+      co_await Sleep(loop_, kAcceptPause);
+      Watch(!paused_);
     }
   }
 }

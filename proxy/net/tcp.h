@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "proxy/net/byte_stream.h"
+#include "proxy/net/listen_options.h"
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/task.h"
 
@@ -25,6 +26,8 @@ class TcpStream : public ByteStream {
   // Takes ownership of `fd`, a connected non-blocking stream socket. `loop` must outlive the
   // stream.
   TcpStream(EventLoop& loop, int fd);
+  // The same, of known addresses; TCP_NODELAY is set.
+  TcpStream(EventLoop& loop, int fd, const Address& local, const Address& peer);
 
   IoResult Read(Buffer& into, size_t at_most) override;
   IoResult Write(absl::Span<const absl::string_view> parts) override;
@@ -38,11 +41,18 @@ class TcpStream : public ByteStream {
   const Address& peer_address() const override { return peer_; }
 
   int fd() const { return fd_.get(); }
-  // Looks at what has arrived, up to `at_most` bytes, without taking it. Replaces `bytes`.
-  IoResult Peek(std::string& bytes, size_t at_most);
+  // Gives bytes back that were read ahead of whoever serves the connection: the next reads find
+  // them first. Whoever moves bytes by fd() has to read these before.
+  void Unread(Buffer bytes);
+  bool has_unread() const { return !unread_.empty(); }
+  // Shows these addresses from now on, as a PROXY header tells them.
+  void Present(const Address& local, const Address& peer);
+  // Breaks the connection from outside of who serves it: reads and writes fail from now on, whoever
+  // waits is woken, and the peer sees a reset.
+  void Sever(int error);
   // Where the client meant to go before nftables redirected it here; nothing if it was not.
   std::optional<Address> OriginalDestination() const;
-  // Reads the addresses again, which a socket only has once it is connected.
+  // Reads the local address again, which a socket only has once it is connected.
   void OnConnected();
 
  private:
@@ -59,13 +69,16 @@ class TcpStream : public ByteStream {
   int error_ = 0;
   Signal readable_;
   Signal writable_;
+  Buffer unread_;
   Address local_;
   Address peer_;
 };
 
 struct ConnectOptions {
   std::optional<Address> source;  // bind() before connect
-  std::optional<uint32_t> mark;   // SO_MARK; needs CAP_NET_ADMIN
+  bool freebind = false;          // `source` need not be ours (yet)
+  TcpKeepalive keepalive;
+  std::optional<uint32_t> mark;  // SO_MARK; needs CAP_NET_ADMIN
   MonotonicTime deadline = kNever;
 };
 
@@ -76,13 +89,11 @@ Task<absl::StatusOr<std::unique_ptr<TcpStream>>> Connect(EventLoop& loop, Addres
 // Two connected streams in one loop, for tests and for handing one end to a library.
 std::pair<int, int> StreamSocketPair();
 
+// A listening socket. Sockets that it accepts inherit TCP_NODELAY and keep-alive from it, and know
+// their addresses without asking the kernel: a connection costs one accept4 beside its own bytes.
 class Listener {
  public:
-  struct Options {
-    // Each worker binds the same address with its own socket; the kernel spreads connections.
-    bool reuse_port = true;
-    int backlog = 4096;
-  };
+  using Options = ListenOptions;
   // Errors name the address: "listen on 0.0.0.0:80: Address already in use".
   static absl::StatusOr<std::unique_ptr<Listener>> Create(EventLoop& loop, const Address& address,
                                                           const Options& options);
@@ -91,16 +102,28 @@ class Listener {
 
   // The next connection. Out of descriptors: pauses 100 ms rather than spin (never an error).
   Task<std::unique_ptr<TcpStream>> Accept();
+  // A connection that waits already, or null. To empty the queue before closing.
+  std::unique_ptr<TcpStream> TryAccept();
+  // While paused, connections stay in the kernel's queue.
+  void SetPaused(bool paused);
+  uint64_t exhausted() const { return exhausted_; }    // times it ran out of descriptors
   const Address& address() const { return address_; }  // with the port the kernel chose
 
  private:
-  Listener(EventLoop& loop, int fd);
+  Listener(EventLoop& loop, int fd, const Options& options);
   static void OnEvent(void* self, uint32_t events);
+  void Watch(bool on);
 
   EventLoop& loop_;
   WatchedFd fd_;
   Signal acceptable_;
   Address address_;
+  bool fixed_local_;  // all accepted sockets have address_ as their own
+  bool paused_ = false;
+  // Level-triggered: an accept that finds nothing is spent only while connections come in bursts.
+  int left_ = 0;   // accepts before the next look at the loop
+  int burst_ = 1;  // as many as were worth it lately
+  uint64_t exhausted_ = 0;
 };
 
 }  // namespace weft

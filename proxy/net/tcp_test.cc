@@ -1,6 +1,9 @@
 #include "proxy/net/tcp.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
 
 #include "proxy/runtime/scope.h"
 
@@ -93,8 +96,115 @@ TEST(Listener, NamesTheAddressInUse) {
                               ": Address already in use"));
 }
 
+TEST(Address, KnowsWildcardsLoopbackAndMappedAddresses) {
+  EXPECT_EQ(Address::Parse("[::ffff:10.0.0.1]:80")->Unmapped().ToString(), "10.0.0.1:80");
+  EXPECT_EQ(Address::Parse("[::1]:80")->Unmapped().ToString(), "[::1]:80");
+  EXPECT_TRUE(Address::Parse("0.0.0.0:80")->is_wildcard());
+  EXPECT_TRUE(Address::Parse("[::]:80")->is_wildcard());
+  EXPECT_FALSE(Address::Parse("127.0.0.1:80")->is_wildcard());
+  EXPECT_TRUE(Address::Parse("127.9.9.9:80")->is_loopback());
+  EXPECT_TRUE(Address::Parse("[::1]:80")->is_loopback());
+  EXPECT_FALSE(Address::Parse("10.0.0.1:80")->is_loopback());
+}
+
+struct Accepted {
+  std::unique_ptr<TcpStream> server;
+  std::unique_ptr<TcpStream> client;
+};
+
+Task<> ConnectPair(EventLoop& loop, Listener& listener, Accepted* pair) {
+  auto connected = co_await Connect(loop, listener.address(), ConnectOptions());
+  pair->client = std::move(*connected);
+  pair->server = co_await listener.Accept();
+  loop.Stop();
+}
+
+Accepted MakePair(EventLoop& loop, Listener& listener) {
+  Accepted pair;
+  Scope scope;
+  scope.Spawn(ConnectPair(loop, listener, &pair));
+  loop.Run();
+  return pair;
+}
+
+TEST(Listener, AcceptedSocketsKnowTheirAddresses) {
+  EventLoop loop;
+  for (const char* text : {"127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "unix:@weft-tcp-test"}) {
+    SCOPED_TRACE(text);
+    auto listener = Listener::Create(loop, *Address::Parse(text), Listener::Options());
+    ASSERT_TRUE(listener.ok()) << listener.status();
+    const Accepted pair = MakePair(loop, **listener);
+    EXPECT_EQ(pair.server->peer_address(), pair.client->local_address());
+    EXPECT_EQ(pair.server->local_address().port(), pair.client->peer_address().port());
+    EXPECT_FALSE(pair.server->local_address().is_wildcard());
+  }
+}
+
+TEST(Listener, OneSocketTakesBothFamiliesWhereAsked) {
+  EventLoop loop;
+  Listener::Options both;
+  both.ipv4_compat = true;
+  auto listener = Listener::Create(loop, *Address::Parse("[::]:0"), both);
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  auto only_v6 = Listener::Create(loop, *Address::Parse("[::]:0"), Listener::Options());
+  const auto over_v4 = [&](Listener& to) {
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    const Address v4 = Address::Parse("127.0.0.1:0")->WithPort(to.address().port());
+    const bool connected = connect(fd, v4.get(), v4.length()) == 0;
+    std::unique_ptr<TcpStream> accepted = to.TryAccept();
+    if (accepted != nullptr) {
+      EXPECT_EQ(accepted->peer_address().ip(), "127.0.0.1");
+      EXPECT_EQ(accepted->local_address().ip(), "127.0.0.1");
+    }
+    close(fd);
+    return connected;
+  };
+  EXPECT_TRUE(over_v4(**listener));
+  EXPECT_FALSE(over_v4(**only_v6));
+}
+
+TEST(Row116HalfOpen, KeepAliveIsOnAtBothEnds) {
+  EventLoop loop;
+  auto listener = Listener::Create(loop, *Address::Parse("127.0.0.1:0"), Listener::Options());
+  const Accepted pair = MakePair(loop, **listener);
+  for (const TcpStream* stream : {pair.server.get(), pair.client.get()}) {
+    int on = 0;
+    int idle = 0;
+    socklen_t size = sizeof(int);
+    getsockopt(stream->fd(), SOL_SOCKET, SO_KEEPALIVE, &on, &size);
+    getsockopt(stream->fd(), IPPROTO_TCP, TCP_KEEPIDLE, &idle, &size);
+    EXPECT_EQ(on, 1);
+    EXPECT_EQ(idle, TcpKeepalive().idle_seconds);
+  }
+}
+
+TEST(TcpStream, UnreadBytesComeFirst) {
+  EventLoop loop;
+  auto listener = Listener::Create(loop, *Address::Parse("127.0.0.1:0"), Listener::Options());
+  const Accepted pair = MakePair(loop, **listener);
+  Buffer ahead;
+  ahead.Append("first");
+  pair.server->Unread(std::move(ahead));
+  Buffer got;
+  EXPECT_EQ(pair.server->Read(got, 3).bytes, 3);
+  EXPECT_EQ(pair.server->Read(got, 100).bytes, 2);
+  EXPECT_EQ(got.view(), "first");
+  EXPECT_EQ(pair.server->Read(got, 100).status, IoStatus::kBlocked);
+}
+
+TEST(TcpStream, SeveredIsBrokenAndResetsThePeer) {
+  EventLoop loop;
+  auto listener = Listener::Create(loop, *Address::Parse("127.0.0.1:0"), Listener::Options());
+  Accepted pair = MakePair(loop, **listener);
+  pair.server->Sever(ECONNABORTED);
+  Buffer got;
+  EXPECT_EQ(pair.server->Read(got, 100).status, IoStatus::kError);
+  EXPECT_EQ(pair.server->Write("x").status, IoStatus::kError);
+  EXPECT_EQ(pair.server->error(), "Software caused connection abort");
+}
+
 TEST(Address, ReadsAndPrints) {
-  for (const char* text : {"1.2.3.4:80", "[::1]:65535", "unix:/tmp/x"}) {
+  for (const char* text : {"1.2.3.4:80", "[::1]:65535", "unix:/tmp/x", "unix:@abstract"}) {
     auto address = Address::Parse(text);
     ASSERT_TRUE(address.ok()) << address.status();
     EXPECT_EQ(address->ToString(), text);

@@ -63,10 +63,16 @@ void Signal::Notify() {
 
 WatchedFd::WatchedFd(EventLoop& loop, int fd, uint32_t events, Call call, void* owner)
     : loop_(loop), fd_(fd), call_(call), owner_(owner) {
+  Register(EPOLL_CTL_ADD, events);
+}
+
+void WatchedFd::Watch(uint32_t events) { Register(EPOLL_CTL_MOD, events); }
+
+void WatchedFd::Register(int operation, uint32_t events) {
   epoll_event event = {};
-  event.events = events | EPOLLET;
+  event.events = events & kLevel ? events & ~kLevel : events | EPOLLET;
   event.data.ptr = this;
-  epoll_ctl(loop_.epoll_, EPOLL_CTL_ADD, fd_, &event);
+  epoll_ctl(loop_.epoll_, operation, fd_, &event);
 }
 
 WatchedFd::~WatchedFd() {

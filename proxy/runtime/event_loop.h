@@ -119,7 +119,7 @@ class EventLoop {
 };
 
 // A descriptor in a loop. It is registered once, edge-triggered, and closed with this, which also
-// ends the watch: no system call is spent on either again.
+// ends the watch: no system call is spent on either again. (But for listening sockets, see kLevel.)
 class WatchedFd {
  public:
   // What to watch for, and what happened.
@@ -129,6 +129,9 @@ class WatchedFd {
     // The peer has ended or broken the connection: a read that takes less than it could is followed
     // by the end, and no further edge tells. Comes with the other two.
     kEnding = EPOLLRDHUP,
+    // Not an event: tells in each turn for as long as it holds, not by edges. For listening
+    // sockets, from which not all is taken at once.
+    kLevel = 1u << 24,
   };
   // May destroy anything but `owner`'s WatchedFd.
   using Call = void (*)(void* owner, uint32_t events);
@@ -140,9 +143,12 @@ class WatchedFd {
   WatchedFd& operator=(const WatchedFd&) = delete;
 
   int get() const { return fd_; }
+  // Watches for others from now on; a system call.
+  void Watch(uint32_t events);
 
  private:
   friend class EventLoop;
+  void Register(int operation, uint32_t events);
 
   EventLoop& loop_;
   const int fd_;

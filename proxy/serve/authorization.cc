@@ -7,9 +7,7 @@ namespace weft {
 namespace {
 
 const PeerCertificate* PeerOf(const Downstream& downstream) {
-  if (downstream.chain == nullptr || downstream.chain->tls == nullptr) return nullptr;
-  // What a chain with TLS hands on is what Secure() made.
-  return static_cast<const TlsStream*>(downstream.stream.get())->peer();
+  return downstream.tls != nullptr ? downstream.tls->peer() : nullptr;
 }
 
 }  // namespace
@@ -19,7 +17,8 @@ RequestFacts FactsOf(const Downstream& downstream) {
   facts.destination_ip = downstream.destination.ip_bytes();
   facts.destination_port = downstream.destination.port();
   const Address& client = downstream.stream->peer_address();
-  facts.source_ip = facts.direct_remote_ip = facts.remote_ip = client.ip_bytes();
+  facts.source_ip = facts.remote_ip = client.ip_bytes();
+  facts.direct_remote_ip = downstream.direct_peer.ip_bytes();
   facts.server_name = downstream.server_name;
   if (const PeerCertificate* peer = PeerOf(downstream)) {
     facts.authenticated = true;

@@ -1,52 +1,27 @@
 #include "proxy/serve/connection.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "proxy/base/log.h"
 #include "proxy/decide/match_chain.h"
 #include "proxy/serve/authorization.h"
 #include "proxy/serve/http_connection.h"
+#include "proxy/serve/listener_filters.h"
 #include "proxy/serve/tcp_connection.h"
 #include "proxy/serve/worker.h"
-#include "proxy/tls/client_hello.h"
 #include "proxy/tls/tls_stream.h"
 
 namespace weft {
 namespace {
 
-// A handshake that takes longer is an attack or a dead peer (Envoy's
-// transport_socket_connect_timeout has no default; this one is generous across continents).
-constexpr absl::Duration kHandshakeTimeout = absl::Seconds(10);
-
-// Looks at the first bytes without taking them: TLS and what for, or not. Nothing if the connection
-// is broken, or silent for too long.
-Task<std::optional<ClientHello>> Inspect(EventLoop& loop, TcpStream& stream,
-                                         const ListenerConfig& listener) {
-  const MonotonicTime deadline = loop.Now() + listener.listener_filters_timeout;
-  std::string peeked;
-  while (true) {
-    const IoResult got = stream.Peek(peeked, kMaxSniffedBytes);
-    if (got.status == IoStatus::kError || got.status == IoStatus::kEof) co_return std::nullopt;
-    if (got.ok()) {
-      ClientHello hello = ParseClientHello(peeked);
-      if (hello.state == ClientHelloState::kInvalid) co_return std::nullopt;
-      if (hello.state != ClientHelloState::kNeedMore) co_return hello;
-    }
-    const bool notified = co_await Wait(loop, {&stream.readable()}, deadline);
-    if (notified) continue;
-    if (!listener.continue_on_listener_filters_timeout) co_return std::nullopt;
-    ClientHello silent;
-    silent.state = ClientHelloState::kNotTls;
-    co_return silent;
-  }
-}
-
 // Terminates TLS; false if the handshake failed.
 Task<bool> Secure(Worker& worker, Downstream& downstream, ListenerCounters& counters) {
-  const MonotonicTime deadline = worker.loop().Now() + kHandshakeTimeout;
+  const MonotonicTime deadline = worker.loop().Now() + downstream.chain->handshake_timeout;
   auto secured = co_await TlsStream::Accept(worker.loop(), std::move(downstream.stream),
                                             downstream.chain->tls, Buffer(), deadline);
   if (!secured.ok()) {
@@ -58,68 +33,59 @@ Task<bool> Secure(Worker& worker, Downstream& downstream, ListenerCounters& coun
     co_return false;
   }
   ++counters.ssl_handshake;
+  if ((*secured)->resumed()) ++counters.ssl_session_reused;
   if (const PeerCertificate* peer = (*secured)->peer()) {
     if (!peer->names.uris.empty()) downstream.peer_uri = peer->names.uris.front();
     downstream.peer_subject = peer->subject;
     downstream.peer_hash = peer->sha256;
   }
   downstream.own_uri = (*secured)->local_uri();
-  downstream.server_name = std::string((*secured)->sni());
   downstream.alpn = std::string((*secured)->alpn());
+  downstream.server_name = absl::AsciiStrToLower((*secured)->sni());
+  downstream.tls = secured->get();
   downstream.stream = std::move(*secured);
   co_return true;
 }
 
-}  // namespace
-
-Task<> ServeConnection(Worker& worker, std::unique_ptr<TcpStream> accepted,
-                       std::shared_ptr<const ListenerConfig> listener) {
-  Downstream downstream;
-  downstream.destination = accepted->local_address();
-  if (listener->original_dst) {
-    if (std::optional<Address> original = accepted->OriginalDestination()) {
-      downstream.destination = *original;
+// Where the client meant to go, and by which listener it is to be served: `accepted_by`, or, with
+// use_original_dst, that of the original destination.
+void FindListener(Worker& worker, Downstream& downstream,
+                  std::shared_ptr<const ListenerConfig> accepted_by) {
+  TcpStream& socket = *downstream.socket;
+  const auto& filters = accepted_by->filters;
+  const Address accepted_at = socket.local_address();
+  if (std::find(filters.begin(), filters.end(), ListenerFilter::kOriginalDst) != filters.end()) {
+    // Where TPROXY brought it, the local address is the original one.
+    if (std::optional<Address> original = socket.OriginalDestination()) {
+      socket.Present(*original, socket.peer_address());
     }
   }
-  downstream.meant_for_us = downstream.destination.port() == listener->address.port() &&
-                            downstream.destination == accepted->local_address();
-  if (listener->use_original_dst) {
+  const Address& meant = socket.local_address();
+  downstream.meant_for_us = meant == accepted_at && meant.port() == accepted_by->address.port();
+  if (accepted_by->use_original_dst) {
     const std::shared_ptr<const Snapshot>& config = worker.config();
-    const ListenerConfig* meant = MatchListener(*config, downstream.destination);
-    if (meant != nullptr) listener = config->listeners.at(meant->name);
+    const ListenerConfig* other = MatchListener(*config, meant);
+    if (other != nullptr) accepted_by = config->listeners.at(other->name);
   }
-  downstream.listener = listener;
-  ListenerCounters& counters = worker.ListenerOf(listener->name);
-  const ActiveCount active(counters.downstream_cx_total, counters.downstream_cx_active);
+  downstream.listener = std::move(accepted_by);
+}
 
+const FilterChainConfig* ChooseChain(const Downstream& downstream, const Inspected& inspected) {
   ConnectionFacts facts;
   facts.destination = downstream.destination;
-  std::optional<ClientHello> hello;
-  if (listener->tls_inspector) {
-    hello = co_await Inspect(worker.loop(), *accepted, *listener);
-    if (!hello.has_value()) {
-      ++counters.downstream_listener_filter_error;
-      co_return;
-    }
-    if (hello->state == ClientHelloState::kClientHello) {
-      facts.tls = true;
-      facts.server_name = hello->server_name;
-      facts.application_protocols = hello->alpn;
-      downstream.server_name = hello->server_name;
-    }
-  }
+  facts.source = downstream.stream->peer_address();
+  facts.direct_source = downstream.direct_peer;
+  facts.server_name = inspected.server_name;
+  facts.application_protocols = inspected.application_protocols;
+  facts.tls = inspected.tls;
+  return MatchChain(*downstream.listener, facts);
+}
 
-  downstream.chain = MatchChain(*listener, facts);
-  if (downstream.chain == nullptr) {
-    ++counters.no_filter_chain_match;
-    co_return;
-  }
-  downstream.stream = std::move(accepted);
+Task<> Serve(Worker& worker, Downstream& downstream, ListenerCounters& counters) {
   if (downstream.chain->tls != nullptr) {
     const bool secured = co_await Secure(worker, downstream, counters);
     if (!secured) co_return;
   }
-
   if (!AuthorizeConnection(downstream)) {
     ++counters.rbac_denied;
     co_return;
@@ -128,6 +94,56 @@ Task<> ServeConnection(Worker& worker, std::unique_ptr<TcpStream> accepted,
     co_await ServeHttp(worker, downstream, *http);
   } else {
     co_await ServeTcp(worker, downstream, std::get<TcpProxyConfig>(downstream.chain->service));
+  }
+}
+
+// As Serve, within the chain's connection_limit.
+Task<> ServeWithin(Worker& worker, Downstream& downstream, ListenerCounters& counters) {
+  const ConnectionLimit& limit = *downstream.chain->connection_limit;
+  const size_t workers = worker.options().workers;
+  const uint64_t share = (limit.max_connections + workers - 1) / workers;
+  uint64_t& open = worker.ChainConnections(downstream.chain->fingerprint);
+  if (open >= share) {
+    ++counters.downstream_cx_overflow;
+    if (limit.delay > absl::ZeroDuration()) co_await Sleep(worker.loop(), limit.delay);
+    co_return;
+  }
+  uint64_t total = 0;  // nobody asks
+  const ActiveCount counted(total, open);
+  co_await Serve(worker, downstream, counters);
+}
+
+}  // namespace
+
+Task<> ServeConnection(Worker& worker, std::unique_ptr<TcpStream> accepted,
+                       std::shared_ptr<const ListenerConfig> listener) {
+  Downstream downstream;
+  downstream.socket = accepted.get();
+  downstream.direct_peer = accepted->peer_address();
+  downstream.stream = std::move(accepted);
+  FindListener(worker, downstream, std::move(listener));
+  const Worker::Live live(worker, downstream);
+  ListenerCounters& counters = worker.ListenerOf(downstream.listener->name);
+  const ActiveCount active(counters.downstream_cx_total, counters.downstream_cx_active);
+  Inspected inspected;
+  const Address meant = downstream.stream->local_address();
+  if (!downstream.listener->filters.empty()) {
+    const bool go_on = co_await RunListenerFilters(worker.loop(), *downstream.listener,
+                                                   *downstream.socket, counters, inspected);
+    if (!go_on) co_return;
+  }
+  downstream.destination = downstream.stream->local_address();
+  if (!(downstream.destination == meant)) downstream.meant_for_us = false;  // a PROXY header's
+  downstream.server_name = inspected.server_name;
+  downstream.chain = ChooseChain(downstream, inspected);
+  if (downstream.chain == nullptr) {
+    ++counters.no_filter_chain_match;
+    co_return;
+  }
+  if (downstream.chain->connection_limit.has_value()) {
+    co_await ServeWithin(worker, downstream, counters);
+  } else {
+    co_await Serve(worker, downstream, counters);
   }
 }
 

@@ -1,6 +1,9 @@
 // From an accepted socket to what serves it: the first half of a request's way.
 //
-//   original destination → listener → first bytes → filter chain → TLS → HTTP or TCP
+//   original destination → listener → listener filters → filter chain → TLS → HTTP or TCP
+//
+// What is read ahead to find out what a connection is goes back in front of the stream
+// (TcpStream::Unread): TLS that is terminated here costs no look beside its own read.
 #ifndef WEFT_PROXY_SERVE_CONNECTION_H_
 #define WEFT_PROXY_SERVE_CONNECTION_H_
 
@@ -13,14 +16,19 @@
 
 namespace weft {
 
+class TlsStream;
 class Worker;
 
-// A client's connection as the serving code sees it. Lives as long as the connection.
+// A client's connection as the serving code sees it. Lives as long as the connection, in one place:
+// the worker knows it by its address.
 struct Downstream {
   std::unique_ptr<ByteStream> stream;
+  TcpStream* socket = nullptr;     // at the bottom of `stream`
+  const TlsStream* tls = nullptr;  // `stream` itself, where the chain terminates TLS
   std::shared_ptr<const ListenerConfig> listener;  // keeps `chain` alive
   const FilterChainConfig* chain = nullptr;
   Address destination;  // where the client meant to go; the local address if not redirected
+  Address direct_peer;  // the peer itself, where a PROXY header tells of another client
   // The client connected to our own listening port: passing it on to `destination` would come back.
   bool meant_for_us = false;
   std::string server_name;  // SNI, lower case
@@ -30,6 +38,12 @@ struct Downstream {
   std::string peer_uri;
   std::string peer_subject;
   std::string peer_hash;
+
+  // The client is to go elsewhere when its requests end: the process drains, or what it connected
+  // to is no longer configured so. Set by the worker, which then notifies `drain_started`.
+  bool draining = false;
+  MonotonicTime drain_deadline = kNever;  // then it is cut
+  Signal drain_started;
 };
 
 Task<> ServeConnection(Worker& worker, std::unique_ptr<TcpStream> accepted,

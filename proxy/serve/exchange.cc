@@ -106,7 +106,8 @@ void StartResponse(Exchange& x, ResponseHead& head, BodyLength body) {
   if (HasHttpFilters(x)) RunResponseFilters(x, head);
   FinishResponseHead(x, head.headers);
   NoteResponse(x, head.headers);
-  if (x.worker().draining() && head.status != 101) {
+  const bool last = x.connection.drain.draining() || x.worker().overload().disable_http_keepalive;
+  if (last && head.status != 101) {
     head.headers.Set(KnownHeader::kConnection, "close");
   }
   x.client.WriteHead(head, body);

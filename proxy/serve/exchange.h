@@ -28,7 +28,7 @@ struct HttpConnection {
   const HttpManagerConfig& config;
   DownstreamCounters& counters;
   const ClientFacts client;
-  Worker::DrainNotice drain{worker};
+  Worker::DrainNotice drain{downstream};
 };
 
 struct Exchange {

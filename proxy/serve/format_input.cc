@@ -11,6 +11,7 @@ void NoteConnection(const HttpConnection& connection, RequestRecord& record) {
   const Downstream& downstream = connection.downstream;
   record.downstream_local = downstream.destination.ToString();
   record.downstream_remote = downstream.stream->peer_address().ToString();
+  record.downstream_direct_remote = downstream.direct_peer.ToString();
   record.server_name = downstream.server_name;
   record.peer_uri = downstream.peer_uri;
   record.peer_subject = downstream.peer_subject;

@@ -58,7 +58,7 @@ Task<bool> AwaitHead(HttpConnection& c, H1ServerStream& client) {
       co_return false;
     }
     const bool idle = client.idle();
-    if (idle && c.worker.draining()) co_return false;
+    if (idle && c.drain.draining()) co_return false;
     if (!idle && started == kNever) started = loop.Now();
     const MonotonicTime deadline =
         idle ? loop.Now() + c.config.idle_timeout : started + head_timeout;

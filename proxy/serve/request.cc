@@ -25,6 +25,10 @@
 namespace weft {
 namespace {
 
+Answer Overloaded() {
+  return {503, ResponseFlag::kOverloadManager, "overload", "envoy overloaded", {}};
+}
+
 Answer NoRoute() { return {404, ResponseFlag::kNoRouteFound, "route_not_found", "", {}}; }
 
 Answer NoCluster(const ForwardAction& action) {
@@ -335,6 +339,14 @@ Task<> ForwardWithRetries(Exchange& x) {
   if (status_class >= 1 && status_class <= 5) ++counters.upstream_rq_xx[status_class];
 }
 
+// Whether the process has too much to do to take this one.
+bool MustShed(Exchange& x) {
+  if (!x.worker().overload().stop_accepting_requests) return false;
+  if (x.connection.downstream.listener->bypass_overload_manager) return false;
+  ++x.connection.counters.downstream_rq_overload_close;
+  return true;
+}
+
 // Finds the route, and which of its clusters. False: there is none.
 bool ChooseRoute(Exchange& x) {
   Worker& worker = x.worker();
@@ -368,6 +380,7 @@ std::optional<Answer> AnswerOfRoute(const Exchange& x) {
 
 Task<> ServeRequest(Exchange& x) {
   std::optional<Answer> refused = NoteUpgrade(x);
+  if (MustShed(x)) co_return co_await Reply(x, Overloaded());
   PrepareHead(x);
   if (!refused.has_value()) refused = Normalise(x);
   if (refused.has_value()) co_return co_await Reply(x, std::move(*refused));

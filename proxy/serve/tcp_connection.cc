@@ -1,10 +1,15 @@
 #include "proxy/serve/tcp_connection.h"
 
+#define XXH_INLINE_ALL
+#include <errno.h>
+#include <xxhash.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "proxy/decide/match_route.h"
 #include "proxy/net/splice.h"
+#include "proxy/runtime/scope.h"
 #include "proxy/serve/access_log.h"
 #include "proxy/serve/upstream_choice.h"
 #include "proxy/serve/worker.h"
@@ -37,6 +42,17 @@ void Finish(Worker& worker, const Downstream& downstream, const TcpProxyConfig& 
   worker.access_log()->Write(config.access_logs, input, worker.Random());
 }
 
+struct Expiry {
+  bool expired = false;
+};
+
+// Ends a connection that has lasted as long as it may.
+Task<> EndAt(EventLoop& loop, MonotonicTime end, TcpStream& socket, Expiry& expiry) {
+  co_await Sleep(loop, end - loop.Now());
+  expiry.expired = true;
+  socket.Sever(ETIMEDOUT);
+}
+
 }  // namespace
 
 Task<> ServeTcp(Worker& worker, Downstream& downstream, const TcpProxyConfig& config) {
@@ -56,15 +72,24 @@ Task<> ServeTcp(Worker& worker, Downstream& downstream, const TcpProxyConfig& co
     co_return;
   }
 
-  UpstreamChoice choice(worker, *cluster, downstream, std::nullopt);
+  std::optional<uint64_t> hash;
+  if (config.hash_source_ip) {
+    // The same in every proxy, so that they agree on where a client goes.
+    const absl::string_view ip = downstream.stream->peer_address().ip_bytes();
+    hash = XXH64(ip.data(), ip.size(), 0);
+  }
+  UpstreamChoice choice(worker, *cluster, downstream, hash);
   std::unique_ptr<UpstreamConnection> upstream;
   const EndpointConfig* endpoint = nullptr;
+  ProxiedAddresses proxied;
+  proxied.client = downstream.stream->peer_address();
+  proxied.destination = downstream.destination;
   const uint32_t attempts = std::max(config.max_connect_attempts, kConnectAttempts);
   for (uint32_t attempt = 0; upstream == nullptr && attempt < attempts; ++attempt) {
     endpoint = choice.Next();
     if (endpoint == nullptr) break;
-    auto connected =
-        co_await ConnectUpstream(worker.loop(), *cluster, *endpoint, worker.options().mark);
+    auto connected = co_await ConnectUpstream(worker.loop(), *cluster, *endpoint,
+                                              worker.options().mark, kNever, proxied);
     if (connected.ok()) {
       choice.ConnectSucceeded(/*final=*/true);
       upstream = std::move(*connected);
@@ -83,8 +108,16 @@ Task<> ServeTcp(Worker& worker, Downstream& downstream, const TcpProxyConfig& co
   const ActiveRequest busy(choice);
   record.upstream_host = endpoint->address.ToString();
   record.upstream_local = upstream->stream->local_address().ToString();
+  Expiry expiry;
+  Scope timer;
+  if (config.max_connection_duration < absl::InfiniteDuration()) {
+    const MonotonicTime end = start + config.max_connection_duration;
+    timer.Spawn(EndAt(worker.loop(), end, *downstream.socket, expiry));
+  }
   const SpliceResult result = co_await Splice(worker.loop(), *downstream.stream, Buffer(),
                                               *upstream->stream, Buffer(), config.idle_timeout);
+  if (result.end == SpliceEnd::kIdle) ++counters.idle_timeout;
+  if (expiry.expired) ++counters.max_downstream_connection_duration;
   counters.downstream_cx_rx_bytes_total += result.to_second;
   counters.downstream_cx_tx_bytes_total += result.to_first;
   choice.state().counters.upstream_cx_tx_bytes_total += result.to_second;

@@ -21,6 +21,7 @@ void UpstreamChoice::SetOriginal(const Address& address) {
   original_->port = original_->address.port();
   original_->key = original_->address.ToString();
   original_->tls = cluster_.tls;
+  original_->proxy_protocol = cluster_.proxy_protocol;
 }
 
 // A field that is missing or no address leads nowhere, not to where the client wanted to.

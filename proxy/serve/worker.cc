@@ -1,11 +1,16 @@
 #include "proxy/serve/worker.h"
 
+#include <errno.h>
+#include <sys/socket.h>
+
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "proxy/serve/connection.h"
+#include "proxy/tls/tls_stream.h"
 
 namespace weft {
 namespace {
@@ -32,14 +37,36 @@ void CopyOutliers(const OutlierCounters& from, ClusterCounters& to) {
   to.outlier_detection_ejections_active = from.ejections_active;
 }
 
+const FilterChainConfig* FindChain(const ListenerConfig& listener, uint64_t fingerprint) {
+  for (const FilterChainConfig& chain : listener.chains) {
+    if (chain.fingerprint == fingerprint) return &chain;
+  }
+  const auto& last = listener.default_chain;
+  return last.has_value() && last->fingerprint == fingerprint ? &*last : nullptr;
+}
+
 }  // namespace
 
 // A listening socket and the task that accepts from it.
 struct Worker::Socket {
   std::shared_ptr<const ListenerConfig> config;
+  ListenSocket spec;
   std::unique_ptr<Listener> listener;
+  uint64_t exhausted = 0;  // of the listener's, counted already
   Scope accepting;
 };
+
+bool Worker::DrainNotice::draining() const { return downstream_.draining; }
+Signal& Worker::DrainNotice::started() { return downstream_.drain_started; }
+
+Worker::Live::Live(Worker& worker, Downstream& downstream)
+    : worker_(worker), downstream_(downstream) {
+  const bool inbound = downstream.listener->direction == TrafficDirection::kInbound;
+  downstream.draining = worker.draining_ || (worker.inbound_closed_ && inbound);
+  worker.live_.insert(&downstream);
+}
+
+Worker::Live::~Live() { worker_.live_.erase(&downstream_); }
 
 bool Worker::Listens(const ListenerConfig& listener) const {
   if (!listener.bind_to_port || draining_) return false;
@@ -53,52 +80,161 @@ Worker::Worker(WorkerOptions options, AccessLog* access_log)
 
 Worker::~Worker() = default;
 
-absl::Status Worker::Adopt(std::shared_ptr<const Snapshot> snapshot) {
-  config_ = std::move(snapshot);
-  std::vector<std::string> errors;
-  for (const auto& [name, listener] : config_->listeners) {
-    if (!Listens(*listener)) continue;
-    auto found = sockets_.find(name);
-    if (found != sockets_.end() && found->second->config->address == listener->address) {
-      found->second->config = listener;
+// Adds them to `wanted`, those that are open already as well.
+absl::Status Worker::OpenSockets(const std::shared_ptr<const ListenerConfig>& listener,
+                                 absl::flat_hash_set<Socket*>& wanted) {
+  for (const ListenSocket& spec : listener->sockets) {
+    const auto found = std::find_if(sockets_.begin(), sockets_.end(),
+                                    [&](const auto& open) { return open->spec == spec; });
+    if (found != sockets_.end()) {
+      if (!wanted.insert(found->get()).second) {
+        return absl::AlreadyExistsError(absl::StrCat(
+            spec.address.ToString(), " is taken by listener '", (*found)->config->name, "'"));
+      }
+      (*found)->config = listener;
       continue;
     }
-    auto opened = Listener::Create(loop_, listener->address, Listener::Options());
-    if (!opened.ok()) {
-      errors.push_back(absl::StrCat("listener '", name, "': ", opened.status().message()));
-      continue;
-    }
+    const bool shared = spec.options.reuse_port && spec.address.family() != AF_UNIX;
+    if (!shared && !options_.first) continue;
+    auto opened = Listener::Create(loop_, spec.address, spec.options);
+    if (!opened.ok()) return opened.status();
     auto socket = std::make_unique<Socket>();
     socket->config = listener;
+    socket->spec = spec;
     socket->listener = std::move(*opened);
+    socket->listener->SetPaused(overload_.stop_accepting_connections &&
+                                !listener->bypass_overload_manager);
     Socket* started = socket.get();
-    sockets_[name] = std::move(socket);
+    sockets_.push_back(std::move(socket));
+    wanted.insert(started);
     started->accepting.Spawn(AcceptFrom(started));
   }
-  for (auto it = sockets_.begin(); it != sockets_.end();) {
-    const auto wanted = config_->listeners.find(it->first);
-    const bool keep = wanted != config_->listeners.end() && Listens(*wanted->second);
-    it = keep ? std::next(it) : sockets_.erase(it);
+  return absl::OkStatus();
+}
+
+// What waits in a queue has been promised a connection: it is served by the listener it was for.
+void Worker::CloseSocketsBut(const absl::flat_hash_set<Socket*>& wanted) {
+  for (std::unique_ptr<Socket>& socket : sockets_) {
+    if (wanted.contains(socket.get())) continue;
+    socket->accepting.Cancel();
+    while (std::unique_ptr<TcpStream> stream = socket->listener->TryAccept()) {
+      TakeIn(*socket, std::move(stream));
+    }
+    socket.reset();
   }
+  sockets_.erase(std::remove(sockets_.begin(), sockets_.end(), nullptr), sockets_.end());
+}
+
+absl::Status Worker::Adopt(std::shared_ptr<const Snapshot> snapshot) {
+  const std::shared_ptr<const Snapshot> before = std::exchange(config_, std::move(snapshot));
+  std::vector<std::string> errors;
+  absl::flat_hash_set<Socket*> wanted;
+  for (const auto& [name, listener] : config_->listeners) {
+    if (!Listens(*listener)) continue;
+    const absl::Status opened = OpenSockets(listener, wanted);
+    if (opened.ok()) continue;
+    errors.push_back(absl::StrCat("listener '", name, "': ", opened.message()));
+  }
+  CloseSocketsBut(wanted);
+  ReviewConnections(*before);
   if (errors.empty()) return absl::OkStatus();
   return absl::UnavailableError(absl::StrJoin(errors, "; "));
+}
+
+void Worker::TakeIn(Socket& socket, std::unique_ptr<TcpStream> stream) {
+  ListenerCounters& counters = ListenerOf(socket.config->name);
+  counters.accept_paused += socket.listener->exhausted() - socket.exhausted;
+  socket.exhausted = socket.listener->exhausted();
+  const ListenerConfig& config = *socket.config;
+  if (overload_.reject_incoming_connections && !config.bypass_overload_manager) {
+    ++counters.downstream_cx_overload_reject;
+    return;
+  }
+  // Shared out, since no worker knows of the others' connections: at most one too many for each.
+  const uint64_t share = (options_.max_connections + options_.workers - 1) / options_.workers;
+  if (share > 0 && live_.size() >= share && !config.ignore_global_conn_limit) {
+    ++counters.downstream_global_cx_overflow;
+    return;
+  }
+  connections_.Spawn(ServeConnection(*this, std::move(stream), socket.config));
 }
 
 Task<> Worker::AcceptFrom(Socket* socket) {
   while (true) {
     std::unique_ptr<TcpStream> stream = co_await socket->listener->Accept();
-    connections_.Spawn(ServeConnection(*this, std::move(stream), socket->config));
+    TakeIn(*socket, std::move(stream));
   }
+}
+
+void Worker::SetOverload(const Overload& overload) {
+  overload_ = overload;
+  for (const std::unique_ptr<Socket>& socket : sockets_) {
+    socket->listener->SetPaused(overload.stop_accepting_connections &&
+                                !socket->config->bypass_overload_manager);
+  }
+}
+
+void Worker::Drain(Downstream& downstream, MonotonicTime deadline) {
+  if (downstream.draining) return;
+  downstream.draining = true;
+  downstream.drain_deadline = deadline;
+  downstream.drain_started.Notify();
 }
 
 void Worker::StartDrain(bool inbound_only) {
   inbound_closed_ = true;
   draining_ = draining_ || !inbound_only;
-  for (auto it = sockets_.begin(); it != sockets_.end();) {
-    it = Listens(*it->second->config) ? std::next(it) : sockets_.erase(it);
+  absl::flat_hash_set<Socket*> wanted;
+  for (const std::unique_ptr<Socket>& socket : sockets_) {
+    if (Listens(*socket->config)) wanted.insert(socket.get());
   }
-  if (!draining_) return;
-  for (DrainNotice* notice : notices_) notice->started().Notify();
+  CloseSocketsBut(wanted);
+  for (Downstream* downstream : live_) {
+    const bool inbound = downstream->listener->direction == TrafficDirection::kInbound;
+    if (draining_ || inbound) Drain(*downstream, kNever);
+  }
+}
+
+void Worker::ReviewConnections(const Snapshot& before) {
+  // Nearly always only endpoints and routes changed, and nothing is to be looked at.
+  if (before.listeners == config_->listeners) return;
+  absl::flat_hash_map<std::string, bool> verdicts;
+  for (Downstream* downstream : live_) {
+    const auto old = before.listeners.find(downstream->listener->name);
+    const auto now = config_->listeners.find(downstream->listener->name);
+    const bool same = old != before.listeners.end() && now != config_->listeners.end() &&
+                      old->second == now->second;
+    if (!same) Review(*downstream, verdicts);
+  }
+}
+
+// `verdicts`: whether a client is still trusted, by chain and certificate; many connections share
+// one, and checking signatures is what takes time.
+void Worker::Review(Downstream& downstream, absl::flat_hash_map<std::string, bool>& verdicts) {
+  if (downstream.chain == nullptr) return;  // not chosen yet: it ends with its listener filters
+  const MonotonicTime deadline = loop_.Now() + options_.drain_time;
+  const auto now = config_->listeners.find(downstream.listener->name);
+  if (now == config_->listeners.end()) return Drain(downstream, deadline);
+  const FilterChainConfig* chain = FindChain(*now->second, downstream.chain->fingerprint);
+  if (chain == nullptr) return Drain(downstream, deadline);
+  if (downstream.tls == nullptr || chain->tls == nullptr || chain->tls == downstream.chain->tls) {
+    return;
+  }
+  const std::string key = absl::StrCat(downstream.peer_hash, "/", chain->fingerprint);
+  const auto [verdict, is_new] = verdicts.try_emplace(key, true);
+  if (is_new) verdict->second = downstream.tls->StillTrustedBy(*chain->tls);
+  if (verdict->second) return;
+  ++ListenerOf(downstream.listener->name).ssl_trust_revoked;
+  downstream.socket->Sever(ECONNABORTED);
+}
+
+void Worker::CutDrained() {
+  for (Downstream* downstream : live_) {
+    if (loop_.Now() < downstream->drain_deadline) continue;
+    downstream->drain_deadline = kNever;
+    ++ListenerOf(downstream->listener->name).downstream_cx_drained;
+    downstream->socket->Sever(ECONNABORTED);
+  }
 }
 
 DownstreamCounters& Worker::DownstreamOf(const std::string& stat_prefix) {
@@ -112,6 +248,7 @@ H2Counters& Worker::DownstreamHttp2Of(const std::string& stat_prefix) {
 Task<> Worker::SweepPools() {
   while (true) {
     co_await Sleep(loop_, kSweepInterval);
+    CutDrained();
     for (auto& [name, state] : clusters_) {
       const ClusterConfig* cluster = config_->FindCluster(name);
       if (cluster != nullptr) state.load.JudgeOutliers(*cluster, {loop_.Now(), Random()});
@@ -164,7 +301,10 @@ Counters Worker::CollectCounters() const {
   for (const auto& [name, counters] : downstream_http2_) all.downstream_http2[name] = counters;
   for (const auto& [name, counters] : downstream_counters_) all.downstreams[name] = counters;
   for (const auto& [name, counters] : tcp_counters_) all.tcps[name] = counters;
-  for (const auto& [name, counters] : listener_counters_) all.listeners[name] = counters;
+  for (const auto& [name, counters] : listener_counters_) {
+    ListenerCounters& listener = all.listeners[name] = counters;
+    listener.downstream_cx_destroy = counters.downstream_cx_total - counters.downstream_cx_active;
+  }
   all.rejections = rejections_;
   all.filters = filters_.counters();
   return all;

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
@@ -43,13 +44,29 @@ struct ClusterState {
   absl::node_hash_map<std::string, Pool> pools;  // by EndpointConfig::key
 };
 
+// What the process gives up while it has too much to do; see config/overload.h.
+struct Overload {
+  bool stop_accepting_requests = false;      // requests are answered with 503
+  bool disable_http_keepalive = false;       // connections end with their response
+  bool stop_accepting_connections = false;   // they stay in the kernel's queue
+  bool reject_incoming_connections = false;  // they are accepted and closed
+
+  friend bool operator==(const Overload&, const Overload&) = default;
+};
+
 struct WorkerOptions {
+  uint32_t workers = 1;  // of the process: each has its part of what is limited as a whole
+  // Connections of the process; 0: no limit.
+  uint64_t max_connections = 0;
+  // How long connections of a listener that changed may go on (Envoy's --drain-time-s).
+  absl::Duration drain_time = absl::Seconds(600);
+  bool first = true;  // serves sockets that cannot be shared out
   // SO_MARK of every upstream socket, so that capture rules let the proxy's own traffic pass.
   std::optional<uint32_t> mark;
-  uint32_t workers = 1;  // of the process: each has its part of what is limited as a whole
 };
 
 class AccessLog;
+struct Downstream;
 
 class Worker {
  public:
@@ -60,27 +77,44 @@ class Worker {
 
   // The following are for the worker's own thread.
 
-  // Opens the listeners that are new, closes those that are gone, and serves by `snapshot` from now
-  // on. An address that cannot be bound is reported and the rest goes on.
+  // Opens the sockets that are new, closes those that are gone, and serves by `snapshot` from now
+  // on. A socket whose address and options stay is kept with what waits in it, whichever listener
+  // has it then. An address that cannot be bound is reported and the rest goes on. Connections of
+  // listeners and filter chains that are gone or others drain; those whose client is no longer
+  // trusted are cut.
   absl::Status Adopt(std::shared_ptr<const Snapshot> snapshot);
   // Stops accepting (only inbound listeners if `inbound_only`) and asks clients to go elsewhere as
   // their requests end.
   void StartDrain(bool inbound_only);
   bool draining() const { return draining_; }
-  // Notified when draining starts, for as long as this lives: wakes who waits for nothing else.
+  // Whether a connection is to end, and what wakes who waits for nothing else. Of the process
+  // draining, and of the connection's listener or filter chain being gone or another.
   class DrainNotice {
    public:
-    explicit DrainNotice(Worker& worker) : worker_(worker) { worker_.notices_.insert(this); }
-    ~DrainNotice() { worker_.notices_.erase(this); }
-    DrainNotice(const DrainNotice&) = delete;
-    DrainNotice& operator=(const DrainNotice&) = delete;
+    explicit DrainNotice(Downstream& downstream) : downstream_(downstream) {}
+    bool draining() const;
+    Signal& started();
 
-    Signal& started() { return started_; }
+   private:
+    Downstream& downstream_;
+  };
+  void SetOverload(const Overload& overload);
+  const Overload& overload() const { return overload_; }
+
+  // A connection from when it is accepted to its end: what Adopt() and StartDrain() reach it by.
+  class Live {
+   public:
+    Live(Worker& worker, Downstream& downstream);
+    ~Live();
+    Live(const Live&) = delete;
+    Live& operator=(const Live&) = delete;
 
    private:
     Worker& worker_;
-    Signal started_;
+    Downstream& downstream_;
   };
+  // Connections of chains that have a connection_limit, by the chain's fingerprint.
+  uint64_t& ChainConnections(uint64_t fingerprint) { return chain_connections_[fingerprint]; }
   size_t connections() const { return connections_.size(); }
   Counters CollectCounters() const;
   // All but gauges.
@@ -106,9 +140,18 @@ class Worker {
  private:
   struct Socket;
 
-  // Whether a socket is to be open for it now.
+  // Whether sockets are to be open for it now.
   bool Listens(const ListenerConfig& listener) const;
+  absl::Status OpenSockets(const std::shared_ptr<const ListenerConfig>& listener,
+                           absl::flat_hash_set<Socket*>& wanted);
+  void CloseSocketsBut(const absl::flat_hash_set<Socket*>& wanted);
   Task<> AcceptFrom(Socket* socket);
+  void TakeIn(Socket& socket, std::unique_ptr<TcpStream> stream);
+  void Drain(Downstream& downstream, MonotonicTime deadline);
+  // Drains and cuts what the change from `before` to config_ concerns.
+  void ReviewConnections(const Snapshot& before);
+  void Review(Downstream& downstream, absl::flat_hash_map<std::string, bool>& verdicts);
+  void CutDrained();
   Task<> SweepPools();
 
   const WorkerOptions options_;
@@ -118,7 +161,9 @@ class Worker {
   std::shared_ptr<const Snapshot> config_ = std::make_shared<const Snapshot>();
   bool draining_ = false;
   bool inbound_closed_ = false;
-  absl::flat_hash_set<DrainNotice*> notices_;
+  Overload overload_;
+  absl::flat_hash_set<Downstream*> live_;
+  absl::node_hash_map<uint64_t, uint64_t> chain_connections_;
   absl::node_hash_map<std::string, ClusterState> clusters_;
   absl::node_hash_map<std::string, DownstreamCounters> downstream_counters_;
   absl::node_hash_map<std::string, H2Counters> downstream_http2_;
@@ -127,7 +172,7 @@ class Worker {
   std::map<std::string, uint64_t> rejections_;
   FilterStates filters_;
   Scope connections_;
-  std::map<std::string, std::unique_ptr<Socket>> sockets_;  // by listener name
+  std::vector<std::unique_ptr<Socket>> sockets_;
   Scope upkeep_;
 };
 

@@ -18,6 +18,7 @@ Workers::Workers(EventLoop& main_loop, size_t count, WorkerOptions options)
     : main_loop_(main_loop) {
   options.workers = static_cast<uint32_t>(count);
   for (size_t i = 0; i < count; ++i) {
+    options.first = i == 0;
     access_logs_.push_back(std::make_unique<AccessLog>());
     workers_.push_back(std::make_unique<Worker>(options, access_logs_.back().get()));
     threads_.emplace_back([worker = workers_.back().get()] { worker->loop().Run(); });
@@ -107,6 +108,13 @@ void Workers::StartDrain(bool inbound_only) {
   for (auto& worker : workers_) {
     Worker* started = worker.get();
     started->loop().Post([started, inbound_only] { started->StartDrain(inbound_only); });
+  }
+}
+
+void Workers::SetOverload(const Overload& overload) {
+  for (auto& worker : workers_) {
+    Worker* told = worker.get();
+    told->loop().Post([told, overload] { told->SetOverload(overload); });
   }
 }
 

@@ -36,6 +36,7 @@ class Workers {
   Task<ActiveByEndpoint> CollectActive();
   Task<size_t> CountConnections();
   void StartDrain(bool inbound_only);
+  void SetOverload(const Overload& overload);
 
   size_t size() const { return workers_.size(); }
 

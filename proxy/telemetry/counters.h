@@ -79,6 +79,7 @@
   X(Counter, downstream_rq_total)          \
   X(Gauge, downstream_rq_active)           \
   X(Counter, downstream_rq_rejected)       \
+  X(Counter, downstream_rq_overload_close) \
   X(Classes, downstream_rq_xx)             \
   X(Histogram, downstream_rq_time)         \
   X(Counter, no_route)                     \
@@ -90,16 +91,29 @@
   X(Gauge, downstream_cx_active)           \
   X(Counter, downstream_cx_tx_bytes_total) \
   X(Counter, downstream_cx_rx_bytes_total) \
-  X(Counter, downstream_cx_no_route)
+  X(Counter, downstream_cx_no_route)       \
+  X(Counter, idle_timeout)                 \
+  X(Counter, max_downstream_connection_duration)
 
-// By listener.
+// By listener. Overflow is of connection_limit, or of what the process may have; reject is of the
+// overload manager. Drained: still open when their drain time was over. Revoked: closed as the
+// roots that vouched for the client are gone. Paused: out of descriptors.
 #define WEFT_LISTENER_COUNTERS(X)              \
   X(Counter, downstream_cx_total)              \
   X(Gauge, downstream_cx_active)               \
+  X(Counter, downstream_cx_destroy)            \
+  X(Counter, downstream_cx_overflow)           \
+  X(Counter, downstream_global_cx_overflow)    \
+  X(Counter, downstream_cx_overload_reject)    \
+  X(Counter, downstream_cx_drained)            \
   X(Histogram, downstream_cx_length_ms)        \
+  X(Counter, accept_paused)                    \
   X(Counter, no_filter_chain_match)            \
   X(Counter, ssl_handshake)                    \
   X(Counter, ssl_connection_error)             \
+  X(Counter, ssl_session_reused)               \
+  X(Counter, ssl_trust_revoked)                \
+  X(Counter, downstream_pre_cx_timeout)        \
   X(Counter, downstream_listener_filter_error) \
   X(Counter, rbac_denied)
 

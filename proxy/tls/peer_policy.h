@@ -15,15 +15,23 @@
 #include "certs/spiffe_id.h"
 #include "certs/trust_bundle.h"
 
+namespace re2 {
+class RE2;
+}
+
 namespace weft {
+
+using re2::RE2;
 
 // One required subject alternative name.
 struct SanMatch {
   enum class Type { kAny, kUri, kDns, kIp };
-  enum class Kind { kExact, kPrefix, kSuffix };
+  enum class Kind { kExact, kPrefix, kSuffix, kContains, kRegex };
   Type type = Type::kAny;
-  Kind kind = Kind::kExact;
+  Kind kind = Kind::kExact;  // of a DNS name, wildcards in the certificate count (RFC 6125)
   std::string value;
+  bool ignore_case = false;          // not with kRegex
+  std::shared_ptr<const RE2> regex;  // kRegex: must match the whole name
 };
 
 // What is trusted. Set `bundles` (mesh: SPIFFE identities) or `ca_pem` (plain PKI), not both.
@@ -34,6 +42,13 @@ struct PeerTrust {
   std::vector<SanMatch> sans;
   // Plain PKI: a DNS name or IP address that the certificate must be for, wildcards as in RFC 6125.
   std::string verify_host;
+  // The leaf must be one of these, if there are any: lower-case hex of the SHA-256 of the
+  // certificate, or base64 of that of its public key. Pins alone, without roots, are enough.
+  std::vector<std::string> certificate_hashes;
+  std::vector<std::string> key_hashes;
+  // Plain PKI: revocation lists; then each certificate of a chain (or the leaf alone) needs one.
+  std::string crl_pem;
+  bool crl_of_leaf_only = false;
   // Skips all checks. Has to be asked for: nothing else means "anyone".
   bool accept_anyone = false;
 };
@@ -51,20 +66,27 @@ class PeerPolicy {
   // InvalidArgument if nothing or too much is set, or the roots do not parse.
   static absl::StatusOr<PeerPolicy> Create(PeerTrust trust, certs::PeerRole peer_role);
 
-  // `chain` as it came over the wire, leaf first.
-  absl::StatusOr<PeerCertificate> Verify(absl::Span<const certs::Certificate> chain,
-                                         absl::Time now) const;
+  // `chain` as it came over the wire, leaf first. `host`: a name that the certificate must be for
+  // beside all else, or "".
+  absl::StatusOr<PeerCertificate> Verify(absl::Span<const certs::Certificate> chain, absl::Time now,
+                                         absl::string_view host = "") const;
+
+  // Stands for all that is asked of a peer: equal policies accept the same peers.
+  const std::string& digest() const { return digest_; }
 
  private:
   PeerPolicy() = default;
   absl::StatusOr<std::optional<certs::SpiffeId>> VerifyTrust(
       absl::Span<const certs::Certificate> chain, absl::Time now) const;
-  absl::Status VerifyNames(const certs::Certificate& leaf,
-                           const certs::SubjectAltNames& names) const;
+  absl::Status VerifyNames(const certs::Certificate& leaf, const certs::SubjectAltNames& names,
+                           absl::string_view host) const;
+  absl::Status VerifyPins(const certs::Certificate& leaf) const;
+  std::string MakeDigest() const;
 
   PeerTrust trust_;
   certs::PeerRole peer_role_ = certs::PeerRole::kClient;
   std::shared_ptr<X509_STORE> roots_;  // of ca_pem
+  std::string digest_;
 };
 
 }  // namespace weft

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "certs/crypto_error.h"
+#include "proxy/tls/client_sessions.h"
 #include "proxy/tls/write_cursor.h"
 
 namespace weft {
@@ -54,9 +55,9 @@ Task<absl::StatusOr<std::unique_ptr<TlsStream>>> TlsStream::Accept(
 
 Task<absl::StatusOr<std::unique_ptr<TlsStream>>> TlsStream::Connect(
     EventLoop& loop, std::unique_ptr<ByteStream> inner,
-    std::shared_ptr<const ClientTlsContext> context, MonotonicTime deadline,
+    std::shared_ptr<const ClientTlsContext> context, MonotonicTime deadline, std::string host,
     absl::string_view alpn) {
-  const std::string& sni = context->sni();
+  const std::string sni = context->SniFor(host);
   std::unique_ptr<TlsStream> stream(new TlsStream(loop, std::move(inner), context, Buffer()));
   SSL_set_connect_state(stream->ssl_.get());
   if (!sni.empty() && !SSL_set_tlsext_host_name(stream->ssl_.get(), sni.c_str())) {
@@ -67,6 +68,13 @@ Task<absl::StatusOr<std::unique_ptr<TlsStream>>> TlsStream::Connect(
                           static_cast<unsigned>(alpn.size())) != 0) {
     co_return certs::CryptoError("TLS ALPN");
   }
+  if (context->verify_sni()) stream->peer_state_.host = sni;
+  if (context->max_sessions() > 0) {
+    std::string& key = stream->peer_state_.session_key;
+    key = absl::StrCat(context->id(), "/", stream->peer_address().ToString(), "/", sni);
+    const bssl::UniquePtr<SSL_SESSION> session = ClientSessions::Mine().Take(key);
+    if (session != nullptr) SSL_set_session(stream->ssl_.get(), session.get());
+  }
   const absl::Status status = co_await stream->Handshake(deadline);
   if (!status.ok()) co_return status;
   co_return stream;
@@ -76,6 +84,10 @@ Task<absl::Status> TlsStream::Handshake(MonotonicTime deadline) {
   while (true) {
     const int result = SSL_do_handshake(ssl_.get());
     const bool done = result == 1;
+    if (done && SSL_is_server(ssl_.get())) {
+      const absl::Status verified = VerifyResumed();
+      if (!verified.ok()) co_return verified;
+    }
     const int ssl_error = SSL_get_error(ssl_.get(), result);
     // Also what a failed handshake has to say: the alert.
     const IoStatus flushed = io_.Flush();
@@ -88,6 +100,31 @@ Task<absl::Status> TlsStream::Handshake(MonotonicTime deadline) {
     const bool in_time = co_await Wait(loop_, {awaited}, deadline);
     if (!in_time) co_return absl::DeadlineExceededError("TLS handshake: timeout");
   }
+}
+
+// A client that resumes sends no certificate: the one it had shown is judged again. (BoringSSL does
+// this for clients alone.)
+absl::Status TlsStream::VerifyResumed() {
+  const TlsContext& context = *peer_state_.context;
+  const bool showed_one =
+      SSL_get0_peer_certificates(ssl_.get()) != nullptr && context.peer_policy().has_value();
+  if (!resumed() || !showed_one || peer_state_.certificate.has_value()) return absl::OkStatus();
+  absl::StatusOr<PeerCertificate> peer = VerifyPeerOf(ssl_.get(), context, "");
+  if (!peer.ok()) {
+    SSL_send_fatal_alert(ssl_.get(), SSL_AD_BAD_CERTIFICATE);
+    io_.Flush();
+    return absl::UnauthenticatedError(absl::StrCat("TLS handshake: ", peer.status().message()));
+  }
+  peer_state_.certificate = *std::move(peer);
+  return absl::OkStatus();
+}
+
+bool TlsStream::StillTrustedBy(const ServerTlsContext& now) const {
+  if (!now.peer_policy().has_value()) return true;
+  const std::optional<PeerPolicy>& before = peer_state_.context->peer_policy();
+  if (peer() == nullptr) return !now.requires_client_certificate();
+  if (before.has_value() && before->digest() == now.peer_policy()->digest()) return true;
+  return VerifyPeerOf(ssl_.get(), now, "").ok();
 }
 
 absl::Status TlsStream::HandshakeFailure(int ssl_error) {

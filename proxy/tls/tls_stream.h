@@ -38,13 +38,14 @@ class TlsStream final : public ByteStream {
       EventLoop& loop, std::unique_ptr<ByteStream> inner,
       std::shared_ptr<const ServerTlsContext> context, Buffer sniffed, MonotonicTime deadline);
 
-  // Client side; errors as above. In TLS 1.3 a server refuses our certificate only after this has
-  // succeeded: the refusal comes as an error of the first Read. `alpn`, in the wire's form, is
-  // offered where the context states none.
+  // Client side; errors as above. `host`: the endpoint's name, "" if it has none; it becomes the
+  // server name where the context says so. `alpn`, in the wire's form, is offered where the context
+  // states none. In TLS 1.3 a server refuses our certificate only after this has succeeded: the
+  // refusal comes as an error of the first Read.
   static Task<absl::StatusOr<std::unique_ptr<TlsStream>>> Connect(
       EventLoop& loop, std::unique_ptr<ByteStream> inner,
       std::shared_ptr<const ClientTlsContext> context, MonotonicTime deadline,
-      absl::string_view alpn = "");
+      std::string host = "", absl::string_view alpn = "");
 
   IoResult Read(Buffer& into, size_t at_most) override;
   IoResult Write(absl::Span<const absl::string_view> parts) override;
@@ -64,6 +65,10 @@ class TlsStream final : public ByteStream {
   absl::string_view alpn() const;     // negotiated, or empty
   absl::string_view sni() const;      // sent by the client, or empty
   absl::string_view version() const;  // "TLSv1.3"
+  bool resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
+  // Whether the client would be accepted by `now`, another context than that it was accepted by. Of
+  // the server side.
+  bool StillTrustedBy(const ServerTlsContext& now) const;
   // The connection ended without close_notify.
   bool truncated() const { return truncated_; }
   ByteStream& inner() { return io_.inner(); }
@@ -73,6 +78,7 @@ class TlsStream final : public ByteStream {
             std::shared_ptr<const TlsContext> context, Buffer already_read);
   Task<absl::Status> Handshake(MonotonicTime deadline);
   absl::Status HandshakeFailure(int ssl_error);
+  absl::Status VerifyResumed();
   bool EncryptSome(class WriteCursor& cursor);
   IoResult ReadFailure(int ssl_error);
   IoResult Fail(std::string why);

@@ -2,6 +2,7 @@
 
 #include <openssl/pool.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -23,22 +24,34 @@ absl::StatusOr<std::vector<certs::Certificate>> PeerChain(const SSL* ssl) {
   return chain;
 }
 
-absl::StatusOr<PeerCertificate> VerifyPeerOf(const SSL* ssl, const TlsContext& context) {
-  absl::StatusOr<std::vector<certs::Certificate>> chain = PeerChain(ssl);
-  if (!chain.ok()) return chain.status();
-  return context.peer_policy()->Verify(*chain, context.Now());
+// A session must not outlive the certificate that it stands for: once that has expired, a full
+// handshake is what tells whether there is a new one.
+void BoundSession(SSL* ssl, const std::vector<certs::Certificate>& chain, absl::Time now) {
+  SSL_SESSION* session = SSL_get_session(ssl);
+  if (session == nullptr || chain.empty()) return;
+  const int64_t left = absl::ToInt64Seconds(certs::NotAfter(chain[0].x509()) - now);
+  const int64_t most = SSL_SESSION_get_timeout(session);
+  SSL_SESSION_set_timeout(session, static_cast<uint32_t>(std::clamp<int64_t>(left, 0, most)));
 }
 
 }  // namespace
 
+absl::StatusOr<PeerCertificate> VerifyPeerOf(const SSL* ssl, const TlsContext& context,
+                                             absl::string_view host) {
+  absl::StatusOr<std::vector<certs::Certificate>> chain = PeerChain(ssl);
+  if (!chain.ok()) return chain.status();
+  return context.peer_policy()->Verify(*chain, context.Now(), host);
+}
+
 ssl_verify_result_t VerifyPeerCallback(SSL* ssl, uint8_t* alert) {
   auto* state = static_cast<TlsPeerState*>(SSL_get_app_data(ssl));
-  absl::StatusOr<PeerCertificate> peer = VerifyPeerOf(ssl, *state->context);
+  absl::StatusOr<PeerCertificate> peer = VerifyPeerOf(ssl, *state->context, state->host);
   if (!peer.ok()) {
     state->refusal = std::string(peer.status().message());
     *alert = SSL_AD_BAD_CERTIFICATE;
     return ssl_verify_invalid;
   }
+  if (SSL_is_server(ssl)) BoundSession(ssl, *PeerChain(ssl), state->context->Now());
   state->certificate = *std::move(peer);
   return ssl_verify_ok;
 }

@@ -17,9 +17,16 @@ class TlsContext;
 // Hangs on the SSL as its app data, which must outlive it.
 struct TlsPeerState {
   std::shared_ptr<const TlsContext> context;
+  std::string host;         // what the peer's certificate must be for beside the policy, or ""
+  std::string session_key;  // what new sessions are kept by for later connections, or ""
   std::optional<PeerCertificate> certificate;  // once verified
   std::string refusal;                         // why it was not
 };
+
+// What `ssl`'s peer sent (or had sent when the session it resumed began), by the policy of
+// `context`.
+absl::StatusOr<PeerCertificate> VerifyPeerOf(const SSL* ssl, const TlsContext& context,
+                                             absl::string_view host);
 
 // For SSL_CTX_set_custom_verify.
 ssl_verify_result_t VerifyPeerCallback(SSL* ssl, uint8_t* alert);

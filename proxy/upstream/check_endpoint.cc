@@ -65,13 +65,15 @@ Task<absl::StatusOr<Stream>> Reach(EventLoop& loop, const ClusterConfig& cluster
                                    std::optional<uint32_t> default_mark, MonotonicTime deadline) {
   ConnectOptions options;
   options.source = cluster.source_address;
+  options.keepalive = cluster.keepalive;
   options.mark = cluster.mark.has_value() ? cluster.mark : default_mark;
   options.deadline = deadline;
   auto connected = co_await Connect(loop, TargetOf(*cluster.health_check, endpoint), options);
   if (!connected.ok()) co_return connected.status();
   Stream stream = std::move(*connected);
   if (endpoint.tls == nullptr) co_return stream;
-  auto secured = co_await TlsStream::Connect(loop, std::move(stream), endpoint.tls, deadline);
+  auto secured = co_await TlsStream::Connect(loop, std::move(stream), endpoint.tls, deadline,
+                                             endpoint.host_name);
   if (!secured.ok()) co_return secured.status();
   stream = std::move(*secured);
   co_return stream;

@@ -22,13 +22,19 @@ struct UpstreamConnection {
   std::string alpn;  // what was negotiated; empty if nothing was
 };
 
+// The two ends of a client's connection, for the PROXY protocol towards an endpoint.
+struct ProxiedAddresses {
+  Address client;
+  Address destination;
+};
+
 // Connects to `endpoint` as `cluster` says. Errors are those of Connect() and of the handshake,
 // with the endpoint's address. `default_mark` is SO_MARK where the cluster states none; `deadline`
 // is in force beside the cluster's own limit.
 Task<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> ConnectUpstream(
     EventLoop& loop, const ClusterConfig& cluster, const EndpointConfig& endpoint,
     std::optional<uint32_t> default_mark, MonotonicTime deadline = kNever,
-    absl::string_view alpn = "");
+    ProxiedAddresses proxied = ProxiedAddresses(), absl::string_view alpn = "");
 
 }  // namespace weft
 

@@ -232,7 +232,7 @@ Task<Pool::Acquired> Pool::Open(EventLoop& loop, Wanted wanted) {
   const MonotonicTime start = loop.Now();
   auto connected =
       co_await ConnectUpstream(loop, cluster, wanted.endpoint, wanted.mark, wanted.deadline,
-                               AlpnFor(cluster.protocol, MayMultiplex(wanted)));
+                               ProxiedAddresses(), AlpnFor(cluster.protocol, MayMultiplex(wanted)));
   if (!connected.ok()) {
     ++failures_;
     last_failure_ = connected.status();

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -452,6 +453,16 @@ size_t ProxyProcess::ResidentBytes() const {
 }
 
 std::string ProxyProcess::Output() const { return FileContents(output_path_); }
+
+std::string RunCommand(const std::string& command) {
+  FILE* pipe = popen(absl::StrCat("timeout 30 ", command, " 2>&1").c_str(), "r");
+  std::string output;
+  char block[4096];
+  while (const size_t got = fread(block, 1, sizeof(block), pipe)) output.append(block, got);
+  const int status = pclose(pipe);
+  if (status != 0) absl::StrAppend(&output, "\nstatus ", status);
+  return output;
+}
 
 Message Ask(int port, const std::string& request) {
   Socket client = Socket::Connect(port);

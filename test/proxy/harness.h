@@ -149,6 +149,10 @@ class ProxyProcess {
   int exit_code_ = -1;
 };
 
+// What a shell's `command` printed, standard error included, and its exit status behind it if that
+// is not 0. It has 30 seconds.
+std::string RunCommand(const std::string& command);
+
 // One request on a connection of its own.
 Message Ask(int port, const std::string& request);
 std::string Get(const std::string& path, const std::string& more_fields = "");

@@ -121,7 +121,7 @@ TEST_F(TlsTest, IdentityIsProvenAndShownToTheUpstream) {
   sender.join();
   EXPECT_TRUE(answer.complete);
   EXPECT_TRUE(absl::EndsWith(answer.body, big));
-  EXPECT_EQ(proxy.Stat("ssl_connection_error"), 0);
+  EXPECT_EQ(proxy.Stat("ssl.connection_error"), 0);
 }
 
 TEST_F(TlsTest, WrongIdentitiesAreRefused) {

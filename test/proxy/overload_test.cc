@@ -1,0 +1,118 @@
+// The running proxy with too much to do.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "gtest/gtest.h"
+#include "test/proxy/harness.h"
+
+namespace weft::test {
+namespace {
+
+constexpr char kMonitors[] = "type.googleapis.com/envoy.extensions.resource_monitors.";
+
+// Goes behind the clusters, which end the bootstrap.
+std::string Overload(const std::string& monitors, const std::string& actions) {
+  return absl::StrCat("\noverload_manager: {refresh_interval: 0.01s, resource_monitors: [",
+                      monitors, "], actions: [", actions, "]}\n");
+}
+
+std::string Heap(uint64_t bytes) {
+  return absl::StrCat(
+      "{name: envoy.resource_monitors.fixed_heap, typed_config: {\"@type\": ", kMonitors,
+      "fixed_heap.v3.FixedHeapConfig, max_heap_size_bytes: ", bytes, "}}");
+}
+
+std::string Action(const std::string& name) {
+  return absl::StrCat("{name: envoy.overload_actions.", name,
+                      ", triggers: [{name: envoy.resource_monitors.fixed_heap, "
+                      "threshold: {value: 1}}]}");
+}
+
+TEST(Overload, Row113MemoryPressureShedsRequests) {
+  Upstream upstream(Echo);
+  const int port = FreePort();
+  // Any process is above this.
+  ProxyProcess proxy({HttpListener("in", port, RouteTo("up"))},
+                     {Cluster("up", {upstream.port()}) +
+                      Overload(Heap(1 << 20), Action("stop_accepting_requests"))});
+  EXPECT_TRUE(Eventually([&] { return Ask(port, Get("/")).status() == 503; }));
+  EXPECT_EQ(Ask(port, Get("/")).body, "envoy overloaded");
+  EXPECT_GE(proxy.Stat("downstream_rq_overload_close"), 1);
+  EXPECT_EQ(proxy.Stat("overload_stop_accepting_requests"), 1);
+}
+
+TEST(Overload, BelowTheBoundNothingIsShed) {
+  Upstream upstream(Echo);
+  const int port = FreePort();
+  ProxyProcess proxy({HttpListener("in", port, RouteTo("up"))},
+                     {Cluster("up", {upstream.port()}) +
+                      Overload(Heap(uint64_t{1} << 40), Action("stop_accepting_requests"))});
+  EXPECT_EQ(Ask(port, Get("/")).status(), 200);
+}
+
+TEST(Overload, ConnectionsOfTheProcessAreBounded) {
+  Upstream upstream(Echo);
+  const int port = FreePort();
+  const std::string limit = absl::StrCat(
+      "{name: envoy.resource_monitors.global_downstream_max_connections, typed_config: "
+      "{\"@type\": ",
+      kMonitors,
+      "downstream_connections.v3.DownstreamConnectionsConfig, "
+      "max_active_downstream_connections: 2}}");
+  ProxyProcess proxy({HttpListener("in", port, RouteTo("up"))},
+                     {Cluster("up", {upstream.port()}) + Overload(limit, "")});
+  std::vector<Socket> held;
+  for (int i = 0; i < 2; ++i) {
+    held.push_back(Socket::Connect(port));
+    held.back().Send(Get("/"));
+    EXPECT_EQ(held.back().ReadResponse().status(), 200);
+  }
+  EXPECT_TRUE(Socket::Connect(port).Ended());
+  EXPECT_EQ(proxy.Stat("downstream_global_cx_overflow"), 1);
+  held.pop_back();
+  EXPECT_TRUE(Eventually([&] { return Ask(port, Get("/")).status() == 200; }));
+}
+
+// The processor time of a process, in clock ticks, out of /proc.
+double CpuSeconds(pid_t pid) {
+  FILE* stat = fopen(absl::StrCat("/proc/", pid, "/stat").c_str(), "re");
+  if (stat == nullptr) return 0;
+  unsigned long user = 0;
+  unsigned long system = 0;
+  const int read = fscanf(stat, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+                          &user, &system);
+  fclose(stat);
+  return read == 2 ? static_cast<double>(user + system) / static_cast<double>(sysconf(_SC_CLK_TCK))
+                   : 0;
+}
+
+TEST(Overload, Row112OutOfDescriptorsPausesAccepting) {
+  Upstream upstream(Echo);
+  const int port = FreePort();
+  ProxyProcess proxy({HttpListener("in", port, RouteTo("up"))}, {Cluster("up", {upstream.port()})});
+  rlimit before;
+  ASSERT_EQ(prlimit(proxy.pid(), RLIMIT_NOFILE, nullptr, &before), 0);
+  const rlimit few = {48, before.rlim_max};
+  ASSERT_EQ(prlimit(proxy.pid(), RLIMIT_NOFILE, &few, nullptr), 0);
+  std::vector<Socket> held;
+  for (int i = 0; i < 64; ++i) held.push_back(Socket::Connect(port));
+  const double started = CpuSeconds(proxy.pid());
+  absl::SleepFor(absl::Milliseconds(500));  // the time a spin is measured over
+  EXPECT_LT(CpuSeconds(proxy.pid()) - started, 0.2);
+  held.clear();
+  EXPECT_TRUE(Eventually([&] {
+    Socket client = Socket::Connect(port);
+    client.Send(Get("/"));
+    return client.ReadResponse().status() == 200;
+  }));
+  EXPECT_GE(proxy.Stat("accept_paused"), 1);
+}
+
+}  // namespace
+}  // namespace weft::test
