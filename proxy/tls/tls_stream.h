@@ -20,6 +20,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "proxy/net/byte_stream.h"
 #include "proxy/runtime/scope.h"
 #include "proxy/runtime/task.h"

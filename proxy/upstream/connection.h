@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "proxy/config/cluster_config.h"
 #include "proxy/net/tcp.h"
 #include "proxy/runtime/task.h"
