@@ -44,12 +44,12 @@ std::string Dotted(absl::string_view name) {
 
 // One value on its way into a text; exactly one of number and histogram counts.
 struct Value {
-  absl::string_view prefix;   // "cluster"
-  absl::string_view subject;  // the cluster's name; "" for the process
-  absl::string_view label;    // Prometheus' label of the subject
-  absl::string_view name;     // "upstream_rq_xx"
-  absl::string_view group;    // "http2": what Envoy puts between the subject and the name; or ""
-  int response_class = 0;     // of an _xx name
+  absl::string_view prefix;      // "cluster"
+  absl::string_view subject;     // the cluster's name; "" for the process
+  absl::string_view label;       // Prometheus' label of the subject
+  absl::string_view name;        // "upstream_rq_xx"
+  absl::string_view group = {};  // "http2": what Envoy puts between the subject and the name; or ""
+  int response_class = 0;        // of an _xx name
   bool gauge = false;
   double number = 0;
   const Histogram* histogram = nullptr;

@@ -894,7 +894,7 @@ void ConfigState::StopWaitingFor(absl::string_view type_url, const std::string& 
   } else if (type_url == kRouteType) {
     RouteConfiguration none;
     none.set_name(name);
-    auto compiled = CompileRoutes(none);
+    auto compiled = CompileRoutes(none, state_->secrets);
     const auto [entry, added] = state_->routes.try_emplace(name);
     if (added && compiled.ok()) entry->second.compiled = *std::move(compiled);
   } else if (type_url == kSecretType) {
