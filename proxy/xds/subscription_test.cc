@@ -174,7 +174,9 @@ TEST(DeltaSubscription, EachResponseIsAnsweredByItsNonceOnce) {
 TEST(DeltaSubscription, Row69RejectionKeepsTheLastGoodVersionButNotWhatIsGone) {
   Subscription all(kClusterType, Subscription::Scope::kAll, kDelta);
   all.OnStreamOpened();
+  EXPECT_EQ(NextDelta(all), "all");
   all.Accept({"", "a", {{"c", "x", "1"}, {"d", "y", "1"}}, {}});
+  EXPECT_EQ(NextDelta(all), "n=a");
   all.Reject({"", "b", {{"c", "bad", "2"}}, {"d"}}, "no");
   EXPECT_EQ(NextDelta(all), "n=b error=no");
   EXPECT_EQ(Held(all), "c@1");

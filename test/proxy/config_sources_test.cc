@@ -73,7 +73,8 @@ std::string Ads(const std::string& type, const std::string& more = "") {
 }
 
 bool Answers(int port, const std::string& body) {
-  return Eventually([&] { return Ask(port, Get("/")).body == body; });
+  return Eventually(
+      [&] { return Socket::Connect(port).connected() && Ask(port, Get("/")).body == body; });
 }
 
 class AdsTest : public testing::TestWithParam<std::string> {
@@ -202,8 +203,10 @@ TEST(ConfigSources, WhatDoesNotComeIsGivenUpInTime) {
       "{api_config_source: {api_type: GRPC, transport_api_version: V3, grpc_services: "
       "[{envoy_grpc: {cluster_name: xds}}]}, initial_fetch_timeout: 0.5s}";
   ProxyProcess proxy({RdsListener("l", port, nowhere)},
-                     {XdsCluster(FreePort(), "{}"), EdsCluster("c", nowhere)});
-  EXPECT_TRUE(Eventually([&] { return Ask(port, Get("/")).status() == 404; })) << proxy.Output();
+                     {EdsCluster("c", nowhere), XdsCluster(FreePort(), "{}")});
+  EXPECT_TRUE(Eventually([&] {
+    return Socket::Connect(port).connected() && Ask(port, Get("/")).status() == 404;
+  })) << proxy.Output();
   EXPECT_THAT(proxy.Output(), HasSubstr("initial_fetch_timeout"));
 }
 
