@@ -12,8 +12,8 @@
 
 #include "absl/time/time.h"
 #include "proxy/config/access_log_config.h"
-#include "proxy/config/http_filters.h"
 #include "proxy/config/http2_options.h"
+#include "proxy/config/http_filters.h"
 #include "proxy/config/route_table.h"
 #include "proxy/net/address.h"
 
@@ -176,7 +176,8 @@ struct ListenerConfig {
   std::vector<std::string> route_names;
   // Names of the clusters that its chains choose without RDS; sorted, each once.
   std::vector<std::string> clusters;
-  // Where its JWT filters' keys come from.
+  // Where its JWT filters' keys come from. Their clusters are not among `clusters`: who waits for
+  // keys waits for them as well, and who does not wants neither.
   std::vector<std::shared_ptr<const JwksSource>> jwks_sources;
 };
 
