@@ -232,6 +232,7 @@ Task<> Proxy::PublishWhenChanged() {
     while (config_.snapshot() == published_) co_await Wait(loop_, {&changed_});
     dns_clusters_->Follow(config_.Lookups());  // a name of /etc/hosts is there when this returns
     health_checks_->Follow(config_.Checks());
+    jwks_fetch_->Follow(config_.JwksSources());
     published_ = config_.snapshot();
     if (dns_ != nullptr) dns_->SetTable(published_->names);
     const bool first = !live_;
@@ -302,6 +303,14 @@ std::vector<ServerMetric> Proxy::ServerMetrics() const {
   }
   add("concurrency", true, static_cast<double>(workers_->size()));
   AddSourceMetrics(metrics);
+  if (jwks_fetch_ != nullptr && !config_.JwksSources().empty()) {
+    const JwksFetch::Stats& stats = jwks_fetch_->stats();
+    const auto fetches = [&](const char* name, uint64_t count) {
+      metrics.push_back({"jwt_authn", name, false, static_cast<double>(count)});
+    };
+    fetches("jwks_fetch_success", stats.fetched);
+    fetches("jwks_fetch_failed", stats.failed);
+  }
   if (dns_ != nullptr) {
     add("dns_queries", false, static_cast<double>(dns_->counters().queries));
     add("dns_answered", false, static_cast<double>(dns_->counters().answered));
@@ -415,6 +424,23 @@ void Proxy::StartDnsClusters() {
       });
 }
 
+void Proxy::StartJwksFetch() {
+  JwksFetch::Options options;
+  options.mark = mark_;
+  absl::BitGen random;
+  options.seed = absl::Uniform<uint64_t>(random);
+  options.find_cluster = [this](const std::string& name) -> std::shared_ptr<const ClusterConfig> {
+    const auto& clusters = config_.snapshot()->clusters;
+    const auto found = clusters.find(name);
+    return found == clusters.end() ? nullptr : found->second;
+  };
+  options.on_keys = [this](const JwksSource& source, std::shared_ptr<const certs::Jwks> keys) {
+    config_.SetJwks(source, std::move(keys));
+    ConfigChanged();
+  };
+  jwks_fetch_ = std::make_unique<JwksFetch>(loop_, std::move(options));
+}
+
 absl::Status Proxy::Run() {
   WorkerOptions worker_options;
   worker_options.mark = mark_;
@@ -441,6 +467,7 @@ absl::Status Proxy::Run() {
   StartDnsClusters();
   overload_monitor_ = std::make_unique<OverloadMonitor>(loop_, overload_, *workers_);
   tasks_.Spawn(overload_monitor_->Run());
+  StartJwksFetch();
   tasks_.Spawn(PublishWhenChanged());
   if (sources_ != nullptr) {
     sources_->Start();
@@ -454,6 +481,7 @@ absl::Status Proxy::Run() {
   sources_.reset();
   dns_clusters_.reset();
   health_checks_.reset();
+  jwks_fetch_.reset();
   open_ports_.clear();
   admin_.reset();
   workers_.reset();

@@ -20,6 +20,7 @@
 #include "proxy/serve/workers.h"
 #include "proxy/upstream/dns_clusters.h"
 #include "proxy/upstream/health_checks.h"
+#include "proxy/upstream/jwks_fetch.h"
 #include "proxy/xds/config_sources.h"
 #include "proxy/xds/identity.h"
 
@@ -69,6 +70,7 @@ class Proxy {
   absl::Status StartOpenPorts();
   absl::Status StartDns();
   void StartDnsClusters();
+  void StartJwksFetch();
   Task<absl::StatusOr<std::unique_ptr<ByteStream>>> ConnectToCluster(std::string name);
 
   void ConfigChanged();
@@ -95,6 +97,7 @@ class Proxy {
   std::unique_ptr<dns::Resolver> resolver_;
   std::unique_ptr<DnsClusters> dns_clusters_;  // after its resolver
   std::unique_ptr<HealthChecks> health_checks_;
+  std::unique_ptr<JwksFetch> jwks_fetch_;
   std::unique_ptr<AdminEndpoints> admin_endpoints_;
   std::unique_ptr<AdminServer> admin_;
   std::vector<std::unique_ptr<AdminServer>> open_ports_;

@@ -7,9 +7,13 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <tuple>
+#include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace weft {
 namespace {
@@ -42,6 +46,47 @@ std::string Dotted(absl::string_view name) {
   return std::string(name);
 }
 
+// The filters that count, and Prometheus' label of whom they count for.
+constexpr struct {
+  absl::string_view part;  // of the whole name, behind a stat_prefix
+  absl::string_view label;
+} kFilters[] = {
+    {".cors.", "envoy_http_conn_manager_prefix"},
+    {".fault.", "envoy_http_conn_manager_prefix"},
+    {".http_local_rate_limit.", "envoy_local_http_ratelimit_prefix"},
+    {".jwt_authn.", "envoy_http_conn_manager_prefix"},
+    {".rbac.", "envoy_http_conn_manager_prefix"},
+};
+
+// A counter of a filter by its parts: "http.in.fault.aborts_injected" is "fault_aborts_injected" of
+// "in".
+struct FilterCounter {
+  std::string name;
+  absl::string_view subject;
+  absl::string_view label;
+  absl::string_view whole;
+  uint64_t count;
+};
+
+FilterCounter PartsOf(absl::string_view whole, uint64_t count) {
+  FilterCounter counter = {"", "", "", whole, count};
+  absl::string_view rest = whole;
+  for (const auto& [part, label] : kFilters) {
+    const size_t at = whole.find(part);
+    if (at == absl::string_view::npos) continue;
+    counter.subject = absl::StripPrefix(whole.substr(0, at), "http.");
+    counter.label = label;
+    rest = whole.substr(at + 1);
+    break;
+  }
+  counter.name = std::string(absl::StripPrefix(rest, "http_"));
+  // A policy's name may be in it.
+  for (char& c : counter.name) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c))) c = '_';
+  }
+  return counter;
+}
+
 // One value on its way into a text; exactly one of number and histogram counts.
 struct Value {
   absl::string_view prefix;      // "cluster"
@@ -53,8 +98,10 @@ struct Value {
   bool gauge = false;
   double number = 0;
   const Histogram* histogram = nullptr;
+  absl::string_view flat_name = {};  // where it does not follow from the others
 
   std::string FlatName() const {
+    if (!flat_name.empty()) return std::string(flat_name);
     std::string flat = absl::StrCat(prefix, ".");
     if (!subject.empty()) absl::StrAppend(&flat, subject, ".");
     if (!group.empty()) absl::StrAppend(&flat, group, ".");
@@ -95,9 +142,23 @@ class Walk {
     Sets("listener", "envoy_listener_address", counters.listeners);
     Sets("cluster", "envoy_cluster_name", counters.cluster_http2, "http2");
     Sets("http", "envoy_http_conn_manager_prefix", counters.downstream_http2, "http2");
+    Filters(counters.filters);
   }
 
  private:
+  void Filters(const std::map<std::string, uint64_t>& counts) {
+    std::vector<FilterCounter> counters;
+    for (const auto& [whole, count] : counts) counters.push_back(PartsOf(whole, count));
+    std::sort(counters.begin(), counters.end(), [](const FilterCounter& a, const FilterCounter& b) {
+      return std::tie(a.name, a.whole) < std::tie(b.name, b.whole);
+    });
+    for (const FilterCounter& counter : counters) {
+      Value value = {"http", counter.subject, counter.label, counter.name};
+      value.number = static_cast<double>(counter.count);
+      value.flat_name = counter.whole;
+      Give(value);
+    }
+  }
   template <typename Set>
   void Sets(absl::string_view prefix, absl::string_view label,
             const std::map<std::string, Set>& sets, absl::string_view group = "") {

@@ -67,10 +67,38 @@ TEST(Metrics, PrometheusNamesAndLabelsAreEnvoys) {
 TEST(Metrics, AFamilyIsWrittenOnce) {
   Statistics statistics = Example();
   statistics.counters.clusters["y"].upstream_rq_total = 1;
+  for (const char* listener : {"a", "b"}) {
+    for (const char* what : {"allowed", "denied"}) {
+      ++statistics.counters.filters[std::string("http.") + listener + ".rbac." + what];
+    }
+  }
   const std::string text = FormatPrometheus(statistics, {});
-  const std::string type = "# TYPE envoy_cluster_upstream_rq_total counter";
-  ASSERT_THAT(text, HasSubstr(type));
-  EXPECT_EQ(text.find(type), text.rfind(type));
+  for (const std::string type : {"# TYPE envoy_cluster_upstream_rq_total counter",
+                                 "# TYPE envoy_http_rbac_allowed counter"}) {
+    ASSERT_THAT(text, HasSubstr(type));
+    EXPECT_EQ(text.find(type), text.rfind(type));
+  }
+}
+
+TEST(Metrics, FiltersCountByTheirWholeNames) {
+  Statistics statistics;
+  statistics.counters.filters = {{"http.in.0.fault.aborts_injected", 1},
+                                 {"http.in.rbac.policy.a-b.denied", 2},
+                                 {"http.in.rbac.dry_shadow_denied", 3},
+                                 {"s.http_local_rate_limit.enabled", 4}};
+  const std::string flat = FormatStats(statistics, {});
+  EXPECT_THAT(flat, HasSubstr("http.in.0.fault.aborts_injected: 1\n"));
+  EXPECT_THAT(flat, HasSubstr("http.in.rbac.policy.a-b.denied: 2\n"));
+  EXPECT_THAT(flat, HasSubstr("s.http_local_rate_limit.enabled: 4\n"));
+  const std::string prometheus = FormatPrometheus(statistics, {});
+  for (const char* line : {
+           "envoy_http_fault_aborts_injected{envoy_http_conn_manager_prefix=\"in.0\"} 1\n",
+           "envoy_http_rbac_policy_a_b_denied{envoy_http_conn_manager_prefix=\"in\"} 2\n",
+           "envoy_http_rbac_dry_shadow_denied{envoy_http_conn_manager_prefix=\"in\"} 3\n",
+           "envoy_http_local_rate_limit_enabled{envoy_local_http_ratelimit_prefix=\"s\"} 4\n",
+       }) {
+    EXPECT_THAT(prometheus, HasSubstr(line));
+  }
 }
 
 TEST(Metrics, FilterIsARegularExpressionAndUsedOnlyLeavesOutZeroes) {

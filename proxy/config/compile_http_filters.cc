@@ -9,10 +9,14 @@
 #include "api/envoy/cors.pb.h"
 #include "api/envoy/fault.pb.h"
 #include "api/envoy/header_mutation.pb.h"
+#include "api/envoy/http_rbac.pb.h"
+#include "api/envoy/jwt_authn.pb.h"
 #include "api/envoy/local_ratelimit.pb.h"
 #include "api/envoy/route.pb.h"
 #include "api/envoy/router.pb.h"
+#include "proxy/config/compile_jwt.h"
 #include "proxy/config/compile_matchers.h"
+#include "proxy/config/compile_rbac.h"
 #include "proxy/config/compile_route.h"
 #include "proxy/config/fields.h"
 
@@ -207,8 +211,28 @@ absl::StatusOr<HttpFilterConfig> CompileMutations(const http::header_mutation::v
   return HttpFilterConfig(std::move(to));
 }
 
-// The config that a filter, or an override of it, holds. `in_route`: CORS and the header mutation
-// filter have other messages there.
+absl::StatusOr<HttpFilterConfig> RbacFilter(
+    absl::StatusOr<std::shared_ptr<const RbacConfig>> compiled) {
+  if (!compiled.ok()) return compiled.status();
+  return HttpFilterConfig(RbacFilterConfig{*std::move(compiled)});
+}
+
+absl::StatusOr<HttpFilterConfig> JwtFilter(const http::jwt_authn::v3::JwtAuthentication& from,
+                                           const Secrets& secrets) {
+  absl::StatusOr<std::shared_ptr<const JwtAuthnConfig>> compiled = CompileJwtAuthn(from, secrets);
+  if (!compiled.ok()) return compiled.status();
+  return HttpFilterConfig(JwtFilterConfig{*std::move(compiled), nullptr});
+}
+
+absl::StatusOr<HttpFilterConfig> JwtOfRoute(const http::jwt_authn::v3::PerRouteConfig& from) {
+  absl::StatusOr<JwtRouteConfig> compiled = CompileJwtPerRoute(from);
+  if (!compiled.ok()) return compiled.status();
+  return HttpFilterConfig(
+      JwtFilterConfig{nullptr, std::make_shared<const JwtRouteConfig>(*std::move(compiled))});
+}
+
+// The config that a filter, or an override of it, holds. `in_route`: all but two have other
+// messages there.
 absl::StatusOr<HttpFilterConfig> CompileConfig(const Any& any, bool in_route,
                                                const Secrets& secrets) {
   if (any.Is<http::cors::v3::Cors>() && !in_route) return HttpFilterConfig(CorsConfig());
@@ -239,6 +263,22 @@ absl::StatusOr<HttpFilterConfig> CompileConfig(const Any& any, bool in_route,
   if (any.Is<http::header_mutation::v3::HeaderMutationPerRoute>() && in_route) {
     auto message = Unpack<http::header_mutation::v3::HeaderMutationPerRoute>(any);
     return message.ok() ? CompileMutations(message->mutations(), false) : message.status();
+  }
+  if (any.Is<http::rbac::v3::RBAC>() && !in_route) {
+    auto message = Unpack<http::rbac::v3::RBAC>(any);
+    return message.ok() ? RbacFilter(CompileHttpRbac(*message)) : message.status();
+  }
+  if (any.Is<http::rbac::v3::RBACPerRoute>() && in_route) {
+    auto message = Unpack<http::rbac::v3::RBACPerRoute>(any);
+    return message.ok() ? RbacFilter(CompileRbacPerRoute(*message)) : message.status();
+  }
+  if (any.Is<http::jwt_authn::v3::JwtAuthentication>() && !in_route) {
+    auto message = Unpack<http::jwt_authn::v3::JwtAuthentication>(any);
+    return message.ok() ? JwtFilter(*message, secrets) : message.status();
+  }
+  if (any.Is<http::jwt_authn::v3::PerRouteConfig>() && in_route) {
+    auto message = Unpack<http::jwt_authn::v3::PerRouteConfig>(any);
+    return message.ok() ? JwtOfRoute(*message) : message.status();
   }
   return absl::UnimplementedError(TypeOf(any));
 }

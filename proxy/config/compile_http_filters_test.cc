@@ -7,12 +7,16 @@
 #include "api/envoy/fault.pb.h"
 #include "api/envoy/header_mutation.pb.h"
 #include "api/envoy/http_connection_manager.pb.h"
+#include "api/envoy/http_rbac.pb.h"
+#include "api/envoy/jwt_authn.pb.h"
 #include "api/envoy/listener.pb.h"
 #include "api/envoy/local_ratelimit.pb.h"
 #include "api/envoy/route.pb.h"
 #include "api/envoy/router.pb.h"
 #include "proxy/config/compile.h"
 #include "proxy/config/http_filters.h"
+#include "proxy/config/jwt_config.h"
+#include "proxy/config/rbac_config.h"
 #include "proxy/config/secrets.h"
 
 namespace weft {
@@ -96,6 +100,74 @@ TEST(CompileHttpFilters, KeepTheirOrderAndNames) {
   EXPECT_FALSE(std::get<HeaderToAdd>(mutation.response[0]).format.empty());
 }
 
+// An RBAC of one policy for this principal.
+std::string Rules(const std::string& principal) {
+  return absl::StrCat("rules { policies { key: 'p' value { permissions { any: true } principals { ",
+                      principal, " } } } } ");
+}
+
+constexpr char kRemoteProvider[] =
+    "providers { key: 'a' value { issuer: 'a' remote_jwks { http_uri { uri: 'https://k/j' cluster: "
+    "'keys' timeout { seconds: 1 } } } } } ";
+
+TEST(CompileHttpFilters, AuthorizationIsAmongThem) {
+  auto listener = CompileListener(
+      FromText<envoy::config::listener::v3::Listener>(absl::StrCat(
+          R"(name: "l" address { socket_address { address: "0.0.0.0" port_value: 80 } }
+      filter_chains { filters { name: "hcm" typed_config {
+      [type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager] {
+      stat_prefix: "in" rds { route_config_name: "r" } )",
+          Filter("jwt", "jwt_authn.v3.JwtAuthentication",
+                 absl::StrCat(kRemoteProvider, "stat_prefix: 's'")),
+          Filter("rbac", "rbac.v3.RBAC",
+                 Rules("remote_ip { address_prefix: '10.0.0.0' prefix_len { value: 8 } }") +
+                     "rules_stat_prefix: 'a' shadow_rules_stat_prefix: 'b' track_per_rule_stats: "
+                     "true"),
+          Filter("plain", "rbac.v3.RBAC", Rules("any: true")),
+          R"( http_filters { name: "r" typed_config {
+      [type.googleapis.com/envoy.extensions.filters.http.router.v3.Router] { } } } } } } })")),
+      {});
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const auto& filters = std::get<HttpManagerConfig>((*listener)->chains[0].service).filters;
+  ASSERT_EQ(filters.size(), 3u);
+  const auto& jwt = std::get<JwtFilterConfig>(*filters[0].config);
+  ASSERT_NE(jwt.authn, nullptr);
+  EXPECT_EQ(jwt.route, nullptr);
+  EXPECT_EQ(jwt.authn->stat_prefix, "s");
+  ASSERT_EQ((*listener)->jwks_sources.size(), 1u);
+  EXPECT_EQ((*listener)->jwks_sources[0]->cluster, "keys");
+  EXPECT_TRUE((*listener)->clusters.empty()) << "the keys are what it waits for";
+  const RbacConfig& rbac = *std::get<RbacFilterConfig>(*filters[1].config).rbac;
+  EXPECT_TRUE(rbac.rules.has_value() && rbac.asks_remote_ip && rbac.counts_policies);
+  EXPECT_EQ(rbac.rules_stat_prefix, "a");
+  EXPECT_EQ(rbac.shadow_stat_prefix, "b");
+  EXPECT_FALSE(std::get<RbacFilterConfig>(*filters[2].config).rbac->asks_remote_ip);
+}
+
+TEST(CompileHttpFilters, RoutesOverrideAuthorization) {
+  const auto table = Routes(absl::StrCat(
+      "name: 'r' virtual_hosts { name: 'v' domains: '*' ",
+      Override("rbac", "rbac.v3.RBACPerRoute", absl::StrCat("rbac { ", Rules("any: true"), "}")),
+      "routes { match { prefix: '/a' } route { cluster: 'c' } ",
+      Override("rbac", "rbac.v3.RBACPerRoute", ""),
+      Override("jwt", "jwt_authn.v3.PerRouteConfig", "requirement_name: 'n'"),
+      "} routes { match { prefix: '/b' } route { cluster: 'c' } ",
+      Override("jwt", "jwt_authn.v3.PerRouteConfig", "disabled: true"), "} }"));
+  ASSERT_TRUE(table.ok()) << table.status();
+  const auto& routes = (*table)->virtual_hosts[0].routes;
+  const auto rbac_of = [](const Route& route) {
+    return std::get<RbacFilterConfig>(*FindOverride(route.filters, "rbac")->config).rbac;
+  };
+  const auto jwt_of = [](const Route& route) {
+    return std::get<JwtFilterConfig>(*FindOverride(route.filters, "jwt")->config);
+  };
+  EXPECT_FALSE(rbac_of(routes[0])->rules.has_value()) << "the most specific wins as a whole";
+  EXPECT_TRUE(rbac_of(routes[1])->rules.has_value());
+  ASSERT_NE(jwt_of(routes[0]).route, nullptr);
+  EXPECT_EQ(jwt_of(routes[0]).route->requirement_name, "n");
+  EXPECT_TRUE(jwt_of(routes[1]).route->disabled);
+}
+
 TEST(CompileHttpFilters, ErrorsNameTheField) {
   constexpr char kIn[] = "filter_chains[0].filters[0].";
   const struct {
@@ -117,6 +189,11 @@ TEST(CompileHttpFilters, ErrorsNameTheField) {
        "http_filters[0].typed_config.descriptors: is not supported"},
       {Filter("f", "header_mutation.v3.HeaderMutation", "mutations { request_mutations { } }"),
        "http_filters[0].typed_config.mutations.request_mutations[0]: needs one of"},
+      {Filter("f", "rbac.v3.RBAC", Rules("any: false")),
+       "http_filters[0].typed_config.rules.policies['p'].principals[0].any: must be true"},
+      {Filter("f", "rbac.v3.RBACPerRoute", ""), "http_filters[0]: unsupported filter 'f'"},
+      {Filter("f", "jwt_authn.v3.JwtAuthentication", "providers { key: 'a' value { } }"),
+       "http_filters[0].typed_config.providers['a']: needs one of remote_jwks, local_jwks"},
       {"http_filters { name: 'gzip' }", "http_filters[0]: unsupported filter 'gzip'"},
       {"add_user_agent { value: true }", "add_user_agent: is not supported"},
       {"early_header_mutation_extensions { name: 'x' }", "early_header_mutation_extensions: is"},

@@ -346,6 +346,7 @@ absl::StatusOr<std::shared_ptr<const JwtAuthnConfig>> CompileJwtAuthn(
     const jwt::JwtAuthentication& from, const Secrets& secrets) {
   if (from.has_filter_state_rules()) return Unsupported("filter_state_rules");
   auto to = std::make_shared<JwtAuthnConfig>();
+  to->stat_prefix = from.stat_prefix();
   Names names;
   absl::Status status = CompileProviders(from, secrets, *to, names);
   if (!status.ok()) return status;

@@ -21,6 +21,7 @@
 #include "proxy/config/compile_rbac.h"
 #include "proxy/config/compile_tls.h"
 #include "proxy/config/fields.h"
+#include "proxy/config/jwt_config.h"
 
 namespace weft {
 namespace {
@@ -280,9 +281,19 @@ absl::Status CompileChains(const listener::Listener& from, const Secrets& secret
 struct Needs {
   std::set<std::string> routes;
   std::set<std::string> clusters;
+  std::vector<std::shared_ptr<const JwksSource>> jwks_sources;
+
+  void Add(const HttpFilter& filter) {
+    const auto* jwt = std::get_if<JwtFilterConfig>(&*filter.config);
+    if (jwt == nullptr) return;
+    for (const JwtProvider& provider : jwt->authn->providers) {
+      if (provider.remote != nullptr) jwks_sources.push_back(provider.remote);
+    }
+  }
 
   void Add(const FilterChainConfig& chain) {
     if (const auto* http = std::get_if<HttpManagerConfig>(&chain.service)) {
+      for (const HttpFilter& filter : http->filters) Add(filter);
       if (http->route_table == nullptr) {
         routes.insert(http->route_config_name);
       } else {
@@ -302,6 +313,7 @@ void CollectNeeds(ListenerConfig& to) {
   if (to.default_chain) needs.Add(*to.default_chain);
   to.route_names.assign(needs.routes.begin(), needs.routes.end());
   to.clusters.assign(needs.clusters.begin(), needs.clusters.end());
+  to.jwks_sources = std::move(needs.jwks_sources);
 }
 
 TrafficDirection DirectionOf(core::TrafficDirection direction) {

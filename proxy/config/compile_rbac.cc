@@ -1,5 +1,6 @@
 #include "proxy/config/compile_rbac.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -91,8 +92,11 @@ absl::StatusOr<RbacRule> Header(const envoy::config::route::v3::HeaderMatcher& f
   return rule;
 }
 
-absl::StatusOr<RbacRule> UrlPath(const matcher::PathMatcher& from) {
-  return Leaf(Kind::kUrlPath, "url_path.path", CompileStringMatch(from.path()));
+absl::StatusOr<RbacRule> UrlPath(const matcher::PathMatcher& from, Place place) {
+  absl::StatusOr<RbacRule> rule =
+      Leaf(Kind::kUrlPath, "url_path.path", CompileStringMatch(from.path()));
+  if (rule.ok()) rule->every_value = place.towards_allow;
+  return rule;
 }
 
 absl::StatusOr<RbacRule> Ip(Kind kind, absl::string_view field, const core::CidrRange& from) {
@@ -150,7 +154,7 @@ absl::StatusOr<RbacRule> CompilePermission(const rbac::Permission& from, Place p
     case rbac::Permission::kHeader:
       return Header(from.header(), place);
     case rbac::Permission::kUrlPath:
-      return UrlPath(from.url_path());
+      return UrlPath(from.url_path(), place);
     case rbac::Permission::kDestinationIp:
       return Ip(Kind::kDestinationIp, "destination_ip", from.destination_ip());
     case rbac::Permission::kDestinationPort:
@@ -197,7 +201,7 @@ absl::StatusOr<RbacRule> CompilePrincipal(const rbac::Principal& from, Place pla
     case rbac::Principal::kHeader:
       return Header(from.header(), place);
     case rbac::Principal::kUrlPath:
-      return UrlPath(from.url_path());
+      return UrlPath(from.url_path(), place);
     case rbac::Principal::kMetadata:
       return Metadata("metadata", from.metadata());
     case rbac::Principal::kSourcedMetadata:
@@ -267,6 +271,18 @@ absl::Status SetRules(absl::string_view field, const rbac::RBAC& from,
   return absl::OkStatus();
 }
 
+bool AsksRemoteIp(const std::vector<RbacRule>& rules) {
+  return std::any_of(rules.begin(), rules.end(), [](const RbacRule& rule) {
+    return rule.kind == Kind::kRemoteIp || AsksRemoteIp(rule.rules);
+  });
+}
+
+bool AsksRemoteIp(const std::optional<RbacRules>& rules) {
+  return rules.has_value() &&
+         std::any_of(rules->policies.begin(), rules->policies.end(),
+                     [](const RbacPolicy& policy) { return AsksRemoteIp(policy.principals); });
+}
+
 // What both filters have under the same names.
 template <typename Message>
 absl::StatusOr<std::shared_ptr<RbacConfig>> CompileFilter(const Message& from) {
@@ -281,13 +297,19 @@ absl::StatusOr<std::shared_ptr<RbacConfig>> CompileFilter(const Message& from) {
     absl::Status status = SetRules("shadow_rules", from.shadow_rules(), to->shadow_rules);
     if (!status.ok()) return status;
   }
+  to->asks_remote_ip = AsksRemoteIp(to->rules) || AsksRemoteIp(to->shadow_rules);
   return to;
 }
 
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<const RbacConfig>> CompileHttpRbac(const http_rbac::RBAC& from) {
-  return CompileFilter(from);
+  absl::StatusOr<std::shared_ptr<RbacConfig>> config = CompileFilter(from);
+  if (!config.ok()) return config.status();
+  (*config)->rules_stat_prefix = from.rules_stat_prefix();
+  (*config)->shadow_stat_prefix = from.shadow_rules_stat_prefix();
+  (*config)->counts_policies = from.track_per_rule_stats();
+  return config;
 }
 
 absl::StatusOr<std::shared_ptr<const RbacConfig>> CompileRbacPerRoute(

@@ -536,6 +536,7 @@ struct ConfigState::State {
     for (const auto& [name, entry] : listeners) {
       if (entry.active != nullptr) {
         used.insert(entry.active->clusters.begin(), entry.active->clusters.end());
+        for (const auto& source : entry.active->jwks_sources) used.insert(source->cluster);
       }
     }
     for (auto it = clusters.begin(); it != clusters.end();) {
@@ -634,18 +635,13 @@ struct ConfigState::State {
     }
   }
 
-  // By the very objects that the listener's providers hold.
-  void AddKeys(const ListenerConfig& listener, KeySets& to) const {
-    for (const auto& source : listener.jwks_sources) {
-      const auto known = jwks.find(*source);
-      if (known != jwks.end() && known->second != nullptr) to.emplace(source.get(), known->second);
-    }
-  }
-
   std::shared_ptr<const Snapshot> MakeSnapshot() const {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->local_zones = MakeLocalZones();
     snapshot->names = names;
+    for (const auto& [source, keys] : jwks) {
+      if (keys != nullptr) snapshot->keys.emplace(source, keys);
+    }
     for (const auto& [name, entry] : clusters) {
       if (entry.active != nullptr) snapshot->clusters.emplace(name, entry.active);
     }
@@ -655,7 +651,6 @@ struct ConfigState::State {
     for (const auto& [name, entry] : listeners) {
       if (entry.active == nullptr) continue;
       snapshot->listeners.emplace(name, entry.active);
-      AddKeys(*entry.active, snapshot->keys);
       if (entry.active->bind_to_port) continue;
       snapshot->listeners_by_address.emplace(ListenerKey(entry.active->address), entry.active);
     }
@@ -708,13 +703,22 @@ struct ConfigState::State {
     return absl::OkStatus();
   }
 
+  absl::Status CheckCluster(const std::string& listener, const std::string& cluster) const {
+    if (clusters.count(cluster) != 0) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("listener '", listener, "' → cluster '", cluster, "': not found"));
+  }
+
   absl::Status CheckStaticReferences() const {
     for (const auto& [name, entry] : listeners) {
       if (entry.compiled == nullptr) continue;
       for (const std::string& cluster : entry.compiled->clusters) {
-        if (clusters.count(cluster) != 0) continue;
-        return absl::InvalidArgumentError(
-            absl::StrCat("listener '", name, "' → cluster '", cluster, "': not found"));
+        absl::Status status = CheckCluster(name, cluster);
+        if (!status.ok()) return status;
+      }
+      for (const auto& source : entry.compiled->jwks_sources) {
+        absl::Status status = CheckCluster(name, source->cluster);
+        if (!status.ok()) return status;
       }
     }
     return absl::OkStatus();

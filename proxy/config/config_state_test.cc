@@ -15,9 +15,12 @@
 #include "api/envoy/tls.pb.h"
 #include "api/istio/nds.pb.h"
 #include "certs/issuer.h"
+#include "certs/jwks.h"
+#include "certs/test_jwt.h"
 
 // The types that text format resolves inside an Any.
 #include "api/envoy/http_connection_manager.pb.h"
+#include "api/envoy/jwt_authn.pb.h"
 #include "api/envoy/raw_buffer.pb.h"
 #include "api/envoy/router.pb.h"
 #include "api/envoy/tcp_proxy.pb.h"
@@ -304,6 +307,70 @@ TEST(ConfigState, ARouteToAClusterThatIsNotKnownHoldsUpNoOther) {
   ASSERT_TRUE(state.Apply(kListenerType, {HttpListener("l", "80")}).ok());
   ASSERT_TRUE(state.Apply(kRouteType, {Routes("80", "nobody")}).ok());
   EXPECT_EQ(state.snapshot()->listeners.count("l"), 1u);
+}
+
+// A listener whose JWT filter wants the keys of `host`.
+EncodedResource JwtListener(const std::string& host, const std::string& more = "") {
+  return Encode<envoy::config::listener::v3::Listener>(absl::StrCat(
+      R"(name: 'l' address { socket_address { address: '0.0.0.0' port_value: 80 } }
+      filter_chains { filters { name: 'hcm' typed_config {
+      [type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager] {
+        route_config { name: 'r' }
+        http_filters { name: 'jwt' typed_config {
+          [type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication] {
+            providers { key: 'a' value { remote_jwks { http_uri { uri: 'https://)",
+      host, "/' cluster: 'keys' timeout { seconds: 1 } } ", more, R"( } } } } } }
+        http_filters { name: 'router' typed_config {
+          [type.googleapis.com/envoy.extensions.filters.http.router.v3.Router] {} } }
+      } } } })"));
+}
+
+TEST(ConfigState, Row64AListenerWaitsForTheFirstAttemptToFetchItsKeys) {
+  ConfigState state;
+  ASSERT_TRUE(state.Apply(kClusterType, {Static("keys")}).ok());
+  ASSERT_TRUE(state.Apply(kListenerType, {JwtListener("a")}).ok());
+  EXPECT_EQ(state.Waiting(), Names{"listener 'l' waits for the keys of 'a'"});
+  ASSERT_EQ(state.JwksSources().size(), 1u);
+  const JwksSource a = state.JwksSources()[0];
+  const auto keys = *certs::Jwks::Parse(certs::TestJwtKey("EdDSA").KeySet());
+  state.SetJwks(a, keys);
+  EXPECT_EQ(state.snapshot()->listeners.count("l"), 1u);
+  EXPECT_EQ(state.snapshot()->keys.at(a), keys);
+
+  // Another issuer: the old version serves, with its keys, until it has been asked.
+  ASSERT_TRUE(state.Apply(kListenerType, {JwtListener("b")}).ok());
+  EXPECT_EQ(state.Waiting(), Names{"listener 'l' waits for the keys of 'b'"});
+  EXPECT_EQ(state.snapshot()->listeners.at("l")->jwks_sources[0]->authority, "a");
+  EXPECT_EQ(state.snapshot()->keys.count(a), 1u);
+  JwksSource b = a;
+  b.authority = "b";
+  state.SetJwks(b, nullptr);
+  EXPECT_EQ(state.snapshot()->listeners.at("l")->jwks_sources[0]->authority, "b");
+  EXPECT_TRUE(state.snapshot()->keys.empty());
+
+  // What an attempt gave later stays when a further one fails.
+  state.SetJwks(b, keys);
+  state.SetJwks(b, nullptr);
+  EXPECT_EQ(state.snapshot()->keys.at(b), keys);
+}
+
+TEST(ConfigState, AFastListenerDoesNotWaitForKeys) {
+  ConfigState state;
+  ASSERT_TRUE(
+      state.Apply(kListenerType, {JwtListener("a", "async_fetch { fast_listener: true }")}).ok());
+  EXPECT_EQ(state.Waiting(), Names{});
+  EXPECT_EQ(state.snapshot()->listeners.count("l"), 1u);
+}
+
+TEST(ConfigState, TheClusterOfKeysStaysWhileTheyAreFetched) {
+  ConfigState state;
+  ASSERT_TRUE(state.Apply(kClusterType, {Static("keys")}).ok());
+  ASSERT_TRUE(state.Apply(kListenerType, {JwtListener("a")}).ok());
+  state.SetJwks(state.JwksSources()[0], nullptr);
+  ASSERT_TRUE(state.Apply(kClusterType, {}).ok());
+  EXPECT_NE(state.snapshot()->FindCluster("keys"), nullptr);
+  ASSERT_TRUE(state.Apply(kListenerType, {}).ok());
+  EXPECT_EQ(state.snapshot()->FindCluster("keys"), nullptr);
 }
 
 TEST(ConfigState, ListenersAreAllThereAre) {

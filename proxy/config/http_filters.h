@@ -2,7 +2,7 @@
 // and FilterOverride, what a route wants done differently. serve/http_filters.h runs them.
 //
 // A new filter is a config in a header of its own, a type more in HttpFilterConfig, a case in
-// compile_http_filters.cc and one in serve/http_filters.cc.
+// compile_http_filters.cc and one in serve/http_filters.cc, which runs a file of its own.
 // Immutable once compiled; shared by pointer, any thread.
 #ifndef WEFT_PROXY_CONFIG_HTTP_FILTERS_H_
 #define WEFT_PROXY_CONFIG_HTTP_FILTERS_H_
@@ -20,9 +20,24 @@
 
 namespace weft {
 
+struct JwtAuthnConfig;
+struct JwtRouteConfig;
+struct RbacConfig;
+
+// These two are held by pointer: what they hold is written in terms of routes, which hold
+// overrides.
+struct RbacFilterConfig {
+  std::shared_ptr<const RbacConfig> rbac;  // never null; without rules it does nothing
+};
+struct JwtFilterConfig {
+  // Exactly one: of the filter, and of an override, where it takes the place of the rules.
+  std::shared_ptr<const JwtAuthnConfig> authn;
+  std::shared_ptr<const JwtRouteConfig> route;
+};
+
 // Fields that matter where nothing overrides them: each is complete in itself.
-using HttpFilterConfig =
-    std::variant<CorsConfig, FaultConfig, LocalRateLimitConfig, HeaderMutationConfig>;
+using HttpFilterConfig = std::variant<CorsConfig, FaultConfig, LocalRateLimitConfig,
+                                      HeaderMutationConfig, RbacFilterConfig, JwtFilterConfig>;
 
 // By its address a worker finds what it keeps of one filter (its token bucket, its counters): made
 // by make_shared, so that a weak pointer keeps the address from being used again.

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -57,9 +58,9 @@ struct JwksSource {
   }
 };
 
-// The keys as they were last fetched, by the source that a provider holds; a source that is not
-// there has none.
-using KeySets = absl::flat_hash_map<const JwksSource*, std::shared_ptr<const certs::Jwks>>;
+// The keys as they were last fetched; a source that is not there has none. By value: connections
+// outlive the listener that they came by, whose providers then are other objects.
+using KeySets = std::map<JwksSource, std::shared_ptr<const certs::Jwks>>;
 
 struct JwtProvider {
   struct HeaderPlace {
@@ -114,6 +115,7 @@ struct JwtRequirement {
 };
 
 struct JwtAuthnConfig {
+  std::string stat_prefix;  // in the names of its counters
   struct Rule {
     RouteMatch match;
     std::optional<JwtRequirement> requirement;  // nullopt: none

@@ -218,7 +218,8 @@ struct ListenerConfig {
   std::vector<std::string> route_names;
   // Names of the clusters that its chains choose without RDS; sorted, each once.
   std::vector<std::string> clusters;
-  // Where its JWT filters' keys come from.
+  // Where its JWT filters' keys come from. Their clusters are not among `clusters`: who waits for
+  // keys waits for them as well, and who does not wants neither.
   std::vector<std::shared_ptr<const JwksSource>> jwks_sources;
 };
 

@@ -41,8 +41,9 @@ struct RbacRule {
     kRemoteIp,         // IpPrefix; the client, behind trusted proxies too
   };
   Kind kind = Kind::kAlways;
-  // kHeader, where several lines of one name are there: whether each of them has to match, or one
-  // is enough. Whichever makes the verdict the stricter one; see decide/authorize.h.
+  // Where one thing can be read in several ways (a kHeader of several lines, a kUrlPath with
+  // parameters): whether each reading has to match, or one is enough. Whichever makes the verdict
+  // the stricter one; see decide/authorize.h.
   bool every_value = false;
   std::vector<RbacRule> rules;
   std::variant<std::monostate, HeaderMatch, StringMatch, MetadataMatch, IpPrefix, PortRange> test;
@@ -61,7 +62,11 @@ struct RbacRules {
 };
 
 struct RbacConfig {
-  std::string stat_prefix;  // of the network filter
+  std::string stat_prefix;         // of the network filter
+  std::string rules_stat_prefix;   // of the HTTP filter, in the names of its counters
+  std::string shadow_stat_prefix;  // the same of shadow_rules
+  bool counts_policies = false;    // each by its name too
+  bool asks_remote_ip = false;     // one of its rules does
   std::optional<RbacRules> rules;
   std::optional<RbacRules> shadow_rules;  // counted only
 };

@@ -83,10 +83,25 @@ bool HeaderMatches(const HeaderMatch& match, bool every_value, const RequestFact
   return LinesMatch(match, every_value, head.headers);
 }
 
-bool PathMatches(const StringMatch& match, const RequestFacts& facts) {
+// "/a;v=1/b" as the servers read it for which ';' starts parameters of a segment: "/a/b".
+std::string WithoutParameters(absl::string_view path) {
+  std::string kept;
+  while (!path.empty()) {
+    const size_t end = std::min(path.find('/', 1), path.size());
+    const absl::string_view segment = path.substr(0, end);
+    absl::StrAppend(&kept, segment.substr(0, segment.find(';')));
+    path.remove_prefix(end);
+  }
+  return kept;
+}
+
+bool PathMatches(const StringMatch& match, bool every_value, const RequestFacts& facts) {
   if (facts.head == nullptr) return false;
-  const absl::string_view path = Split(facts.head->path).path;
-  return match.Matches(path.substr(0, path.find('#')));
+  absl::string_view path = Split(facts.head->path).path;
+  path = path.substr(0, path.find('#'));
+  const bool matched = match.Matches(path);
+  if (matched != every_value || !absl::StrContains(path, ';')) return matched;
+  return match.Matches(WithoutParameters(path));
 }
 
 // ---- The peer.
@@ -206,7 +221,7 @@ bool Matches(const RbacRule& rule, const RequestFacts& facts) {
     case Kind::kHeader:
       return HeaderMatches(std::get<HeaderMatch>(rule.test), rule.every_value, facts);
     case Kind::kUrlPath:
-      return PathMatches(std::get<StringMatch>(rule.test), facts);
+      return PathMatches(std::get<StringMatch>(rule.test), rule.every_value, facts);
     case Kind::kServerName:
       return std::get<StringMatch>(rule.test).Matches(facts.server_name);
     case Kind::kAuthenticated:

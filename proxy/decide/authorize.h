@@ -10,8 +10,9 @@
 // line has to match; where it leads towards "denied" (in a DENY, or below a not) one line is
 // enough, or all of them joined. So nothing is allowed that Envoy would deny.
 //
-// The path is the one that routing uses, normalised already, without its query. The authority is
-// compared as a host name is: in lower case; towards "denied" without its port too.
+// The path is the one that routing uses, normalised already, without its query. Of one with
+// parameters ("/a;v=1"), which some servers leave out, both readings count in the same way. The
+// authority is compared as a host name is: in lower case; towards "denied" without its port too.
 #ifndef WEFT_PROXY_DECIDE_AUTHORIZE_H_
 #define WEFT_PROXY_DECIDE_AUTHORIZE_H_
 

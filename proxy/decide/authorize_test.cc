@@ -319,6 +319,19 @@ TEST_F(AuthorizeTest, Row60TheHostIsOneInEverySpelling) {
       Denied("header { name: ':authority' string_match { exact: '[2001:db8::1]' } }", "any: true"));
 }
 
+TEST_F(AuthorizeTest, Row58ParametersOfAPathHideNothing) {
+  const std::string admin = "url_path { path { exact: '/admin/keys' } }";
+  for (const char* path : {"/admin/keys;v=1", "/admin;a;b/keys", "/admin;/keys;?q=1"}) {
+    head_.path = path;
+    EXPECT_TRUE(Denied(admin, "any: true")) << path;
+    EXPECT_FALSE(Allowed(admin, "any: true")) << path << " may be another thing elsewhere";
+    EXPECT_FALSE(Allowed("not_rule { " + admin + " }", "any: true")) << path;
+  }
+  head_.path = "/admin;/other";
+  EXPECT_FALSE(Denied(admin, "any: true"));
+  EXPECT_TRUE(Allowed("url_path { path { prefix: '/admin' } }", "any: true"));
+}
+
 TEST_F(AuthorizeTest, Row62ADotIsLiteral) {
   const std::vector<std::string> other = {"spiffe://east/ns/shop/sa/frontXend"};
   facts_.peer_uris = other;

@@ -113,7 +113,7 @@ JwtStatus CheckClaims(const JwtProvider& provider, const std::vector<std::string
 
 const std::shared_ptr<const certs::Jwks>* KeysOf(const JwtProvider& provider, const KeySets& keys) {
   if (provider.local_keys != nullptr) return &provider.local_keys;
-  const auto it = keys.find(provider.remote.get());
+  const auto it = keys.find(*provider.remote);
   return it == keys.end() || it->second == nullptr ? nullptr : &it->second;
 }
 
@@ -358,10 +358,12 @@ size_t JwtCache::SlotOf(absl::string_view token) {
 }
 
 std::shared_ptr<const Jwt> JwtCache::Find(absl::string_view token,
-                                          const std::shared_ptr<const certs::Jwks>& keys) const {
-  if (slots_.empty()) return nullptr;
-  const Slot& slot = slots_[SlotOf(token)];
-  return slot.keys == keys && slot.jwt != nullptr && slot.jwt->text == token ? slot.jwt : nullptr;
+                                          const std::shared_ptr<const certs::Jwks>& keys) {
+  const Slot* slot = slots_.empty() ? nullptr : &slots_[SlotOf(token)];
+  const bool known =
+      slot != nullptr && slot->keys == keys && slot->jwt != nullptr && slot->jwt->text == token;
+  ++(known ? uses_.hits : uses_.misses);
+  return known ? slot->jwt : nullptr;
 }
 
 void JwtCache::Add(std::shared_ptr<const Jwt> jwt, std::shared_ptr<const certs::Jwks> keys) {
@@ -371,13 +373,15 @@ void JwtCache::Add(std::shared_ptr<const Jwt> jwt, std::shared_ptr<const certs::
   slot.keys = std::move(keys);
 }
 
+bool IsExemptPreflight(const JwtAuthnConfig& config, const RequestHead& head) {
+  return config.bypass_cors_preflight && head.method == "OPTIONS" && head.headers.Has("origin") &&
+         head.headers.Has("access-control-request-method");
+}
+
 const JwtRequirement* RequirementFor(const JwtAuthnConfig& config, const JwtRouteConfig* route,
                                      const RequestHead& head, uint64_t random, bool* problem) {
   *problem = false;
-  if (config.bypass_cors_preflight && head.method == "OPTIONS" && head.headers.Has("origin") &&
-      head.headers.Has("access-control-request-method")) {
-    return nullptr;
-  }
+  if (IsExemptPreflight(config, head)) return nullptr;
   if (route != nullptr) {
     if (route->disabled) return nullptr;
     const auto it = config.requirements.find(route->requirement_name);

@@ -26,10 +26,16 @@ namespace weft {
 // another token. One worker's; bounded by its slots, of which a new token takes one over.
 class JwtCache {
  public:
+  struct Uses {
+    uint64_t hits = 0;
+    uint64_t misses = 0;
+  };
+
   // Null: not known as signed by one of `keys`.
   std::shared_ptr<const certs::Jwt> Find(absl::string_view token,
-                                         const std::shared_ptr<const certs::Jwks>& keys) const;
+                                         const std::shared_ptr<const certs::Jwks>& keys);
   void Add(std::shared_ptr<const certs::Jwt> jwt, std::shared_ptr<const certs::Jwks> keys);
+  const Uses& uses() const { return uses_; }
 
  private:
   // With config's limit for a token, at most 4 MiB in the worst case, and nothing without tokens.
@@ -42,6 +48,7 @@ class JwtCache {
   static size_t SlotOf(absl::string_view token);
 
   std::vector<Slot> slots_;  // empty until the first token
+  Uses uses_;
 };
 
 struct VerifiedToken {
@@ -63,6 +70,9 @@ struct JwtSurroundings {
   absl::Time now;
   JwtCache& cache;
 };
+
+// A browser's question ahead of a request, which brings no token, where config lets those through.
+bool IsExemptPreflight(const JwtAuthnConfig& config, const RequestHead& head);
 
 // What the rules, or the route, ask of this request; null: nothing. `problem` is set if the route
 // names a requirement that the filter does not have: then the request must not go on.

@@ -273,9 +273,9 @@ TEST_F(JwtAuthTest, Row64WithoutKeysNobodyPasses) {
   EXPECT_EQ(source.authority, "keys.example");
   EXPECT_EQ(source.path, "/jwks?v=1");
   EXPECT_EQ(AskWith(KeyA().Token(kAlice)), JwtStatus::kNoKeys);
-  keys_[&source] = *certs::Jwks::Parse(KeyA().KeySet());
+  keys_[source] = *certs::Jwks::Parse(KeyA().KeySet());
   EXPECT_EQ(Ask(), JwtStatus::kOk);
-  keys_[&source] = *certs::Jwks::Parse(KeyB().KeySet());
+  keys_[source] = *certs::Jwks::Parse(KeyB().KeySet());
   EXPECT_EQ(Ask(), JwtStatus::kBadSignature) << "after a rotation";
 }
 
@@ -284,7 +284,7 @@ TEST_F(JwtAuthTest, ARememberedTokenIsStillHeldAgainstTimeAndKeys) {
       "providers { key: 'a' value { issuer: 'a' jwt_cache_config {} remote_jwks { http_uri { "
       "uri: 'http://keys/' cluster: 'keys' timeout { seconds: 1 } } } } } " +
       Rule("provider_name: 'a'"));
-  const JwksSource* source = config_->providers[0].remote.get();
+  const JwksSource& source = *config_->providers[0].remote;
   keys_[source] = *certs::Jwks::Parse(KeyA().KeySet());
   const std::string token = KeyA().Token(kAlice);
   EXPECT_EQ(AskWith(token), JwtStatus::kOk);

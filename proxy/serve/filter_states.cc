@@ -1,6 +1,11 @@
 #include "proxy/serve/filter_states.h"
 
+#include "proxy/decide/jwt_auth.h"
+
 namespace weft {
+
+FilterStates::FilterStates() : jwt_cache_(std::make_unique<JwtCache>()) {}
+FilterStates::~FilterStates() = default;
 
 FilterState& FilterStates::Of(const SharedFilterConfig& config, bool* fresh) {
   const auto found = states_.find(config.get());

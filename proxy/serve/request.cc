@@ -111,7 +111,7 @@ bool MustUseTls(const Exchange& x) {
   if (x.route->require_tls == RequireTls::kNone) return false;
   if (x.head.headers.Get(KnownHeader::kXForwardedProto) == "https") return false;
   return x.route->require_tls == RequireTls::kAll ||
-         !OriginOf(x.connection.config, x.connection.client, x.head.headers).trusted;
+         !OriginOfPrepared(x.connection.config, x.connection.client, x.head.headers).trusted;
 }
 
 // What decides between weighted clusters: chance, or a header that keeps a client with one.
@@ -355,7 +355,7 @@ bool ChooseRoute(Exchange& x) {
   if (x.route == nullptr) return false;
   for (const std::string& name : x.routes->internal_only_headers) {
     if (!x.head.headers.Has(name)) continue;
-    if (!OriginOf(x.connection.config, x.connection.client, x.head.headers).trusted) {
+    if (!OriginOfPrepared(x.connection.config, x.connection.client, x.head.headers).trusted) {
       x.head.headers.Remove(name);
     }
   }

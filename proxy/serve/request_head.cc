@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "proxy/net/address.h"
@@ -83,6 +84,31 @@ bool IsInternal(const HttpManagerConfig& config, absl::string_view text) {
                      [&](const IpPrefix& range) { return range.Contains(address->ip_bytes()); });
 }
 
+bool AppendsForwardedFor(const HttpManagerConfig& config) {
+  return config.use_remote_address && !config.skip_xff_append;
+}
+
+RequestOrigin OriginBehind(const std::vector<std::string>& hops, const HttpManagerConfig& config,
+                           const ClientFacts& client) {
+  RequestOrigin origin;
+  origin.address = client.address;
+  // The more hops a request has come, the less its first says about who made it.
+  bool straight = hops.empty();
+  const size_t trusted_hops = config.xff_trusted_hops;
+  if (config.use_remote_address) {
+    // Each trusted proxy before us appended the address it saw.
+    if (trusted_hops > 0 && hops.size() >= trusted_hops) {
+      origin.address = hops[hops.size() - trusted_hops];
+      straight = hops.size() == trusted_hops;
+    }
+  } else if (hops.size() > trusted_hops) {
+    origin.address = hops[hops.size() - 1 - trusted_hops];
+    straight = hops.size() == 1 + trusted_hops;
+  }
+  origin.trusted = (straight && IsInternal(config, origin.address)) || !client.peer_uri.empty();
+  return origin;
+}
+
 // What only trusted requests may say (row 66 of what must be withstood): it would let anyone set
 // timeouts and retries, or pass for another hop.
 void SanitiseByOrigin(const HttpManagerConfig& config, const ClientFacts& client,
@@ -147,24 +173,14 @@ std::string ForwardedClientCert(const ClientFacts& client, const ClientCertDetai
 
 RequestOrigin OriginOf(const HttpManagerConfig& config, const ClientFacts& client,
                        const Headers& headers) {
-  RequestOrigin origin;
-  origin.address = client.address;
-  // The more hops a request has come, the less its first says about who made it.
-  const std::vector<std::string> hops = ForwardedFor(headers);
-  bool straight = hops.empty();
-  const size_t trusted_hops = config.xff_trusted_hops;
-  if (config.use_remote_address) {
-    // Each trusted proxy before us appended the address it saw.
-    if (trusted_hops > 0 && hops.size() >= trusted_hops) {
-      origin.address = hops[hops.size() - trusted_hops];
-      straight = hops.size() == trusted_hops;
-    }
-  } else if (hops.size() > trusted_hops) {
-    origin.address = hops[hops.size() - 1 - trusted_hops];
-    straight = hops.size() == 1 + trusted_hops;
-  }
-  origin.trusted = (straight && IsInternal(config, origin.address)) || !client.peer_uri.empty();
-  return origin;
+  return OriginBehind(ForwardedFor(headers), config, client);
+}
+
+RequestOrigin OriginOfPrepared(const HttpManagerConfig& config, const ClientFacts& client,
+                               const Headers& headers) {
+  std::vector<std::string> hops = ForwardedFor(headers);
+  if (AppendsForwardedFor(config) && !hops.empty()) hops.pop_back();
+  return OriginBehind(hops, config, client);
 }
 
 const char* HeadProblem(const HttpManagerConfig& config, const RequestHead& head) {
@@ -185,9 +201,9 @@ void PrepareRequestHead(const HttpManagerConfig& config, const ClientFacts& clie
   StripHost(config, client, head.authority);
   SanitiseByOrigin(config, client, headers);
   ForwardClientCertHeader(config, client, headers);
-  if (config.use_remote_address && !config.skip_xff_append) {
-    if (auto held = headers.Get(KnownHeader::kXForwardedFor)) {
-      headers.Set(KnownHeader::kXForwardedFor, absl::StrCat(*held, ", ", client.address));
+  if (AppendsForwardedFor(config)) {
+    if (headers.Has(KnownHeader::kXForwardedFor)) {
+      AppendToList("x-forwarded-for", client.address, headers);
     } else {
       headers.Add(KnownHeader::kXForwardedFor, client.address);
     }
@@ -205,8 +221,8 @@ void PrepareRequestHead(const HttpManagerConfig& config, const ClientFacts& clie
 }
 
 void AppendToList(absl::string_view name, absl::string_view value, Headers& headers) {
-  if (auto held = headers.Get(name)) {
-    headers.Set(name, absl::StrCat(*held, ", ", value));
+  if (headers.Has(name)) {
+    headers.Set(name, absl::StrCat(absl::StrJoin(headers.GetAll(name), ", "), ", ", value));
   } else {
     headers.Add(name, value);
   }

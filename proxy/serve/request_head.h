@@ -38,6 +38,9 @@ struct RequestOrigin {
 };
 RequestOrigin OriginOf(const HttpManagerConfig& config, const ClientFacts& client,
                        const Headers& headers);
+// The same, of the headers that PrepareRequestHead left, which may end with the client's address.
+RequestOrigin OriginOfPrepared(const HttpManagerConfig& config, const ClientFacts& client,
+                               const Headers& headers);
 
 // Everything that does not depend on the route. A header that a client may forge is removed unless
 // the config trusts the hop.
@@ -47,7 +50,7 @@ void PrepareRequestHead(const HttpManagerConfig& config, const ClientFacts& clie
 // Why a head must be refused (status 400); null: it need not.
 const char* HeadProblem(const HttpManagerConfig& config, const RequestHead& head);
 
-// One element more in a field that is a list: Via.
+// One element more in a field that is a list, be it of several lines: Via.
 void AppendToList(absl::string_view name, absl::string_view value, Headers& headers);
 
 // `input` is asked for only if something has to be evaluated.

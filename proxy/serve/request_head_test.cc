@@ -58,7 +58,26 @@ TEST(RequestHead, WhoseRequestItIs) {
     const RequestOrigin origin = OriginOf(config, client, headers);
     EXPECT_EQ(origin.address, c.address) << c.name;
     EXPECT_EQ(origin.trusted, c.trusted) << c.name;
+    RequestHead head;
+    head.headers = headers;
+    const RequestOrigin after =
+        OriginOfPrepared(config, client, Prepared(config, client, head).headers);
+    EXPECT_EQ(after.address, c.address) << c.name << ", prepared";
+    EXPECT_EQ(after.trusted, c.trusted) << c.name << ", prepared";
   }
+}
+
+TEST(RequestHead, Row61EveryLineOfForwardedForIsKept) {
+  HttpManagerConfig config = Manager();
+  config.use_remote_address = true;
+  config.xff_trusted_hops = 1;
+  RequestHead head;
+  head.headers.Add("X-Forwarded-For", "9.9.9.9");
+  head.headers.Add("x-forwarded-for", "8.8.8.8");
+  const RequestHead got = Prepared(config, Client("10.1.1.1"), head);
+  EXPECT_EQ(got.headers.GetAll("x-forwarded-for").size(), 1u);
+  EXPECT_EQ(got.headers.Get("x-forwarded-for"), "9.9.9.9, 8.8.8.8, 10.1.1.1");
+  EXPECT_EQ(OriginOfPrepared(config, Client("10.1.1.1"), got.headers).address, "8.8.8.8");
 }
 
 TEST(RequestHead, Row66ForgedEnvoyFieldsAreRemovedUnlessTheHopIsTrusted) {
