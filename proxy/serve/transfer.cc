@@ -34,7 +34,6 @@ Transfer::Transfer(Exchange& x, const Lease& lease, uint32_t attempt)
 
 Task<> Transfer::Run(MonotonicTime try_deadline) {
   EventLoop& loop = x_.loop();
-  const absl::Duration idle = x_.policy.idle;
   int busy_turns = 0;
   while (true) {
     const bool sent = StepRequest();
@@ -49,7 +48,7 @@ Task<> Transfer::Run(MonotonicTime try_deadline) {
     const bool client_again = client_.ReadAgain();
     if (upstream_again || client_again) continue;
     const MonotonicTime deadline = tunnel_ ? kNever : std::min(try_deadline, x_.deadline);
-    const MonotonicTime idle_deadline = loop.Now() + idle;
+    const MonotonicTime idle_deadline = ClientDeadline();
     const bool notified = co_await Wait(
         loop,
         {&upstream_.readable(), &upstream_.writable(), &client_.readable(), &client_.writable()},
@@ -60,6 +59,13 @@ Task<> Transfer::Run(MonotonicTime try_deadline) {
     TimedOut(of_route, of_route && try_deadline < x_.deadline);
     co_return;
   }
+}
+
+// Nothing moved for too long, or the request takes too long to come.
+MonotonicTime Transfer::ClientDeadline() const {
+  const MonotonicTime idle = x_.loop().Now() + x_.policy.idle;
+  if (x_.request_received) return idle;
+  return std::min(idle, x_.start + x_.connection.config.request_timeout);
 }
 
 // --- The request.

@@ -31,7 +31,7 @@ struct ForwardResult {
   bool retry = false;  // the policy wants this response's request tried again
   bool final = false;  // trying again cannot help: out of time, or the request itself is bad
   Outcome outcome;
-  MonotonicTime responded_at = kNever;  // when the response's head came; never: it did not
+  MonotonicTime responded_at = kNever;     // when the response's head came; never: it did not
   std::optional<absl::Duration> back_off;  // before another attempt, as the response asks
   ResponseFlag flag = ResponseFlag::kNone;
   std::string reason;  // of a failure, for the client and the log
@@ -52,6 +52,8 @@ class Transfer {
   bool heard() const { return upstream_.heard(); }
 
  private:
+  MonotonicTime ClientDeadline() const;
+
   bool StepRequest();
   bool MoveRequest();
   bool sending() const;
