@@ -1,7 +1,6 @@
 // HTTP/2 through the running proxy, with the clients people use: curl over plaintext (prior
 // knowledge) and TLS (ALPN), and h2load for many streams at once. The upstreams speak HTTP/1.1.
 #include <csignal>
-#include <cstdio>
 #include <string>
 #include <utility>
 
@@ -17,22 +16,11 @@
 namespace weft::test {
 namespace {
 
-// What `command` printed, standard error included; its exit status behind it if that is not 0.
-std::string Run(const std::string& command) {
-  FILE* pipe = popen(absl::StrCat("timeout 30 ", command, " 2>&1").c_str(), "r");
-  std::string output;
-  char block[4096];
-  while (const size_t got = fread(block, 1, sizeof(block), pipe)) output.append(block, got);
-  const int status = pclose(pipe);
-  if (status != 0) absl::StrAppend(&output, "\nstatus ", status);
-  return output;
-}
-
 class Http2 : public testing::Test {
  protected:
   std::string Curl(const std::string& arguments, const std::string& path = "/") const {
-    return Run(absl::StrCat("curl --silent --show-error --http2-prior-knowledge ", arguments,
-                            " http://127.0.0.1:", port_, path));
+    return RunTool(absl::StrCat("curl --silent --show-error --http2-prior-knowledge ", arguments,
+                                " http://127.0.0.1:", port_, path));
   }
 
   Upstream upstream_{Echo};
@@ -58,15 +46,15 @@ TEST_F(Http2, CarriesABodyOfUnknownAndOfKnownLength) {
 
 TEST_F(Http2, AnswersByItselfWhereNoEndpointDoes) {
   const std::string answer =
-      Run(absl::StrCat("curl --silent --http2-prior-knowledge -o /dev/null -w '%{http_version} "
-                       "%{http_code}' --request-target '*' -X OPTIONS http://127.0.0.1:",
-                       port_, "/"));
+      RunTool(absl::StrCat("curl --silent --http2-prior-knowledge -o /dev/null -w '%{http_version} "
+                           "%{http_code}' --request-target '*' -X OPTIONS http://127.0.0.1:",
+                           port_, "/"));
   EXPECT_TRUE(absl::StartsWith(answer, "2 ")) << answer;
 }
 
 TEST_F(Http2, KeepsManyStreamsApart) {
   const std::string summary =
-      Run(absl::StrCat("h2load -n 4000 -c 8 -m 8 http://127.0.0.1:", port_, "/x"));
+      RunTool(absl::StrCat("h2load -n 4000 -c 8 -m 8 http://127.0.0.1:", port_, "/x"));
   EXPECT_TRUE(absl::StrContains(summary, "4000 succeeded, 0 failed, 0 errored")) << summary;
   EXPECT_TRUE(absl::StrContains(summary, "4000 2xx")) << summary;
 }
@@ -100,7 +88,7 @@ TEST(Http2OverTls, IsChosenByAlpn) {
   ProxyProcess proxy({HttpListener("in", port, RouteTo("up"), "", tls)},
                      {Cluster("up", {upstream.port()})});
   for (const auto& [option, version] : {std::pair("--http2", "2"), std::pair("--http1.1", "1.1")}) {
-    const std::string answer = Run(absl::StrCat(
+    const std::string answer = RunTool(absl::StrCat(
         "curl --silent --show-error --insecure ", option,
         " -o /dev/null -w '%{http_version} %{http_code}' https://127.0.0.1:", port, "/"));
     EXPECT_EQ(answer, absl::StrCat(version, " 200"));
