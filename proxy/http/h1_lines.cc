@@ -211,10 +211,11 @@ LineFinder::Result LineFinder::Find(absl::string_view bytes, size_t start, size_
   return bytes.size() >= limit ? Result::kTooLong : Result::kNeedMore;
 }
 
-void FieldLineParser::Start(Headers* headers, size_t max_bytes) {
+void FieldLineParser::Start(Headers* headers, size_t max_bytes, size_t max_fields) {
   headers_ = headers;
   headers_->Clear();
   max_bytes_ = max_bytes;
+  max_fields_ = max_fields;
   line_start_ = 0;
   lines_.Restart();
   error_ = {};
@@ -281,7 +282,7 @@ H1Error FieldLineParser::AddLine(absl::string_view block, size_t start, size_t e
     host_length_ = value_length;
     return {};
   }
-  if (headers_->size() == kMaxHeaderCount) return {431, "too_many_headers"};
+  if (headers_->size() == max_fields_) return {431, "too_many_headers"};
   Headers::Field field;
   field.name_offset = static_cast<uint32_t>(start);
   field.name_length = static_cast<uint32_t>(name_end - line);

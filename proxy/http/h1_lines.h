@@ -24,6 +24,10 @@ struct H1Error {
 // Envoy's defaults.)
 inline constexpr size_t kMaxHeadBytes = 60 * 1024;
 inline constexpr size_t kMaxHeaderCount = 100;
+struct H1Limits {
+  size_t head_bytes = kMaxHeadBytes;
+  size_t headers = kMaxHeaderCount;
+};
 
 // Without the CRLF. The target fills scheme, authority and path.
 H1Error ParseRequestLine(absl::string_view line, RequestHead& head);
@@ -56,8 +60,9 @@ class FieldLineParser {
  public:
   enum class Result { kNeedMore, kDone, kError };
 
-  // Prepares to fill `headers`, which is cleared, from at most `max_bytes`.
-  void Start(Headers* headers, size_t max_bytes);
+  // Prepares to fill `headers`, which is cleared, from at most `max_bytes`, by at most
+  // `max_fields`.
+  void Start(Headers* headers, size_t max_bytes, size_t max_fields);
   // `block` begins at the first field line and keeps its front between calls.
   Result Next(absl::string_view block);
 
@@ -75,6 +80,7 @@ class FieldLineParser {
 
   Headers* headers_ = nullptr;
   size_t max_bytes_ = 0;
+  size_t max_fields_ = 0;
   size_t line_start_ = 0;
   LineFinder lines_;
   H1Error error_;

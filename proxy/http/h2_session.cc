@@ -92,12 +92,14 @@ struct H2Session::Callbacks {
     H2Session& self = Self(user);
     if (frame->type == NGHTTP2_PRIORITY) self.CountPriority();
     if (frame->type == NGHTTP2_HEADERS) self.CountStray(frame->stream_id);
+    if (frame->type != NGHTTP2_CONTINUATION) self.amid_head_ = false;
     return 0;
   }
 
   static int OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     H2Session& self = Self(user);
     self.reader_.Start();
+    self.amid_head_ = true;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     H2StreamState* stream = self.Add();
     stream->id = frame->hd.stream_id;
@@ -128,10 +130,12 @@ struct H2Session::Callbacks {
   static int OnInvalidHeader(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t*,
                              size_t, const uint8_t*, size_t, uint8_t, void* user) {
     H2Session& self = Self(user);
+    self.amid_head_ = false;  // what follows of it is nobody's
     H2StreamState* stream = Stream(session, frame->hd.stream_id);
     nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                               NGHTTP2_PROTOCOL_ERROR);
     if (stream != nullptr) {
+      stream->provoked = true;
       self.FailStream(*stream, {H2Failure::Kind::kProtocol, 400, "h2_bad_header"});
     }
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -155,6 +159,7 @@ struct H2Session::Callbacks {
         frame->hd.stream_id != 0 ? Stream(session, frame->hd.stream_id) : nullptr;
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
+        self.amid_head_ = false;
         self.CountEmpty(false);
         if (stream != nullptr) self.OnHead(*stream, ends);
         break;
@@ -192,10 +197,12 @@ struct H2Session::Callbacks {
   static int OnInvalidFrame(nghttp2_session* session, const nghttp2_frame* frame, int error,
                             void* user) {
     H2Session& self = Self(user);
+    self.amid_head_ = false;
     ++self.counters_->rx_messaging_error;
     H2StreamState* stream =
         frame->hd.stream_id != 0 ? Stream(session, frame->hd.stream_id) : nullptr;
     if (stream == nullptr) return 0;
+    stream->provoked = true;
     const bool flow = error == NGHTTP2_ERR_FLOW_CONTROL;
     self.FailStream(*stream,
                     {H2Failure::Kind::kProtocol, 400, flow ? "h2_flow_control" : "h2_malformed"});
@@ -218,7 +225,8 @@ struct H2Session::Callbacks {
       case NGHTTP2_RST_STREAM:
         ++self.counters_->tx_reset;
         ++self.resets_sent_;
-        if (stream == nullptr || !stream->reset_by_us) self.CountReset();  // CVE-2025-8671
+        // CVE-2025-8671. Its holder may have given it up meanwhile.
+        if (stream == nullptr || stream->provoked || !stream->reset_by_us) self.CountReset();
         break;
       case NGHTTP2_GOAWAY:
         ++self.counters_->goaway_sent;

@@ -77,6 +77,7 @@ struct H2StreamProgress {
   bool throttled = false;  // Write() took less than it was given
   bool flushing = false;   // its holder waits for `out` to be sent
   bool reset_by_us = false;
+  bool provoked = false;  // into being reset: by what the peer sent on it
   bool reset_by_peer = false;
   H2StreamState* previous = nullptr;  // of all streams of the session
   H2StreamState* next = nullptr;
@@ -153,6 +154,8 @@ class H2Session {
   }
 
   size_t open_streams() const { return open_; }
+  // A head has begun that more CONTINUATION frames are to complete: until then nothing else comes.
+  bool amid_head() const { return amid_head_; }
   bool going_away() const { return draining_ || goaway_received_; }
 
   // --- Client: whether a stream may be opened, and a new one; the caller holds it.
@@ -220,6 +223,7 @@ class H2Session {
   nghttp2_session* session_ = nullptr;
   const char* reason_ = "";
   bool failed_ = false;
+  bool amid_head_ = false;
 
   H2FieldReader reader_;
   Buffer* filling_ = nullptr;

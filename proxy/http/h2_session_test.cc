@@ -98,6 +98,20 @@ TEST(H2Server, ARequestComesWithItsHead) {
   EXPECT_EQ(server->TakeRequest(), nullptr);
 }
 
+TEST(H2Server, AHeadInPiecesIsUnderWayUntilItsEnd) {
+  Session server = Server();
+  EXPECT_FALSE(server->amid_head());
+  server.Give(H2Headers(1, H2RequestFields(), kEndStream));
+  EXPECT_TRUE(server->amid_head());
+  server.Give(H2Frame(kContinuationFrame, 0, 1, H2Field("x", "y")));
+  EXPECT_TRUE(server->amid_head());
+  server.Give(H2Frame(kContinuationFrame, kEndHeaders, 1));
+  EXPECT_FALSE(server->amid_head());
+  EXPECT_NE(server->TakeRequest(), nullptr);
+  server.Give(H2Headers(3, H2Field("x: 1\r\ny", "2"), kEndStream));
+  EXPECT_FALSE(server->amid_head()) << "its stream is reset already";
+}
+
 TEST(H2Server, ABodyIsFramedByItsLengthIfThatIsKnown) {
   Session server = Server();
   const std::string known = absl::StrCat(H2RequestFields("POST"), H2Field("content-length", "3"));

@@ -33,6 +33,10 @@ absl::string_view VersionName(HttpVersion version) {
   return "";
 }
 
+// A client that takes longer for the head of a request (slowloris) is cut off, where the config
+// states no limit of its own.
+constexpr absl::Duration kHeadTimeout = absl::Seconds(60);
+
 // A client that takes longer to read the last bytes of a response.
 constexpr absl::Duration kFlushTimeout = absl::Seconds(60);
 
@@ -68,7 +72,8 @@ HttpConnection::HttpConnection(Worker& worker, Downstream& downstream,
       downstream(downstream),
       config(config),
       counters(worker.DownstreamOf(config.stat_prefix)),
-      client(FactsOf(downstream)) {}
+      client(FactsOf(downstream)),
+      head_timeout(std::min(config.request_headers_timeout, kHeadTimeout)) {}
 
 Exchange::Exchange(HttpConnection& connection, HttpStream& client)
     : connection(connection),

@@ -28,6 +28,7 @@ struct HttpConnection {
   const HttpManagerConfig& config;
   DownstreamCounters& counters;
   const ClientFacts client;
+  const absl::Duration head_timeout;  // from a head's first byte to its last
   Worker::DrainNotice drain{downstream};
 };
 

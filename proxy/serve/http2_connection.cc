@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "proxy/serve/exchange.h"
+#include "proxy/serve/linger.h"
+#include "proxy/serve/reply.h"
 #include "proxy/serve/request.h"
 #include "proxy/stream/h2_connection.h"
 
@@ -11,17 +13,18 @@ namespace weft {
 namespace {
 
 Task<> ServeStream(HttpConnection& c, std::unique_ptr<HttpStream> client) {
-  {
+  if (client->Next() == HttpStream::Event::kHead) {
     Exchange x(c, *client);
     co_await ServeRequest(x);
+  } else if (client->failure().kind == StreamFailure::Kind::kProtocol) {
+    RejectMalformed(c, *client);
   }
   // What the connection takes no faster than the client reads; going earlier would cut it.
   (void)co_await FlushResponse(c.worker.loop(), *client);
 }
 
-}  // namespace
-
-Task<> ServeHttp2(HttpConnection& c, Buffer already_read) {
+// Serves until either side ends the connection; why, if it broke, else "".
+Task<const char*> ServeStreams(HttpConnection& c, Buffer already_read) {
   Worker& worker = c.worker;
   EventLoop& loop = worker.loop();
   H2Connection::Setup setup;
@@ -31,29 +34,39 @@ Task<> ServeHttp2(HttpConnection& c, Buffer already_read) {
   setup.already_read = std::move(already_read);
   H2Connection connection(loop, *c.downstream.stream, std::move(setup));
   bool draining = false;
-  {
-    Scope requests;  // ends before the connection that they write to
-    while (!connection.ended()) {
-      while (std::unique_ptr<HttpStream> client = connection.TakeRequest()) {
-        requests.Spawn(ServeStream(c, std::move(client)));
-      }
-      if (worker.draining() && !draining) {
-        draining = true;
-        connection.Drain();
-        continue;
-      }
-      const MonotonicTime deadline =
-          connection.idle() ? loop.Now() + c.config.idle_timeout : kNever;
-      const bool notified = co_await Wait(
-          loop, {&connection.arrived(), &connection.changed(), &c.drain.started()}, deadline);
-      if (!notified && connection.idle() && !draining) {
-        draining = true;
-        connection.Drain();
-      }
+  Scope requests;  // ends before the connection that they write to
+  while (!connection.ended()) {
+    while (std::unique_ptr<HttpStream> client = connection.TakeRequest()) {
+      requests.Spawn(ServeStream(c, std::move(client)));
+    }
+    if (c.drain.draining() && !draining) {
+      draining = true;
+      connection.Drain();
+      continue;
+    }
+    const bool idle = connection.idle();
+    const MonotonicTime deadline =
+        idle ? loop.Now() + c.config.idle_timeout : connection.head_started() + c.head_timeout;
+    const bool notified = co_await Wait(
+        loop, {&connection.arrived(), &connection.changed(), &c.drain.started()}, deadline);
+    if (notified) continue;
+    if (!idle && connection.head_started() != kNever) co_return "h2_slow_head";
+    if (connection.idle() && !draining) {
+      draining = true;
+      connection.Drain();
     }
   }
-  if (connection.broken()) worker.CountRejection(connection.reason());
+  co_return connection.broken() ? connection.reason() : "";
+}
+
+}  // namespace
+
+Task<> ServeHttp2(HttpConnection& c, Buffer already_read) {
+  const char* broken = co_await ServeStreams(c, std::move(already_read));
   c.downstream.stream->CloseWrite();
+  if (*broken == 0) co_return;
+  c.worker.CountRejection(broken);
+  co_await Linger(c.worker.loop(), *c.downstream.stream);
 }
 
 }  // namespace weft

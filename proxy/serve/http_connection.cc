@@ -1,10 +1,10 @@
 #include "proxy/serve/http_connection.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "proxy/serve/exchange.h"
 #include "proxy/serve/http2_connection.h"
+#include "proxy/serve/linger.h"
 #include "proxy/serve/reply.h"
 #include "proxy/serve/request.h"
 #include "proxy/stream/h1_server_stream.h"
@@ -14,14 +14,7 @@ namespace {
 
 using Event = HttpStream::Event;
 
-// A client that takes longer for the head of a request (slowloris) is cut off, where the config
-// states no limit of its own.
-constexpr absl::Duration kHeadTimeout = absl::Seconds(60);
-
-// How long we go on reading from a client that was answered before it had sent everything: closing
-// earlier would reset the connection, and could take the answer with it.
-constexpr absl::Duration kLinger = absl::Seconds(2);
-// Requests served without a wait, or reads thrown away, before other connections get their turn.
+// Requests served without a wait before other connections get their turn.
 constexpr int kBusyTurns = 32;
 
 constexpr absl::string_view kHttp2Alpn = "h2";
@@ -31,23 +24,13 @@ bool IsHttp2(const HttpConnection& c, const H1ServerStream& client) {
   return c.config.codec == CodecType::kAuto && client.AtHttp2Preface();
 }
 
-void RejectMalformed(HttpConnection& c, HttpStream& client) {
-  const StreamFailure& failure = client.failure();
-  ++c.counters.downstream_rq_rejected;
-  c.worker.CountRejection(failure.reason);
-  Answer answer;
-  answer.status = failure.status;
-  answer.body = failure.reason;
-  const ResponseHead head = ReplyHead(answer, /*grpc=*/false);
-  client.WriteHead(head, {BodyFraming::kLength, answer.body.size()});
-  client.Write(answer.body);
-  client.WriteEnd(Headers());
+H1Limits LimitsOf(const HttpManagerConfig& config) {
+  return {size_t{config.max_request_headers_kb} * 1024, config.max_headers_count};
 }
 
 // Reads until the next head, or the connection's end (false).
 Task<bool> AwaitHead(HttpConnection& c, H1ServerStream& client) {
   EventLoop& loop = c.worker.loop();
-  const absl::Duration head_timeout = std::min(c.config.request_headers_timeout, kHeadTimeout);
   MonotonicTime started = kNever;
   while (true) {
     const Event event = client.Next();
@@ -61,31 +44,16 @@ Task<bool> AwaitHead(HttpConnection& c, H1ServerStream& client) {
     if (idle && c.drain.draining()) co_return false;
     if (!idle && started == kNever) started = loop.Now();
     const MonotonicTime deadline =
-        idle ? loop.Now() + c.config.idle_timeout : started + head_timeout;
+        idle ? loop.Now() + c.config.idle_timeout : started + c.head_timeout;
     const bool notified = co_await Wait(loop, {&client.readable(), &c.drain.started()}, deadline);
     if (!notified) co_return false;
-  }
-}
-
-Task<> Linger(EventLoop& loop, H1ServerStream& client) {
-  const MonotonicTime deadline = loop.Now() + kLinger;
-  int reads = 0;
-  while (loop.Now() < deadline) {
-    const IoStatus read = client.ReadAway();
-    if (read == IoStatus::kEof || read == IoStatus::kError) co_return;
-    if (read == IoStatus::kBlocked) {
-      const bool notified = co_await Wait(loop, {&client.readable()}, deadline);
-      if (!notified) co_return;
-    } else if (++reads % kBusyTurns == 0) {
-      co_await Sleep(loop, absl::ZeroDuration());
-    }
   }
 }
 
 // One request after the other. The bytes of a client that turned out to speak HTTP/2; else none.
 Task<Buffer> ServeHttp1(HttpConnection& c) {
   EventLoop& loop = c.worker.loop();
-  H1ServerStream client(*c.downstream.stream);
+  H1ServerStream client(*c.downstream.stream, LimitsOf(c.config));
   int served = 0;
   while (true) {
     const bool has_request = co_await AwaitHead(c, client);
@@ -104,7 +72,7 @@ Task<Buffer> ServeHttp1(HttpConnection& c) {
   if (IsHttp2(c, client)) co_return client.TakeUnread();
   const bool flushed = co_await FlushResponse(loop, client);
   c.downstream.stream->CloseWrite();
-  if (flushed && client.HasMore()) co_await Linger(loop, client);
+  if (flushed && client.HasMore()) co_await Linger(loop, *c.downstream.stream);
   co_return Buffer();
 }
 

@@ -68,6 +68,19 @@ ResponseHead ReplyHead(const Answer& answer, bool grpc) {
   return head;
 }
 
+void RejectMalformed(HttpConnection& c, HttpStream& client) {
+  const StreamFailure& failure = client.failure();
+  ++c.counters.downstream_rq_rejected;
+  c.worker.CountRejection(failure.reason);
+  Answer answer;
+  answer.status = failure.status;
+  answer.body = failure.reason;
+  const ResponseHead head = ReplyHead(answer, /*grpc=*/false);
+  client.WriteHead(head, {BodyFraming::kLength, answer.body.size()});
+  client.Write(answer.body);
+  client.WriteEnd(Headers());
+}
+
 Task<> Reply(Exchange& x, Answer answer) {
   if (!x.connection.config.local_reply.empty()) ShapeReply(x, answer);
   const bool received = x.request_received || DiscardRequest(x.client);

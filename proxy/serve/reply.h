@@ -9,10 +9,15 @@
 namespace weft {
 
 struct Exchange;
+struct HttpConnection;
+class HttpStream;
 
 // Answers the request. A gRPC call gets the answer in the form its client understands: a response
 // of headers alone with grpc-status and grpc-message.
 Task<> Reply(Exchange& x, Answer answer);
+
+// Answers what came instead of a request, client.failure(), of kind kProtocol; and counts it.
+void RejectMalformed(HttpConnection& c, HttpStream& client);
 
 // The head of `answer`, with the body's type if it has one; gRPC has no body then.
 ResponseHead ReplyHead(const Answer& answer, bool grpc);

@@ -124,18 +124,22 @@ uint64_t RandomFor(Exchange& x) {
   return value;
 }
 
+Answer Malformed(Exchange& x, const char* reason) {
+  x.worker().CountRejection(reason);
+  return {400, ResponseFlag::kDownstreamProtocolError, reason, reason, {}};
+}
+
 // The head as it came in. An answer if the request ends here.
 std::optional<Answer> Normalise(Exchange& x) {
   if (const char* problem = HeadProblem(x.connection.config, x.head)) {
-    return Answer{400, ResponseFlag::kDownstreamProtocolError, problem, problem, {}};
+    return Malformed(x, problem);
   }
   switch (NormalisePath(x.connection.config.path, x.head.path)) {
     case PathVerdict::kUnchanged:
     case PathVerdict::kChanged:
       return std::nullopt;
     case PathVerdict::kReject:
-      return Answer{
-          400, ResponseFlag::kDownstreamProtocolError, "path_normalization_failed", "", {}};
+      return Malformed(x, "path_normalization_failed");
     case PathVerdict::kRedirect:
       break;
   }

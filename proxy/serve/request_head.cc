@@ -184,6 +184,7 @@ RequestOrigin OriginOfPrepared(const HttpManagerConfig& config, const ClientFact
 }
 
 const char* HeadProblem(const HttpManagerConfig& config, const RequestHead& head) {
+  if (head.version == HttpVersion::kHttp10 && head.authority.empty()) return "no_host";
   if (config.underscores != UnderscoreAction::kReject) return nullptr;
   for (const HeaderView header : head.headers) {
     if (absl::StrContains(header.name, '_')) return "unexpected_underscore";
@@ -197,6 +198,9 @@ void PrepareRequestHead(const HttpManagerConfig& config, const ClientFacts& clie
   RemoveHopByHop(headers);
   if (config.underscores == UnderscoreAction::kDrop) {
     headers.RemoveIf([](const HeaderView& h) { return absl::StrContains(h.name, '_'); });
+  }
+  if (head.version == HttpVersion::kHttp10 && head.authority.empty()) {
+    head.authority = config.default_host_for_http_10;
   }
   StripHost(config, client, head.authority);
   SanitiseByOrigin(config, client, headers);

@@ -39,7 +39,6 @@ Transfer::Transfer(Exchange& x, const Lease& lease, uint32_t attempt)
 
 Task<> Transfer::Run(MonotonicTime try_deadline) {
   EventLoop& loop = x_.loop();
-  const absl::Duration idle = std::min(x_.policy.idle, x_.policy.per_try_idle);
   int busy_turns = 0;
   while (true) {
     const bool sent = StepRequest();
@@ -51,20 +50,30 @@ Task<> Transfer::Run(MonotonicTime try_deadline) {
     }
     busy_turns = 0;
     const MonotonicTime deadline = tunnel_ ? kNever : std::min(try_deadline, x_.deadline);
-    const MonotonicTime idle_deadline = loop.Now() + idle;
+    const MonotonicTime client_deadline = ClientDeadline();
+    const MonotonicTime try_idle_deadline = loop.Now() + x_.policy.per_try_idle;
+    const MonotonicTime idle_deadline = std::min(client_deadline, try_idle_deadline);
     const bool notified = co_await Wait(
         loop,
         {&upstream_.readable(), &upstream_.writable(), &client_.readable(), &client_.writable()},
         std::min(deadline, idle_deadline));
     if (notified) continue;
     // By which was due first, not by the clock: timers may fire some milliseconds early.
-    const bool whole = deadline <= idle_deadline;
-    const bool of_try =
-        whole ? try_deadline < x_.deadline : x_.policy.per_try_idle < x_.policy.idle;
-    TimedOut(whole ? (of_try ? UpstreamTimeout::kTry : UpstreamTimeout::kRequest)
-                   : (of_try ? UpstreamTimeout::kTryIdle : UpstreamTimeout::kStreamIdle));
+    if (deadline <= idle_deadline) {
+      TimedOut(try_deadline < x_.deadline ? UpstreamTimeout::kTry : UpstreamTimeout::kRequest);
+    } else {
+      TimedOut(try_idle_deadline < client_deadline ? UpstreamTimeout::kTryIdle
+                                                   : UpstreamTimeout::kStreamIdle);
+    }
     co_return;
   }
+}
+
+// Nothing moved for too long, or the request takes too long to come.
+MonotonicTime Transfer::ClientDeadline() const {
+  const MonotonicTime idle = x_.loop().Now() + x_.policy.idle;
+  if (x_.request_received) return idle;
+  return std::min(idle, x_.start + x_.connection.config.request_timeout);
 }
 
 // --- The request.

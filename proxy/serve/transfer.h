@@ -64,6 +64,8 @@ class Transfer {
   bool heard() const { return upstream_.heard(); }
 
  private:
+  MonotonicTime ClientDeadline() const;
+
   bool StepRequest();
   bool MoveRequest();
   bool sending() const;

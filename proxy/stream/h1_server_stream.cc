@@ -73,9 +73,4 @@ bool H1ServerStream::HasMore() {
   return answered_ && (decoder_.Next(in_) != H1Decoder::Event::kEnd || !in_.empty());
 }
 
-IoStatus H1ServerStream::ReadAway() {
-  in_.Clear();
-  return stream_.Read(in_, Buffer::kBlockSize).status;
-}
-
 }  // namespace weft

@@ -16,7 +16,8 @@ namespace weft {
 
 class H1ServerStream final : public H1Stream {
  public:
-  explicit H1ServerStream(ByteStream& stream) : H1Stream(stream, H1Decoder::Role::kRequests) {}
+  explicit H1ServerStream(ByteStream& stream, H1Limits limits = {})
+      : H1Stream(stream, H1Decoder::Role::kRequests, limits) {}
 
   Event Next() override;
   BodyLength incoming() const override { return incoming_; }
@@ -36,8 +37,6 @@ class H1ServerStream final : public H1Stream {
   // What came first is how HTTP/2 begins (RFC 9113, section 3.4); TakeUnread() has it.
   bool AtHttp2Preface() const { return absl::StartsWith(in_.view(), "PRI * HTTP/2.0\r\n"); }
   Buffer TakeUnread() { return std::move(in_); }
-  // Reads and throws away; at most one system call.
-  IoStatus ReadAway();
 
  private:
   BodyLength Framed(const ResponseHead& head, BodyLength body) const;

@@ -70,6 +70,8 @@ class H2Connection {
   // Opened by either side, and not over yet.
   size_t open_streams() const { return session_.open_streams(); }
   bool idle() const { return open_streams() == 0 && !session_.has_requests(); }
+  // When the head began that has come in part; kNever if none has. Told by changed().
+  MonotonicTime head_started() const { return head_started_; }
   // No stream will be opened any more: drained by either side.
   bool going_away() const { return ended_ || session_.going_away(); }
   // Of no more use: it broke, or all was said after going away. Destroy it.
@@ -88,6 +90,7 @@ class H2Connection {
   Task<> WriteBytes();
   Task<> KeepAlive();
   bool Give(absl::string_view bytes);
+  void NoteHead();
   void Announce();
   void End(const char* reason);
   void OnReleased();
@@ -106,6 +109,7 @@ class H2Connection {
   bool write_blocked_ = false;
   bool ended_ = false;
   MonotonicTime last_received_;
+  MonotonicTime head_started_ = kNever;
   Signal arrived_;
   Signal changed_;
   Signal want_write_;

@@ -56,17 +56,23 @@ const char* Binary() {
   return given != nullptr ? given : "proxy/weft-proxy";
 }
 
-pid_t Spawn(const std::vector<std::string>& arguments, const std::string& output_path) {
-  std::vector<char*> argv = {const_cast<char*>(Binary())};
-  for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+pid_t Spawn(const std::vector<std::string>& command, const std::string& output_path) {
+  std::vector<char*> argv;
+  for (const std::string& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   const pid_t pid = fork();
   if (pid != 0) return pid;
   const int out = open(output_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
   dup2(out, 1);
   dup2(out, 2);
-  execv(argv[0], argv.data());
+  execvp(argv[0], argv.data());
+  dprintf(2, "%s: %m\n", argv[0]);
   _exit(127);
+}
+
+pid_t SpawnProxy(std::vector<std::string> arguments, const std::string& output_path) {
+  arguments.insert(arguments.begin(), Binary());
+  return Spawn(arguments, output_path);
 }
 
 int AwaitExitOf(pid_t pid, absl::Duration patience) {
@@ -159,14 +165,16 @@ bool Socket::Send(const std::string& bytes) {
 
 bool Socket::Fill(absl::Time deadline) {
   while (true) {
-    const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
-    if (left <= 0) return false;
+    const absl::Duration left = deadline - absl::Now();
+    if (left <= absl::ZeroDuration()) return false;
+    const absl::Duration rounded_up = absl::Ceil(left, absl::Milliseconds(1));
     pollfd wait = {fd_, POLLIN, 0};
-    if (poll(&wait, 1, static_cast<int>(left)) <= 0) continue;
+    if (poll(&wait, 1, static_cast<int>(absl::ToInt64Milliseconds(rounded_up))) <= 0) continue;
     char block[16384];
     const ssize_t n = recv(fd_, block, sizeof(block), 0);
-    if (n < 0) was_reset_ = true;
-    if (n <= 0) return false;
+    at_end_ = n <= 0;
+    was_reset_ = n < 0;
+    if (at_end_) return false;
     held_.append(block, static_cast<size_t>(n));
     return true;
   }
@@ -185,10 +193,15 @@ std::string Socket::ReadToEnd(absl::Duration patience) {
   return Read(std::numeric_limits<size_t>::max(), patience);
 }
 
+std::string Socket::ReadSome(absl::Duration patience) {
+  if (held_.empty()) Fill(absl::Now() + patience);
+  return std::exchange(held_, "");
+}
+
 bool Socket::Ended(absl::Duration patience) {
   const absl::Time deadline = absl::Now() + patience;
   const bool more = !held_.empty() || Fill(deadline);
-  return !more && absl::Now() < deadline;
+  return !more && at_end_;
 }
 
 bool Socket::ReadLine(std::string* line, absl::Time deadline) {
@@ -316,17 +329,23 @@ std::string Socketed(int port) {
 
 }  // namespace
 
+std::string RoutedListener(const std::string& name, int port, const std::string& route_config,
+                           const std::string& more_of_manager, const std::string& more_of_chain) {
+  return absl::StrCat("{name: ", name, ", address: ", Socketed(port), ", filter_chains: [{",
+                      more_of_chain, " filters: [{name: http, typed_config: {\"@type\": ", kTypes,
+                      "network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: ",
+                      name, ", ", more_of_manager, " route_config: ", route_config,
+                      ", http_filters: [{name: router, typed_config: {\"@type\": ", kTypes,
+                      "http.router.v3.Router}}]}}]}]}");
+}
+
 std::string HttpListener(const std::string& name, int port, const std::string& routes,
                          const std::string& more_of_manager, const std::string& more_of_chain) {
-  return absl::StrCat(
-      "{name: ", name, ", address: ", Socketed(port), ", filter_chains: [{", more_of_chain,
-      " filters: [{name: http, typed_config: {\"@type\": ", kTypes,
-      "network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: ", name, ", ",
-      more_of_manager,
-      " route_config: {name: r, virtual_hosts: [{name: all, domains: [\"*\"], "
-      "routes: [",
-      routes, "]}]}, http_filters: [{name: router, typed_config: {\"@type\": ", kTypes,
-      "http.router.v3.Router}}]}}]}]}");
+  return RoutedListener(
+      name, port,
+      absl::StrCat("{name: r, virtual_hosts: [{name: all, domains: [\"*\"], routes: [", routes,
+                   "]}]}"),
+      more_of_manager, more_of_chain);
 }
 
 std::string TcpListener(const std::string& name, int port, const std::string& cluster) {
@@ -367,7 +386,7 @@ std::string WriteTestFile(const std::string& name, const std::string& contents) 
 
 RunResult RunProxy(const std::vector<std::string>& arguments) {
   const std::string output = FreshPath("output");
-  const pid_t pid = Spawn(arguments, output);
+  const pid_t pid = SpawnProxy(arguments, output);
   RunResult result;
   result.exit_code = AwaitExitOf(pid, kPatience);
   if (result.exit_code < 0) {
@@ -378,6 +397,32 @@ RunResult RunProxy(const std::vector<std::string>& arguments) {
   return result;
 }
 
+std::string RunTool(const std::string& command) {
+  FILE* pipe = popen(absl::StrCat("timeout 60 ", command, " 2>&1").c_str(), "r");
+  std::string output;
+  char block[4096];
+  while (const size_t got = fread(block, 1, sizeof(block), pipe)) output.append(block, got);
+  const int status = pclose(pipe);
+  if (status != 0) absl::StrAppend(&output, "\nstatus ", status);
+  return output;
+}
+
+PeerProcess::PeerProcess(const std::vector<std::string>& argv)
+    : output_path_(FreshPath("peer.log")), pid_(Spawn(argv, output_path_)) {}
+
+PeerProcess::~PeerProcess() {
+  kill(pid_, SIGTERM);
+  if (AwaitExitOf(pid_, absl::Seconds(5)) >= 0) return;
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+}
+
+bool PeerProcess::Listens(int port) {
+  return Eventually([port] { return Socket::Connect(port).connected(); });
+}
+
+std::string PeerProcess::Output() const { return FileContents(output_path_); }
+
 ProxyProcess::ProxyProcess(const std::vector<std::string>& listeners,
                            const std::vector<std::string>& clusters,
                            const std::vector<std::string>& arguments)
@@ -386,7 +431,7 @@ ProxyProcess::ProxyProcess(const std::vector<std::string>& listeners,
       WriteTestFile("bootstrap.yaml", Bootstrap(admin_port_, listeners, clusters));
   std::vector<std::string> all = {"-c", config, "--concurrency", "1", "--drain-time-s", "10"};
   all.insert(all.end(), arguments.begin(), arguments.end());
-  pid_ = Spawn(all, output_path_);
+  pid_ = SpawnProxy(std::move(all), output_path_);
   const bool ready = Eventually([this] { return !alive() || Admin("/ready").status() == 200; });
   EXPECT_TRUE(ready && alive()) << Output();
 }
@@ -414,6 +459,13 @@ bool ProxyProcess::alive() {
 
 void ProxyProcess::Signal(int signal) {
   if (pid_ > 0) kill(pid_, signal);
+}
+
+void ProxyProcess::Kill() {
+  Signal(SIGKILL);
+  waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+  exit_code_ = 0;
 }
 
 int ProxyProcess::AwaitExit(absl::Duration patience) {
@@ -453,16 +505,6 @@ size_t ProxyProcess::ResidentBytes() const {
 }
 
 std::string ProxyProcess::Output() const { return FileContents(output_path_); }
-
-std::string RunCommand(const std::string& command) {
-  FILE* pipe = popen(absl::StrCat("timeout 30 ", command, " 2>&1").c_str(), "r");
-  std::string output;
-  char block[4096];
-  while (const size_t got = fread(block, 1, sizeof(block), pipe)) output.append(block, got);
-  const int status = pclose(pipe);
-  if (status != 0) absl::StrAppend(&output, "\nstatus ", status);
-  return output;
-}
 
 Message Ask(int port, const std::string& request) {
   Socket client = Socket::Connect(port);

@@ -21,6 +21,13 @@ namespace weft::test {
 // No operation of a test takes longer on a machine that works at all.
 inline constexpr absl::Duration kPatience = absl::Seconds(20);
 
+// Freed memory is kept back under a sanitizer: its size says nothing there.
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+inline constexpr bool kMemoryMeans =
+    !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer);
+
 // A message as it was read: head up to and with the empty line, body without its chunk framing.
 struct Message {
   std::string head;
@@ -49,8 +56,11 @@ class Socket {
   // Up to `bytes`, fewer at the end or after `patience`.
   std::string Read(size_t bytes, absl::Duration patience = kPatience);
   std::string ReadToEnd(absl::Duration patience = kPatience);
+  // What is there, or comes first; "" at the end or after `patience`.
+  std::string ReadSome(absl::Duration patience = kPatience);
   // True if the peer ends (or resets) the connection in time, with nothing before it.
   bool Ended(absl::Duration patience = kPatience);
+  bool at_end() const { return at_end_; }  // as far as was read
   // The last end was a reset, not an orderly one.
   bool was_reset() const { return was_reset_; }
   Message ReadRequest() { return ReadMessage(false, false); }
@@ -66,6 +76,7 @@ class Socket {
 
   int fd_;
   std::string held_;
+  bool at_end_ = false;
   bool was_reset_ = false;
 };
 
@@ -105,6 +116,10 @@ int FreePort();
 std::string HttpListener(const std::string& name, int port, const std::string& routes,
                          const std::string& more_of_manager = "",
                          const std::string& more_of_chain = "");
+// With a RouteConfiguration of its own.
+std::string RoutedListener(const std::string& name, int port, const std::string& route_config,
+                           const std::string& more_of_manager = "",
+                           const std::string& more_of_chain = "");
 std::string TcpListener(const std::string& name, int port, const std::string& cluster);
 std::string Cluster(const std::string& name, const std::vector<int>& ports,
                     const std::string& more = "");
@@ -122,6 +137,27 @@ struct RunResult {
 };
 RunResult RunProxy(const std::vector<std::string>& arguments);
 
+// What a shell command printed, standard error included; its exit status behind it if that is not
+// 0.
+std::string RunTool(const std::string& command);
+
+// Another program that runs beside the test: a server to be proxied. Ended at the end.
+class PeerProcess {
+ public:
+  explicit PeerProcess(const std::vector<std::string>& argv);
+  ~PeerProcess();
+  PeerProcess(const PeerProcess&) = delete;
+  PeerProcess& operator=(const PeerProcess&) = delete;
+
+  // It takes connections on `port` in time.
+  bool Listens(int port);
+  std::string Output() const;
+
+ private:
+  const std::string output_path_;
+  const pid_t pid_;
+};
+
 // The proxy with one worker, ready when the constructor returns. The destructor ends it and expects
 // that it ended well: under a sanitizer that is where leaks show.
 class ProxyProcess {
@@ -134,6 +170,8 @@ class ProxyProcess {
   pid_t pid() const { return pid_; }
   bool alive();
   void Signal(int signal);
+  // As if the machine had failed: its end is no error.
+  void Kill();
   // The exit code, or -1 if it does not end in time.
   int AwaitExit(absl::Duration patience = kPatience);
   Message Admin(const std::string& path, const std::string& method = "GET");
@@ -148,10 +186,6 @@ class ProxyProcess {
   pid_t pid_ = -1;
   int exit_code_ = -1;
 };
-
-// What a shell's `command` printed, standard error included, and its exit status behind it if that
-// is not 0. It has 30 seconds.
-std::string RunCommand(const std::string& command);
 
 // One request on a connection of its own.
 Message Ask(int port, const std::string& request);

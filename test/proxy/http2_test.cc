@@ -19,8 +19,8 @@ namespace {
 class Http2 : public testing::Test {
  protected:
   std::string Curl(const std::string& arguments, const std::string& path = "/") const {
-    return RunCommand(absl::StrCat("curl --silent --show-error --http2-prior-knowledge ", arguments,
-                                   " http://127.0.0.1:", port_, path));
+    return RunTool(absl::StrCat("curl --silent --show-error --http2-prior-knowledge ", arguments,
+                                " http://127.0.0.1:", port_, path));
   }
 
   Upstream upstream_{Echo};
@@ -45,16 +45,16 @@ TEST_F(Http2, CarriesABodyOfUnknownAndOfKnownLength) {
 }
 
 TEST_F(Http2, AnswersByItselfWhereNoEndpointDoes) {
-  const std::string answer = RunCommand(
-      absl::StrCat("curl --silent --http2-prior-knowledge -o /dev/null -w '%{http_version} "
-                   "%{http_code}' --request-target '*' -X OPTIONS http://127.0.0.1:",
-                   port_, "/"));
+  const std::string answer =
+      RunTool(absl::StrCat("curl --silent --http2-prior-knowledge -o /dev/null -w '%{http_version} "
+                           "%{http_code}' --request-target '*' -X OPTIONS http://127.0.0.1:",
+                           port_, "/"));
   EXPECT_TRUE(absl::StartsWith(answer, "2 ")) << answer;
 }
 
 TEST_F(Http2, KeepsManyStreamsApart) {
   const std::string summary =
-      RunCommand(absl::StrCat("h2load -n 4000 -c 8 -m 8 http://127.0.0.1:", port_, "/x"));
+      RunTool(absl::StrCat("h2load -n 4000 -c 8 -m 8 http://127.0.0.1:", port_, "/x"));
   EXPECT_TRUE(absl::StrContains(summary, "4000 succeeded, 0 failed, 0 errored")) << summary;
   EXPECT_TRUE(absl::StrContains(summary, "4000 2xx")) << summary;
 }
@@ -88,7 +88,7 @@ TEST(Http2OverTls, IsChosenByAlpn) {
   ProxyProcess proxy({HttpListener("in", port, RouteTo("up"), "", tls)},
                      {Cluster("up", {upstream.port()})});
   for (const auto& [option, version] : {std::pair("--http2", "2"), std::pair("--http1.1", "1.1")}) {
-    const std::string answer = RunCommand(absl::StrCat(
+    const std::string answer = RunTool(absl::StrCat(
         "curl --silent --show-error --insecure ", option,
         " -o /dev/null -w '%{http_version} %{http_code}' https://127.0.0.1:", port, "/"));
     EXPECT_EQ(answer, absl::StrCat(version, " 200"));

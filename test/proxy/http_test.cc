@@ -11,21 +11,8 @@
 #include "gtest/gtest.h"
 #include "test/proxy/harness.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define WEFT_SANITIZED 1
-#endif
-#endif
-
 namespace weft::test {
 namespace {
-
-// Freed memory is kept back under a sanitizer: its size says nothing there.
-#ifdef WEFT_SANITIZED
-constexpr bool kMemoryMeans = false;
-#else
-constexpr bool kMemoryMeans = true;
-#endif
 
 constexpr size_t kBig = 16 << 20;
 

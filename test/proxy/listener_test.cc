@@ -158,8 +158,8 @@ TEST(Listener, PlainHttpIsServedByTheChainOfItsVersion) {
   const std::pair<std::string, std::string> kCases[] = {{"--http2-prior-knowledge", "two 2"},
                                                         {"--http1.1", "one 1.1"}};
   for (const auto& [option, answer] : kCases) {
-    EXPECT_EQ(RunCommand(absl::StrCat("curl --silent --show-error ", option,
-                                      " -w ' %{http_version}' http://127.0.0.1:", port, "/")),
+    EXPECT_EQ(RunTool(absl::StrCat("curl --silent --show-error ", option,
+                                   " -w ' %{http_version}' http://127.0.0.1:", port, "/")),
               answer);
   }
 }
