@@ -5,6 +5,9 @@
 #include <grpcpp/support/client_callback.h>
 
 #include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -34,13 +37,33 @@ struct Inbox {
   Signal news;
 };
 
+// How gRPC's threads reach the loop: only while the PeerClient is there, since a call may end after
+// both are gone.
+class LoopGate {
+ public:
+  explicit LoopGate(EventLoop& loop) : loop_(&loop) {}
+  // `call` is dropped if it is closed.
+  void Post(std::function<void()> call) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (loop_ != nullptr) loop_->Post(std::move(call));
+  }
+  void Close() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    loop_ = nullptr;
+  }
+
+ private:
+  std::mutex mutex_;
+  EventLoop* loop_;
+};
+
 // The gRPC side of one Watch. It outlives whoever started it, if need be: gRPC says when it is
 // done, and it deletes itself then. The inbox is reached through a weak pointer, on the loop only.
-class Watch : public grpc::ClientBidiReactor<WatchRequest, WatchResponse> {
+class Watch final : public grpc::ClientBidiReactor<WatchRequest, WatchResponse> {
  public:
-  Watch(EventLoop& loop, std::shared_ptr<grpc::Channel> channel, std::weak_ptr<Inbox> inbox,
-        WatchRequest hello)
-      : loop_(loop), stub_(peer::v1::Peer::NewStub(channel)), inbox_(std::move(inbox)) {
+  Watch(std::shared_ptr<LoopGate> loop, std::shared_ptr<grpc::Channel> channel,
+        std::weak_ptr<Inbox> inbox, WatchRequest hello)
+      : loop_(std::move(loop)), stub_(peer::v1::Peer::NewStub(channel)), inbox_(std::move(inbox)) {
     outgoing_ = std::move(hello);
     stub_->async()->Watch(&context_, this);
     AddHold();
@@ -64,20 +87,20 @@ class Watch : public grpc::ClientBidiReactor<WatchRequest, WatchResponse> {
   }
 
   void OnWriteDone(bool) override {
-    loop_.Post([this] { writing_ = false; });
+    loop_->Post([this] { writing_ = false; });
   }
   void OnReadDone(bool ok) override {
-    loop_.Post([this, ok] { HandleRead(ok); });
+    loop_->Post([this, ok] { HandleRead(ok); });
   }
   void OnDone(const grpc::Status& status) override {
     absl::Status ended(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-    loop_.Post([this, ended] {
-      auto inbox = inbox_.lock();
-      if (inbox != nullptr) {
-        inbox->ended = ended.ok() ? absl::UnavailableError("the peer ended the stream") : ended;
-        inbox->news.Notify();
-      }
-      delete this;
+    // Goes with the call, whether that is run or dropped.
+    const std::shared_ptr<Watch> self(this, [](Watch* watch) { delete watch; });
+    loop_->Post([self, ended] {
+      auto inbox = self->inbox_.lock();
+      if (inbox == nullptr) return;
+      inbox->ended = ended.ok() ? absl::UnavailableError("the peer ended the stream") : ended;
+      inbox->news.Notify();
     });
   }
 
@@ -94,7 +117,7 @@ class Watch : public grpc::ClientBidiReactor<WatchRequest, WatchResponse> {
     StartRead(&incoming_);
   }
 
-  EventLoop& loop_;
+  const std::shared_ptr<LoopGate> loop_;
   grpc::ClientContext context_;
   std::unique_ptr<peer::v1::Peer::Stub> stub_;
   std::weak_ptr<Inbox> inbox_;
@@ -128,7 +151,12 @@ struct PeerClient::Link {
         configured(peer),
         view(std::move(peer), std::move(known)),
         own_certificate(std::move(own_certificate)),
-        on_change(std::move(on_change)) {}
+        on_change(std::move(on_change)),
+        gate(std::make_shared<LoopGate>(loop)) {}
+  ~Link() {
+    tasks.Cancel();
+    gate->Close();
+  }
 
   Task<> Run();
   Task<absl::Status> Session();
@@ -152,6 +180,7 @@ struct PeerClient::Link {
   size_t told_refused = 0;
   bool connected = false;
   std::string last_error;
+  const std::shared_ptr<LoopGate> gate;
   absl::BitGen random;
   Scope tasks;
 };
@@ -236,7 +265,7 @@ Task<absl::Status> PeerClient::Link::Listen(TlsStream& stream) {
   hello.mutable_hello()->set_trust_domain(self->trust_domain);
   // gRPC's default limit for what it receives is kMaxPeerMessage.
   Watch* watch =
-      new Watch(loop, grpc::CreateInsecureChannelFromFd("peer", grpcs), inbox, std::move(hello));
+      new Watch(gate, grpc::CreateInsecureChannelFromFd("peer", grpcs), inbox, std::move(hello));
   WatchEnder ender{watch, inbox};
   view.StartStream();
   connected = true;
