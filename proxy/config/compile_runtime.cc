@@ -62,9 +62,9 @@ absl::StatusOr<RuntimeValues> CompileRuntime(const LayeredRuntime& from) {
       case RuntimeLayer::LAYER_SPECIFIER_NOT_SET:
         break;
       case RuntimeLayer::kDiskLayer:
-        return Invalid(Index("layers", i), "disk_layer is not supported by this proxy");
+        return Invalid(Index("layers", i), "disk_layer is not supported by this proxy; use static_layer");
       case RuntimeLayer::kRtdsLayer:
-        return Invalid(Index("layers", i), "rtds_layer is not supported by this proxy");
+        return Invalid(Index("layers", i), "rtds_layer is not supported by this proxy; use static_layer");
     }
   }
   return to;

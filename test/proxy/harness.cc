@@ -489,7 +489,7 @@ double ProxyProcess::Stat(const std::string& name) {
     const std::pair<absl::string_view, absl::string_view> parts =
         absl::StrSplit(line, absl::MaxSplits(": ", 1));
     double value;
-    if (absl::StrContains(parts.first, name) && absl::SimpleAtod(parts.second, &value)) {
+    if (absl::EndsWith(parts.first, name) && absl::SimpleAtod(parts.second, &value)) {
       sum += value;
     }
   }

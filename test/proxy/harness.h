@@ -175,7 +175,7 @@ class ProxyProcess {
   // The exit code, or -1 if it does not end in time.
   int AwaitExit(absl::Duration patience = kPatience);
   Message Admin(const std::string& path, const std::string& method = "GET");
-  // The sum of the counters and gauges whose name contains `name`.
+  // The sum of the counters and gauges whose name ends with `name`.
   double Stat(const std::string& name);
   size_t ResidentBytes() const;
   std::string Output() const;

@@ -143,7 +143,7 @@ TEST_F(Process, AdminAnswersEach) {
       {"/", "/config_dump"},
       {"/help", "/config_dump"},
       {"/ready", "LIVE"},
-      {"/server_info", "\"state\":\"LIVE\""},
+      {"/server_info", "\"state\": \"LIVE\""},
       {"/listeners", "in::127.0.0.1:"},
       {"/clusters", "up::127.0.0.1:"},
       {"/certs", "certificates"},
