@@ -1,5 +1,5 @@
 // Rows of bad input about TLS and identity on the running proxy, with a client of BoringSSL's that
-// says what no good one would: 45, 46, 49 to 52, 55, 56, and 111.
+// says what no good one would: 45, 46, 48 to 52, 55, 56, and 111.
 #include <openssl/bio.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -47,10 +47,16 @@ class TlsEnd {
  public:
   explicit TlsEnd(const Identity* identity) : context_(SSL_CTX_new(TLS_method())) {
     if (identity != nullptr) Add(*identity);
+    SSL_CTX_set_session_cache_mode(context_.get(),
+                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(context_.get(), KeepSession);
     ssl_.reset(SSL_new(context_.get()));
+    SSL_set_app_data(ssl(), this);
   }
 
   SSL* ssl() { return ssl_.get(); }
+  // The last one that the peer gave.
+  SSL_SESSION* session() { return session_.get(); }
 
   bool Connect(Socket& socket, const std::string& server_name = "h") {
     if (!server_name.empty()) SSL_set_tlsext_host_name(ssl(), server_name.c_str());
@@ -84,12 +90,17 @@ class TlsEnd {
     EXPECT_EQ(SSL_CTX_use_certificate(context_.get(), leaf.get()), 1);
     EXPECT_EQ(SSL_CTX_use_PrivateKey(context_.get(), private_key.get()), 1);
   }
+  static int KeepSession(SSL* ssl, SSL_SESSION* session) {
+    static_cast<TlsEnd*>(SSL_get_app_data(ssl))->session_.reset(session);
+    return 1;  // it is ours now
+  }
   bool Use(Socket& socket) {
     const timeval patience = {20, 0};
     setsockopt(socket.fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
     return SSL_set_fd(ssl(), socket.fd()) == 1;
   }
 
+  bssl::UniquePtr<SSL_SESSION> session_;
   bssl::UniquePtr<SSL_CTX> context_;
   bssl::UniquePtr<SSL> ssl_;
 };
@@ -342,6 +353,33 @@ TEST_F(HandshakeRows, Row49To52_CertificatesThatProveNothingAreRefused) {
   EXPECT_EQ(proxy.Stat("ssl.connection_error"), cases.size() + 1);
   EXPECT_EQ(upstream_.connections(), 0);
   EXPECT_EQ(status_of({"good", usual, &east_}), 200);
+}
+
+// ---- Row 48 (CVE-2025-23419).
+
+TEST_F(HandshakeRows, Row48_ASessionIsGoodOnlyUnderTheTrustThatMadeIt) {
+  const int elsewhere = FreePort();
+  ProxyProcess proxy({HttpListener("in", port_, RouteTo("up"), "",
+                                   MutualTls(Trust(Bundle("east", east_.ChainPem())))),
+                      HttpListener("elsewhere", elsewhere, RouteTo("up"), "",
+                                   MutualTls(Trust(Bundle("west", west_.ChainPem()))))},
+                     {Cluster("up", {upstream_.port()})});
+  const auto ask = [](int port, TlsEnd& client, SSL_SESSION* session) {
+    Socket socket = Socket::Connect(port);
+    if (session != nullptr) SSL_set_session(client.ssl(), session);
+    if (!client.Connect(socket)) return false;
+    client.Send(Get("/"));
+    return absl::StrContains(client.Read("\r\n\r\n"), " 200 ");
+  };
+  TlsEnd first(&good_);
+  EXPECT_TRUE(ask(port_, first, nullptr));
+  ASSERT_NE(first.session(), nullptr);
+  TlsEnd again(&good_);
+  EXPECT_TRUE(ask(port_, again, first.session()));
+  EXPECT_EQ(SSL_session_reused(again.ssl()), 1) << "else this test says nothing";
+  TlsEnd elsewhere_again(&good_);
+  EXPECT_FALSE(ask(elsewhere, elsewhere_again, first.session()));
+  EXPECT_EQ(SSL_session_reused(elsewhere_again.ssl()), 0);
 }
 
 // ---- Rows 55, 56 and 111.

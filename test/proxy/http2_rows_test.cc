@@ -125,6 +125,7 @@ TEST(Http2Rows, Row28_RapidResetEndsTheConnection) {
   EXPECT_TRUE(client.Ended());
   EXPECT_EQ(client.goaway(), kEnhanceYourCalm);
   EXPECT_EQ(s.Rejected("h2_reset_flood"), 1);
+  client.socket().Close();
   s.ExpectCleanedUp();
   EXPECT_TRUE(Eventually([&] { return ended == s.upstream.connections(); }));
 }
@@ -164,6 +165,7 @@ TEST_P(Provoked, Row29_ResetsTheServerIsMadeToSendAreCounted) {
   }
   EXPECT_TRUE(client.Ended());
   EXPECT_TRUE(client.goaway().has_value());
+  client.socket().Close();
   s.ExpectCleanedUp();
   // Work that was begun for them is given up.
   EXPECT_TRUE(Eventually([&] { return ended == s.upstream.connections(); }));

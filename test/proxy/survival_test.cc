@@ -200,6 +200,32 @@ TEST(Survival, Row116_AClientThatAnswersNoPingIsGone) {
   EXPECT_TRUE(Eventually([&] { return proxy.Stat("http.in.downstream_cx_active") == 1; }));
 }
 
+// The timer of the established connection whose local or remote port that is, as the kernel shows
+// it in /proc/net/tcp: 2 is keep-alive's; -1: there is no such connection.
+int TimerOf(bool local, int port) {
+  std::ifstream file("/proc/net/tcp");
+  for (std::string line; std::getline(file, line);) {
+    const std::vector<std::string> parts = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    if (parts.size() < 6 || parts[3] != "01") continue;
+    const std::string address = parts[local ? 1 : 2];
+    if (std::stoi(address.substr(address.find(':') + 1), nullptr, 16) != port) continue;
+    return std::stoi(parts[5].substr(0, 2), nullptr, 16);
+  }
+  return -1;
+}
+
+TEST(Survival, Row116_ConnectionsThatAreIdleAreProbedAtBothEnds) {
+  Upstream upstream(Echo);
+  const int port = FreePort();
+  ProxyProcess proxy({HttpListener("in", port, RouteTo("up"))}, {Cluster("up", {upstream.port()})});
+  Socket client = Socket::Connect(port);
+  client.Send(Get("/"));
+  EXPECT_EQ(client.ReadResponse().status(), 200);
+  // Other timers run while the last bytes are not acknowledged yet.
+  EXPECT_TRUE(Eventually([&] { return TimerOf(/*local=*/true, port) == 2; }));
+  EXPECT_TRUE(Eventually([&] { return TimerOf(/*local=*/false, upstream.port()) == 2; }));
+}
+
 // ---- Row 117.
 
 // An endpoint as a process of its own, which can stand still: connections to it are still made, by
