@@ -99,6 +99,8 @@ struct H2Session::Callbacks {
   static int OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     H2Session& self = Self(user);
     self.reader_.Start();
+    ++self.heads_;
+    self.amid_head_ = true;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     H2StreamState* stream = self.Add();
     stream->id = frame->hd.stream_id;
@@ -132,6 +134,7 @@ struct H2Session::Callbacks {
     H2StreamState* stream = Stream(session, frame->hd.stream_id);
     nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                               NGHTTP2_PROTOCOL_ERROR);
+    self.amid_head_ = false;  // nghttp2 skips the rest and does not tell where it ends
     if (stream != nullptr) {
       self.FailStream(*stream, {H2Failure::Kind::kProtocol, 400, "h2_bad_header"});
     }
@@ -154,6 +157,7 @@ struct H2Session::Callbacks {
     const bool ends = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     H2StreamState* stream =
         frame->hd.stream_id != 0 ? Stream(session, frame->hd.stream_id) : nullptr;
+    self.amid_head_ = false;
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
         self.CountEmpty(false);
@@ -181,7 +185,7 @@ struct H2Session::Callbacks {
       case NGHTTP2_PING:
         if (!(frame->hd.flags & NGHTTP2_FLAG_ACK)) break;
         if (std::memcmp(frame->ping.opaque_data, kDrainPing, sizeof(kDrainPing)) == 0) {
-          self.RefuseNewStreams();
+          self.FinishDrain();
         }
         break;
       default:
@@ -194,6 +198,7 @@ struct H2Session::Callbacks {
                             void* user) {
     H2Session& self = Self(user);
     ++self.counters_->rx_messaging_error;
+    self.amid_head_ = false;
     H2StreamState* stream =
         frame->hd.stream_id != 0 ? Stream(session, frame->hd.stream_id) : nullptr;
     if (stream == nullptr) return 0;
@@ -436,13 +441,15 @@ void H2Session::Ping() { nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullpt
 void H2Session::Drain() {
   if (draining_) return;
   draining_ = slots_changed_ = true;
-  if (role_ == Role::kClient) return RefuseNewStreams();
+  if (role_ == Role::kClient) return FinishDrain();
   // The first says "no more", the second which were still taken (RFC 9113, section 6.8).
   nghttp2_submit_shutdown_notice(session_);
   nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kDrainPing);
 }
 
-void H2Session::RefuseNewStreams() {
+void H2Session::FinishDrain() {
+  if (drained_) return;
+  drained_ = true;
   nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
                         nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
                         nullptr, 0);

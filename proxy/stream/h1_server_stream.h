@@ -16,7 +16,8 @@ namespace weft {
 
 class H1ServerStream final : public H1Stream {
  public:
-  explicit H1ServerStream(ByteStream& stream) : H1Stream(stream, H1Decoder::Role::kRequests) {}
+  explicit H1ServerStream(ByteStream& stream, HeadLimits limits = HeadLimits())
+      : H1Stream(stream, H1Decoder::Role::kRequests, limits) {}
 
   Event Next() override;
   BodyLength incoming() const override { return incoming_; }

@@ -46,6 +46,8 @@ class H2Connection {
     bool secure = false;             // over TLS: the scheme of requests that name none
     H2Counters* counters = nullptr;  // must outlive the connection; null: not counted
     Buffer already_read;             // taken from `bytes` before, to know that it is HTTP/2
+    // From the begin of a head to its end; one that takes longer ends the connection.
+    absl::Duration head_timeout = absl::InfiniteDuration();
   };
 
   // `bytes` is connected, and must outlive the connection.
@@ -78,8 +80,12 @@ class H2Connection {
   // Why it broke: stable, for counters, logs and tests; "" if it did not.
   const char* reason() const { return session_.reason(); }
 
-  // Tells the peer to open no more streams; ends when the last one is over.
-  void Drain();
+  // Tells the peer to open no more streams; ends when the last one is over. Those that are on their
+  // way are still taken until the peer has certainly heard of it, and for `at_most` if it does not
+  // say so (RFC 9113, section 6.8).
+  void Drain(absl::Duration at_most = absl::InfiniteDuration());
+  // The reason() of a head that took too long.
+  static constexpr char kHeadTimeout[] = "h2_head_timeout";
 
  private:
   friend class H2Stream;
@@ -87,6 +93,7 @@ class H2Connection {
   Task<> ReadBytes();
   Task<> WriteBytes();
   Task<> KeepAlive();
+  Task<> FinishDrain(absl::Duration wait);
   bool Give(absl::string_view bytes);
   void Announce();
   void End(const char* reason);
@@ -100,11 +107,13 @@ class H2Connection {
   H2Session session_;
   const absl::Duration ping_interval_;
   const absl::Duration ping_timeout_;
+  const absl::Duration head_timeout_;
   H2Counters& counters_;
   Buffer in_;
   Buffer out_;
   bool write_blocked_ = false;
   bool ended_ = false;
+  bool draining_ = false;
   MonotonicTime last_received_;
   Signal arrived_;
   Signal changed_;
