@@ -14,6 +14,7 @@
 #include "proxy/decide/request_hash.h"
 #include "proxy/decide/request_path.h"
 #include "proxy/decide/retry.h"
+#include "proxy/http/grpc.h"
 #include "proxy/serve/answer.h"
 #include "proxy/serve/exchange.h"
 #include "proxy/serve/format_input.h"
@@ -61,31 +62,31 @@ Answer Direct(const DirectResponse& direct) {
 }
 
 Answer Failure(const ForwardResult& result) {
+  if (result.client_too_slow) {
+    return {408, result.flag, "request_overall_timeout", result.reason, {}};
+  }
+  switch (result.flag) {
+    case ResponseFlag::kNoHealthyUpstream:
+      return {503, result.flag, "no_healthy_upstream", result.reason, {}};
+    case ResponseFlag::kUpstreamRequestTimeout:
+      return {504, result.flag, "upstream_response_timeout", result.reason, {}};
+    case ResponseFlag::kStreamIdleTimeout:
+      return {408, result.flag, "stream_idle_timeout", result.reason, {}};
+    case ResponseFlag::kDurationTimeout:
+      return {408, result.flag, "max_duration_timeout", result.reason, {}, kGrpcDeadlineExceeded};
+    case ResponseFlag::kDownstreamProtocolError:
+      return {400, result.flag, result.reason, result.reason, {}};
+    default:
+      break;
+  }
   Answer answer;
   answer.flag = result.flag;
-  if (result.flag == ResponseFlag::kNoHealthyUpstream) {
-    answer.details = "no_healthy_upstream";
-    answer.body = result.reason;
-  } else if (result.flag == ResponseFlag::kUpstreamRequestTimeout) {
-    answer.status = 504;
-    answer.details = "upstream_response_timeout";
-    answer.body = result.reason;
-  } else if (result.flag == ResponseFlag::kStreamIdleTimeout) {
-    answer.status = 408;
-    answer.details = "stream_idle_timeout";
-    answer.body = result.reason;
-  } else if (result.flag == ResponseFlag::kDownstreamProtocolError) {
-    answer.status = 400;
-    answer.details = result.reason;
-    answer.body = result.reason;
-  } else {
-    if (result.flag == ResponseFlag::kUpstreamOverflow) {
-      answer.headers.Add("x-envoy-overloaded", "true");
-    }
-    answer.details = absl::StrCat("upstream_reset_before_response_started{", result.reason, "}");
-    answer.body = absl::StrCat(
-        "upstream connect error or disconnect/reset before headers. reset reason: ", result.reason);
+  if (result.flag == ResponseFlag::kUpstreamOverflow) {
+    answer.headers.Add("x-envoy-overloaded", "true");
   }
+  answer.details = absl::StrCat("upstream_reset_before_response_started{", result.reason, "}");
+  answer.body = absl::StrCat(
+      "upstream connect error or disconnect/reset before headers. reset reason: ", result.reason);
   return answer;
 }
 
@@ -284,11 +285,6 @@ Task<ForwardResult> Attempts(Exchange& x, UpstreamChoice& choice) {
   }
 }
 
-MonotonicTime DeadlineOf(const Exchange& x) {
-  const absl::Duration timeout = std::min(x.policy.timeout, x.policy.max_stream);
-  return timeout == absl::InfiniteDuration() ? kNever : x.start + timeout;
-}
-
 Task<> ForwardWithRetries(Exchange& x) {
   std::optional<uint64_t> hash;
   if (!x.forward->hash_policies.empty()) {
@@ -297,7 +293,8 @@ Task<> ForwardWithRetries(Exchange& x) {
   }
   UpstreamChoice choice(x.worker(), *x.cluster, x.connection.downstream, hash);
   choice.UseHeaders(x.head.headers);
-  x.deadline = DeadlineOf(x);
+  x.deadline = x.start + x.policy.timeout;
+  x.stream_end = x.start + x.policy.max_stream;
   const ForwardResult result = co_await Attempts(x, choice);
   x.record.flag = result.flag;
   x.record.details = result.reason;

@@ -34,7 +34,6 @@ Transfer::Transfer(Exchange& x, const Lease& lease, uint32_t attempt)
 
 Task<> Transfer::Run(MonotonicTime try_deadline) {
   EventLoop& loop = x_.loop();
-  const absl::Duration idle = x_.policy.idle;
   int busy_turns = 0;
   while (true) {
     const bool sent = StepRequest();
@@ -48,18 +47,32 @@ Task<> Transfer::Run(MonotonicTime try_deadline) {
     const bool upstream_again = upstream_.ReadAgain();
     const bool client_again = client_.ReadAgain();
     if (upstream_again || client_again) continue;
-    const MonotonicTime deadline = tunnel_ ? kNever : std::min(try_deadline, x_.deadline);
-    const MonotonicTime idle_deadline = loop.Now() + idle;
+    const Due due = FirstDue(try_deadline);
     const bool notified = co_await Wait(
         loop,
         {&upstream_.readable(), &upstream_.writable(), &client_.readable(), &client_.writable()},
-        std::min(deadline, idle_deadline));
+        due.at);
     if (notified) continue;
-    // By which was due first, not by the clock: timers may fire some milliseconds early.
-    const bool of_route = deadline <= idle_deadline;
-    TimedOut(of_route, of_route && try_deadline < x_.deadline);
-    co_return;
+    co_return TimedOut(due.limit);
   }
+}
+
+Transfer::Due Transfer::FirstDue(MonotonicTime try_deadline) const {
+  Due first;
+  const auto consider = [&first](MonotonicTime at, Limit limit) {
+    if (at < first.at) first = {at, limit};
+  };
+  consider(x_.stream_end, Limit::kStream);
+  if (!tunnel_) {
+    consider(x_.deadline, Limit::kRequest);
+    consider(try_deadline, Limit::kTry);
+    consider(x_.loop().Now() + x_.policy.per_try_idle, Limit::kTry);
+  }
+  if (!x_.request_received) {
+    consider(x_.start + x_.connection.config.request_timeout, Limit::kReceiving);
+  }
+  consider(x_.loop().Now() + x_.policy.idle, Limit::kIdle);
+  return first;
 }
 
 // --- The request.
@@ -259,12 +272,27 @@ void Transfer::Finish(ForwardEnd end, ResponseFlag flag, absl::string_view reaso
   result_.reason.assign(reason.data(), reason.size());
 }
 
-void Transfer::TimedOut(bool of_route, bool of_try) {
-  result_.outcome.kind = Outcome::Kind::kPerTryTimeout;
-  result_.final = !of_try;
-  Finish(x_.response_started ? ForwardEnd::kBroken : ForwardEnd::kFailed,
-         of_route ? ResponseFlag::kUpstreamRequestTimeout : ResponseFlag::kStreamIdleTimeout,
-         of_route ? "upstream request timeout" : "stream timeout");
+void Transfer::TimedOut(Limit limit) {
+  // A slow client says nothing of the endpoint.
+  if (limit != Limit::kReceiving) result_.outcome.kind = Outcome::Kind::kPerTryTimeout;
+  result_.final = limit != Limit::kTry;
+  const ForwardEnd end = x_.response_started ? ForwardEnd::kBroken : ForwardEnd::kFailed;
+  DownstreamCounters& counters = x_.connection.counters;
+  switch (limit) {
+    case Limit::kTry:
+    case Limit::kRequest:
+      return Finish(end, ResponseFlag::kUpstreamRequestTimeout, "upstream request timeout");
+    case Limit::kReceiving:
+      ++counters.downstream_rq_timeout;
+      result_.client_too_slow = true;
+      return Finish(end, ResponseFlag::kNone, "request timeout");
+    case Limit::kStream:
+      ++counters.downstream_rq_max_duration_reached;
+      return Finish(end, ResponseFlag::kDurationTimeout, "downstream duration timeout");
+    case Limit::kIdle:
+      ++counters.downstream_rq_idle_timeout;
+      return Finish(end, ResponseFlag::kStreamIdleTimeout, "stream timeout");
+  }
 }
 
 void Transfer::ClientBroke() {

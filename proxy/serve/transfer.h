@@ -30,8 +30,9 @@ struct ForwardResult {
   ForwardEnd end = ForwardEnd::kDone;
   bool retry = false;  // the policy wants this response's request tried again
   bool final = false;  // trying again cannot help: out of time, or the request itself is bad
+  bool client_too_slow = false;  // with its request
   Outcome outcome;
-  MonotonicTime responded_at = kNever;  // when the response's head came; never: it did not
+  MonotonicTime responded_at = kNever;     // when the response's head came; never: it did not
   std::optional<absl::Duration> back_off;  // before another attempt, as the response asks
   ResponseFlag flag = ResponseFlag::kNone;
   std::string reason;  // of a failure, for the client and the log
@@ -67,8 +68,16 @@ class Transfer {
   bool WantsRetry();
   void PassResponseHead();
 
+  // What may take no longer.
+  enum class Limit : uint8_t { kTry, kRequest, kReceiving, kStream, kIdle };
+  struct Due {
+    MonotonicTime at = kNever;
+    Limit limit = Limit::kIdle;
+  };
+  Due FirstDue(MonotonicTime try_deadline) const;
+
   void Finish(ForwardEnd end, ResponseFlag flag, absl::string_view reason);
-  void TimedOut(bool of_request, bool of_try);
+  void TimedOut(Limit limit);
   void ClientBroke();
   void ClientGone();
   void UpstreamBroke();
