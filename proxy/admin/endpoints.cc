@@ -18,8 +18,10 @@ constexpr char kHelp[] =
     "  /certs: certificates in use\n"
     "  /clusters: endpoints and what is under way to them\n"
     "  /config_dump: config in force (?include_eds)\n"
-    "  /drain_listeners (POST): stop accepting (?inboundonly)\n"
-    "  /healthcheck/fail (POST): answer /ready with 503\n"
+    "  /drain_listeners (POST): stop accepting (?inboundonly); ?graceful: after the drain time, "
+    "in\n"
+    "      which clients are asked to go; ?graceful&skip_exit: ask them, and keep accepting\n"
+    "  /healthcheck/fail (POST): answer /ready with 503, end connections with their requests\n"
     "  /healthcheck/ok (POST): take that back\n"
     "  /listeners: names and addresses\n"
     "  /logging (POST): change the log level (?level=debug)\n"
@@ -169,12 +171,24 @@ Task<AdminResponse> AdminEndpoints::Stats(AdminRequest request, bool prometheus)
   co_return response;
 }
 
+AdminResponse AdminEndpoints::Drain(const AdminRequest& request) {
+  DrainRequest order;
+  order.inbound_only = request.query.contains("inboundonly");
+  order.graceful = request.query.contains("graceful");
+  order.keep_listeners = request.query.contains("skip_exit");
+  if (order.keep_listeners && !order.graceful) {
+    return {400, "text/plain", "skip_exit goes with graceful: use ?graceful&skip_exit\n"};
+  }
+  view_.drain(order);
+  return {200, "text/plain", "OK\n"};
+}
+
 AdminResponse AdminEndpoints::Change(const AdminRequest& request) {
   if (request.method != "POST") {
     return {400, "text/plain", absl::StrCat(request.path, " changes state: use POST\n")};
   }
   if (request.path == "/drain_listeners") {
-    view_.drain(request.query.contains("inboundonly"));
+    return Drain(request);
   } else if (request.path == "/quitquitquit") {
     view_.quit();
   } else if (request.path == "/healthcheck/fail") {
