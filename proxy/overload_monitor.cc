@@ -1,13 +1,21 @@
 #include "proxy/overload_monitor.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
 #include "proxy/base/log.h"
 
 namespace weft {
+namespace {
+
+// It looks at all free memory, with the allocator's locks held.
+constexpr absl::Duration kShrinkInterval = absl::Seconds(10);
+
+}  // namespace
 
 uint64_t ResidentBytes() {
   FILE* statm = fopen("/proc/self/statm", "re");
@@ -36,14 +44,29 @@ Overload OverloadAt(const OverloadConfig& config, double pressure) {
       case OverloadAction::kRejectIncomingConnections:
         state.reject_incoming_connections = true;
         break;
+      case OverloadAction::kShrinkHeap:
+        break;  // the monitor's own
     }
   }
   return state;
 }
 
+// Gives free memory back to the system: it is resident until then, though nobody uses it.
+void OverloadMonitor::ShrinkHeap() {
+  const auto reached = [this](const OverloadTrigger& trigger) {
+    return trigger.action == OverloadAction::kShrinkHeap && pressure_ >= trigger.threshold;
+  };
+  if (std::none_of(config_.triggers.begin(), config_.triggers.end(), reached)) return;
+  if (loop_.Now() < shrink_again_) return;
+  shrink_again_ = loop_.Now() + kShrinkInterval;
+  ++shrinks_;
+  malloc_trim(0);
+}
+
 Task<> OverloadMonitor::Run() {
   while (config_.max_heap_bytes > 0) {
     pressure_ = static_cast<double>(ResidentBytes()) / static_cast<double>(config_.max_heap_bytes);
+    ShrinkHeap();
     const Overload now = OverloadAt(config_, pressure_);
     if (!(now == state_)) {
       state_ = now;

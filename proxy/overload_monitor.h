@@ -23,13 +23,18 @@ class OverloadMonitor {
 
   double heap_pressure() const { return pressure_; }  // of the bound; 1: all of it is in use
   const Overload& state() const { return state_; }
+  uint64_t shrinks() const { return shrinks_; }  // times free memory was given back
 
  private:
+  void ShrinkHeap();
+
   EventLoop& loop_;
   const OverloadConfig& config_;
   Workers& workers_;
   double pressure_ = 0;
   Overload state_;
+  MonotonicTime shrink_again_;  // not before
+  uint64_t shrinks_ = 0;
 };
 
 // What is in force at this much of the memory bound.

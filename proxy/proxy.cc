@@ -37,6 +37,8 @@ constexpr absl::Duration kDrainPoll = absl::Milliseconds(50);
 // the resolver takes.
 constexpr absl::Duration kAdsClusterPatience = absl::Seconds(6);
 constexpr absl::Duration kAdsClusterPoll = absl::Milliseconds(10);
+// A runtime key that bounds connections where no overload manager does.
+constexpr char kMaxConnections[] = "overload.global_downstream_max_connections";
 
 bool HasStaticCluster(const Bootstrap& bootstrap, const std::string& name) {
   for (const auto& cluster : bootstrap.static_resources().clusters()) {
@@ -82,6 +84,10 @@ absl::Status Proxy::ConfigureFromBootstrap(const Bootstrap& bootstrap) {
         absl::StrCat("overload_manager.", overload.status().message()));
   }
   overload_ = *std::move(overload);
+  if (overload_.max_connections == 0) {
+    overload_.max_connections =
+        static_cast<uint64_t>(config_.runtime().Number(kMaxConnections).value_or(0));
+  }
   bootstrap_ = bootstrap.SerializeAsString();
   server_info_ = ServerInfoOf(bootstrap, options_);
   if (bootstrap.has_admin()) {
@@ -262,7 +268,7 @@ Task<> Proxy::PublishWhenChanged() {
 Task<> Proxy::DrainThenStop() {
   Log(LogLevel::kInfo, "draining");
   draining_ = true;
-  workers_->StartDrain(/*inbound_only=*/false);
+  workers_->StartDrain(DrainOrder());
   const MonotonicTime end = loop_.Now() + options_.drain_time;
   while (loop_.Now() < end) {
     const size_t connections = co_await workers_->CountConnections();
@@ -270,6 +276,22 @@ Task<> Proxy::DrainThenStop() {
     co_await Sleep(loop_, kDrainPoll);
   }
   loop_.Stop();
+}
+
+// What the admin port asks for.
+void Proxy::Drain(const DrainRequest& request) {
+  DrainOrder order;
+  order.inbound_only = request.inbound_only;
+  order.keep_listening = request.graceful;
+  if (request.graceful && std::exchange(draining_gracefully_, true)) return;
+  workers_->StartDrain(order);
+  if (request.graceful && !request.keep_listeners) tasks_.Spawn(CloseListenersLater(order));
+}
+
+Task<> Proxy::CloseListenersLater(DrainOrder order) {
+  co_await Sleep(loop_, options_.drain_time);
+  order.keep_listening = false;
+  workers_->StartDrain(order);
 }
 
 void Proxy::OnSignal(int, short, void* self) {
@@ -296,6 +318,7 @@ std::vector<ServerMetric> Proxy::ServerMetrics() const {
   if (overload_monitor_ != nullptr) {
     const Overload& overload = overload_monitor_->state();
     add("overload_heap_pressure_percent", true, 100 * overload_monitor_->heap_pressure());
+    add("overload_heap_shrinks", false, static_cast<double>(overload_monitor_->shrinks()));
     add("overload_stop_accepting_requests", true, overload.stop_accepting_requests);
     add("overload_stop_accepting_connections", true, overload.stop_accepting_connections);
     add("overload_reject_incoming_connections", true, overload.reject_incoming_connections);
@@ -367,8 +390,11 @@ absl::Status Proxy::StartAdmin(const Address& address) {
   view.waiting = [this] { return config_.Waiting(); };
   view.server_metrics = [this] { return ServerMetrics(); };
   view.certificates = [this] { return Certificates(); };
-  view.drain = [this](bool inbound_only) { workers_->StartDrain(inbound_only); };
-  view.set_healthy = [this](bool healthy) { healthy_ = healthy; };
+  view.drain = [this](const DrainRequest& request) { Drain(request); };
+  view.set_healthy = [this](bool healthy) {
+    healthy_ = healthy;
+    workers_->SetHealthy(healthy);
+  };
   view.quit = [this] { loop_.Stop(); };
   admin_endpoints_ = std::make_unique<AdminEndpoints>(std::move(view));
   auto started = AdminServer::Start(loop_, address, admin_endpoints_.get());
@@ -445,6 +471,7 @@ absl::Status Proxy::Run() {
   WorkerOptions worker_options;
   worker_options.mark = mark_;
   worker_options.max_connections = overload_.max_connections;
+  worker_options.drain_time = options_.drain_time;
   workers_ = std::make_unique<Workers>(loop_, options_.concurrency, worker_options);
   if (admin_address_.family() != AF_UNSPEC) {
     absl::Status started = StartAdmin(admin_address_);

@@ -76,6 +76,8 @@ class Proxy {
   void ConfigChanged();
   Task<> PublishWhenChanged();
   Task<> DrainThenStop();
+  void Drain(const DrainRequest& request);
+  Task<> CloseListenersLater(DrainOrder order);
   static void OnSignal(int, short, void* self);
   ServerState State() const;
   std::vector<ServerMetric> ServerMetrics() const;
@@ -106,6 +108,7 @@ class Proxy {
   bool mesh_dns_ = false;
   bool live_ = false;
   bool draining_ = false;
+  bool draining_gracefully_ = false;  // as the admin port asked: asking again says nothing new
   bool healthy_ = true;
   absl::Status adopted_;  // of the first snapshot
   std::shared_ptr<const Snapshot> published_;

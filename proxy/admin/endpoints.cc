@@ -376,9 +376,21 @@ Task<AdminResponse> AdminEndpoints::Stats(AdminRequest request, bool prometheus)
   co_return response;
 }
 
+AdminResponse AdminEndpoints::Drain(const AdminRequest& request) {
+  DrainRequest order;
+  order.inbound_only = request.query.contains("inboundonly");
+  order.graceful = request.query.contains("graceful");
+  order.keep_listeners = request.query.contains("skip_exit");
+  if (order.keep_listeners && !order.graceful) {
+    return {400, "text/plain", "skip_exit goes with graceful: use ?graceful&skip_exit\n"};
+  }
+  view_.drain(order);
+  return {200, "text/plain", "OK\n"};
+}
+
 Task<AdminResponse> AdminEndpoints::Change(AdminRequest request) {
   if (request.path == "/drain_listeners") {
-    view_.drain(request.query.contains("inboundonly"));
+    co_return Drain(request);
   } else if (request.path == "/quitquitquit") {
     view_.quit();
   } else if (request.path == "/healthcheck/fail") {

@@ -17,6 +17,15 @@ namespace weft {
 
 enum class ServerState { kPreInitializing, kInitializing, kLive, kDraining };
 
+// What POST /drain_listeners asks for.
+struct DrainRequest {
+  bool inbound_only = false;
+  // Clients are asked to go first, and listeners close after the drain time; not even then if they
+  // are to be kept.
+  bool graceful = false;
+  bool keep_listeners = false;
+};
+
 // The process as the admin port sees it. Borrowed pointers live as long as the endpoints.
 struct AdminView {
   Workers* workers = nullptr;
@@ -29,7 +38,7 @@ struct AdminView {
   std::function<std::vector<std::string>()> waiting;  // what config waits for
   std::function<std::vector<ServerMetric>()> server_metrics;
   std::function<std::string()> certificates;  // /certs as JSON
-  std::function<void(bool inbound_only)> drain;
+  std::function<void(const DrainRequest&)> drain;
   std::function<void(bool healthy)> set_healthy;
   std::function<void()> quit;
 };
@@ -60,6 +69,7 @@ class AdminEndpoints : public AdminHandler {
   Task<AdminResponse> Clusters(AdminRequest request);
   Task<AdminResponse> Stats(AdminRequest request, bool prometheus);
   Task<AdminResponse> Change(AdminRequest request);
+  AdminResponse Drain(const AdminRequest& request);
 
   const AdminView view_;
   const absl::Time started_ = absl::Now();

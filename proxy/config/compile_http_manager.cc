@@ -7,9 +7,9 @@
 #include "proxy/config/compile_access_log.h"
 #include "proxy/config/compile_address.h"
 #include "proxy/config/compile_filters.h"
+#include "proxy/config/compile_http2.h"
 #include "proxy/config/compile_http_filters.h"
 #include "proxy/config/compile_route.h"
-#include "proxy/config/compile_http2.h"
 #include "proxy/config/fields.h"
 
 namespace weft {
@@ -109,14 +109,20 @@ UnderscoreAction UnderscoresOf(HttpProtocolOptions::HeadersWithUnderscoresAction
   }
 }
 
-void CompileLimits(const HttpConnectionManager& from, HttpManagerConfig& to) {
+constexpr uint32_t kMostHeadersKb = 8192;  // Envoy's
+
+absl::Status CompileLimits(const HttpConnectionManager& from, HttpManagerConfig& to) {
   if (from.has_max_request_headers_kb()) {
     to.max_request_headers_kb = from.max_request_headers_kb().value();
+    if (to.max_request_headers_kb == 0 || to.max_request_headers_kb > kMostHeadersKb) {
+      return Invalid("max_request_headers_kb", absl::StrCat("must be 1 to ", kMostHeadersKb));
+    }
   }
   const HttpProtocolOptions& common = from.common_http_protocol_options();
   if (common.has_max_headers_count()) to.max_headers_count = common.max_headers_count().value();
   to.max_requests_per_connection = common.max_requests_per_connection().value();
   to.underscores = UnderscoresOf(common.headers_with_underscores_action());
+  return absl::OkStatus();
 }
 
 // RFC 1918 and what never leaves a machine or site.
@@ -289,7 +295,8 @@ absl::StatusOr<HttpManagerConfig> CompileHttpManager(const HttpConnectionManager
     to.upgrades.push_back(absl::AsciiStrToLower(upgrade.upgrade_type()));
   }
   CompileTimeouts(from, to);
-  CompileLimits(from, to);
+  status = CompileLimits(from, to);
+  if (!status.ok()) return status;
   status = CompileLocalReply(from.local_reply_config(), secrets, to.local_reply);
   if (!status.ok()) return Under("local_reply_config", status);
   status = CompileHttp2(from.http2_protocol_options(), to.http2);

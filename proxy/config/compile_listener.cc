@@ -344,6 +344,10 @@ absl::StatusOr<std::shared_ptr<const ListenerConfig>> CompileListener(
   if (!status.ok()) return status;
   to->ignore_global_conn_limit = from.ignore_global_conn_limit();
   to->bypass_overload_manager = from.bypass_overload_manager();
+  to->drains_on_changes_alone = from.drain_type() == listener::Listener::MODIFY_ONLY;
+  const std::string limit =
+      absl::StrCat("envoy.resource_limits.listener.", to->name, ".connection_limit");
+  to->max_connections = static_cast<uint64_t>(secrets.runtime.Number(limit).value_or(0));
   if (from.has_per_connection_buffer_limit_bytes()) {
     to->buffer_limit = from.per_connection_buffer_limit_bytes().value();
   }

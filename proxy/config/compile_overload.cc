@@ -28,6 +28,7 @@ constexpr ActionName kActions[] = {
      OverloadAction::kStopAcceptingConnections},
     {"envoy.overload_actions.reject_incoming_connections",
      OverloadAction::kRejectIncomingConnections},
+    {"envoy.overload_actions.shrink_heap", OverloadAction::kShrinkHeap},
 };
 
 absl::Status CompileMonitor(const overload::ResourceMonitor& from, OverloadConfig& to) {

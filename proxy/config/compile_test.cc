@@ -86,6 +86,11 @@ TEST(CompileListener, ErrorsNameTheField) {
       {absl::StrCat(kAddress, HttpChain(absl::StrCat(
                                   "route_config { virtual_hosts { name: 'v' } } ", kRouter))),
        "filter_chains[0].filters[0].route_config.virtual_hosts[0].domains: must not be empty"},
+      {absl::StrCat(kAddress,
+                    HttpChain(absl::StrCat("rds { route_config_name: 'x' } max_request_headers_kb "
+                                           "{ value: 9000 } ",
+                                           kRouter))),
+       "filter_chains[0].filters[0].max_request_headers_kb: must be 1 to 8192"},
   };
   for (const auto& c : cases) {
     auto listener = Listener(c.text);

@@ -206,7 +206,9 @@ struct ListenerConfig {
   absl::Duration listener_filters_timeout = absl::Seconds(15);
   bool continue_on_listener_filters_timeout = false;
   bool ignore_global_conn_limit = false;
+  uint64_t max_connections = 0;  // of the process; 0: no limit
   bool bypass_overload_manager = false;
+  bool drains_on_changes_alone = false;  // not when the operator fails the health check
   // How much may be buffered for one connection. We hold at most a read's worth a direction, but
   // what assembles messages has to keep to it.
   uint32_t buffer_limit = 1 << 20;

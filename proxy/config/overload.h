@@ -20,6 +20,7 @@ enum class OverloadAction {
   kDisableHttpKeepalive,
   kStopAcceptingConnections,
   kRejectIncomingConnections,
+  kShrinkHeap,
 };
 
 // In force while the memory in use is at least `threshold` of the bound.

@@ -7,15 +7,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace weft {
-namespace {
-
-std::optional<uint32_t> Share(const std::string* text, double most) {
-  double number;
-  if (text == nullptr || !absl::SimpleAtod(*text, &number) || number < 0) return std::nullopt;
-  return static_cast<uint32_t>(std::min(number, most));
-}
-
-}  // namespace
 
 const std::string* RuntimeValues::Find(const std::string& key) const {
   const auto found = values.find(key);
@@ -26,20 +17,26 @@ const std::string* RuntimeValues::Find(const std::string& key) const {
   return nullptr;
 }
 
+std::optional<double> RuntimeValues::Number(const std::string& key) const {
+  const std::string* text = Find(key);
+  double number;
+  if (text == nullptr || !absl::SimpleAtod(*text, &number) || number < 0) return std::nullopt;
+  return number;
+}
+
 std::optional<Fraction> RuntimeValues::Share(const std::string& key) const {
   if (key.empty()) return std::nullopt;
-  const std::optional<uint32_t> percent = weft::Share(Find(key), 100);
-  if (percent.has_value()) return Fraction{*percent, 100};
+  const std::optional<double> percent = Number(key);
+  if (percent.has_value()) return Fraction{static_cast<uint32_t>(std::min(*percent, 100.0)), 100};
   const std::string* denominator = Find(absl::StrCat(key, ".denominator"));
   Fraction share;
   share.denominator = denominator == nullptr           ? 100
                       : *denominator == "MILLION"      ? 1'000'000
                       : *denominator == "TEN_THOUSAND" ? 10'000
                                                        : 100;
-  const std::optional<uint32_t> numerator =
-      weft::Share(Find(absl::StrCat(key, ".numerator")), share.denominator);
+  const std::optional<double> numerator = Number(absl::StrCat(key, ".numerator"));
   if (!numerator.has_value()) return std::nullopt;
-  share.numerator = *numerator;
+  share.numerator = static_cast<uint32_t>(std::min<double>(*numerator, share.denominator));
   return share;
 }
 

@@ -20,6 +20,8 @@ struct RuntimeValues {
 
   // The highest layer's; null if none has the key.
   const std::string* Find(const std::string& key) const;
+  // Nullopt: there is none, or it is no number that is at least 0.
+  std::optional<double> Number(const std::string& key) const;
   // As a fraction: a number is a share of 100, and {numerator, denominator} below the key is what
   // it says. Nullopt: there is none, or it is neither.
   std::optional<Fraction> Share(const std::string& key) const;

@@ -15,6 +15,8 @@ namespace weft {
 // By its content type: application/grpc, with or without a +suffix or parameters.
 bool IsGrpc(const Headers& headers);
 
+inline constexpr int kGrpcDeadlineExceeded = 4;
+
 // The grpc-status that stands for a reply with this status of HTTP.
 int GrpcStatusOf(int http_status);
 // The value of grpc-status among headers or trailers; none if there is none or it is not a number.

@@ -100,7 +100,7 @@ Event H1Decoder::NextStart(Buffer& in) {
 
 Event H1Decoder::NextStartLine(Buffer& in) {
   const absl::string_view bytes = in.view();
-  switch (lines_.Find(bytes, 0, limits_.head_bytes)) {
+  switch (lines_.Find(bytes, 0, limits_.bytes)) {
     case LineFinder::Result::kNeedMore:
       return NeedMore();
     case LineFinder::Result::kTooLong:
@@ -115,7 +115,7 @@ Event H1Decoder::NextStartLine(Buffer& in) {
   const H1Error error = role_ == Role::kRequests ? ParseRequestLine(line, request_)
                                                  : ParseStatusLine(line, response_);
   if (!error.ok()) return Fail(error);
-  fields_.Start(&headers(), limits_.head_bytes - start_line_size_, limits_.headers);
+  fields_.Start(&headers(), {limits_.bytes - start_line_size_, limits_.fields});
   state_ = State::kFields;
   return NextFields(in);
 }
@@ -239,7 +239,7 @@ Event H1Decoder::NextChunkSize(Buffer& in) {
     return NextBody(in, remaining_);
   }
   state_ = State::kTrailers;
-  fields_.Start(&trailers_, kMaxTrailerBytes, limits_.headers);
+  fields_.Start(&trailers_, {kMaxTrailerBytes, limits_.fields});
   return NextTrailers(in);
 }
 

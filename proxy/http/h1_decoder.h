@@ -53,7 +53,7 @@ class H1Decoder {
   // 1xx responses before the final one.
   static constexpr int kMaxInterimResponses = 16;
 
-  explicit H1Decoder(Role role, H1Limits limits = {}) : role_(role), limits_(limits) {}
+  explicit H1Decoder(Role role, HeadLimits limits = HeadLimits()) : role_(role), limits_(limits) {}
 
   Event Next(Buffer& in);
   // The peer ended its side; whether that was in order, the following Next() says.
@@ -120,7 +120,7 @@ class H1Decoder {
   Headers& headers() { return role_ == Role::kRequests ? request_.headers : response_.headers; }
 
   const Role role_;
-  const H1Limits limits_;
+  const HeadLimits limits_;
   State state_ = State::kStart;
   bool eof_ = false;
   bool keep_alive_ = true;

@@ -345,6 +345,24 @@ TEST(H1Decoder, SaysWhetherTheClientWaitsForContinue_BadInput19) {
   }
 }
 
+TEST(H1Decoder, AHeadKeepsToTheLimitsThatAreSet) {
+  struct Limited {
+    HeadLimits limits;
+    H1Decoder::Event event;
+  };
+  const std::string head = Get("a: 1\r\nb: 2\r\n");
+  const Limited kCases[] = {{{head.size(), 2}, H1Decoder::Event::kHead},
+                            {{head.size() - 1, 2}, H1Decoder::Event::kError},
+                            {{head.size(), 1}, H1Decoder::Event::kError},
+                            {{10, 2}, H1Decoder::Event::kError}};
+  for (const Limited& one : kCases) {
+    H1Decoder decoder(H1Decoder::Role::kRequests, one.limits);
+    Buffer in;
+    in.Append(head);
+    EXPECT_EQ(decoder.Next(in), one.event) << one.limits.bytes << " " << one.limits.fields;
+  }
+}
+
 TEST(H1Decoder, EndlessInterimResponsesEnd) {
   std::string bytes;
   for (int i = 0; i <= H1Decoder::kMaxInterimResponses; ++i) bytes += "HTTP/1.1 102 P\r\n\r\n";

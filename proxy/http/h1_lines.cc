@@ -211,11 +211,10 @@ LineFinder::Result LineFinder::Find(absl::string_view bytes, size_t start, size_
   return bytes.size() >= limit ? Result::kTooLong : Result::kNeedMore;
 }
 
-void FieldLineParser::Start(Headers* headers, size_t max_bytes, size_t max_fields) {
+void FieldLineParser::Start(Headers* headers, HeadLimits limits) {
   headers_ = headers;
   headers_->Clear();
-  max_bytes_ = max_bytes;
-  max_fields_ = max_fields;
+  limits_ = limits;
   line_start_ = 0;
   lines_.Restart();
   error_ = {};
@@ -230,7 +229,7 @@ FieldLineParser::Result FieldLineParser::Fail(H1Error error) {
 
 FieldLineParser::Result FieldLineParser::Next(absl::string_view block) {
   for (;;) {
-    switch (lines_.Find(block, line_start_, max_bytes_)) {
+    switch (lines_.Find(block, line_start_, limits_.bytes)) {
       case LineFinder::Result::kNeedMore:
         return Result::kNeedMore;
       case LineFinder::Result::kTooLong:
@@ -282,7 +281,7 @@ H1Error FieldLineParser::AddLine(absl::string_view block, size_t start, size_t e
     host_length_ = value_length;
     return {};
   }
-  if (headers_->size() == max_fields_) return {431, "too_many_headers"};
+  if (headers_->size() >= limits_.fields) return {431, "too_many_headers"};
   Headers::Field field;
   field.name_offset = static_cast<uint32_t>(start);
   field.name_length = static_cast<uint32_t>(name_end - line);

@@ -24,9 +24,10 @@ struct H1Error {
 // Envoy's defaults.)
 inline constexpr size_t kMaxHeadBytes = 60 * 1024;
 inline constexpr size_t kMaxHeaderCount = 100;
-struct H1Limits {
-  size_t head_bytes = kMaxHeadBytes;
-  size_t headers = kMaxHeaderCount;
+
+struct HeadLimits {
+  size_t bytes = kMaxHeadBytes;
+  size_t fields = kMaxHeaderCount;
 };
 
 // Without the CRLF. The target fills scheme, authority and path.
@@ -60,9 +61,8 @@ class FieldLineParser {
  public:
   enum class Result { kNeedMore, kDone, kError };
 
-  // Prepares to fill `headers`, which is cleared, from at most `max_bytes`, by at most
-  // `max_fields`.
-  void Start(Headers* headers, size_t max_bytes, size_t max_fields);
+  // Prepares to fill `headers`, which is cleared, within `limits`.
+  void Start(Headers* headers, HeadLimits limits);
   // `block` begins at the first field line and keeps its front between calls.
   Result Next(absl::string_view block);
 
@@ -79,8 +79,7 @@ class FieldLineParser {
   Result Fail(H1Error error);
 
   Headers* headers_ = nullptr;
-  size_t max_bytes_ = 0;
-  size_t max_fields_ = 0;
+  HeadLimits limits_;
   size_t line_start_ = 0;
   LineFinder lines_;
   H1Error error_;

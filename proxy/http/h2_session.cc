@@ -99,6 +99,7 @@ struct H2Session::Callbacks {
   static int OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     H2Session& self = Self(user);
     self.reader_.Start();
+    ++self.heads_;
     self.amid_head_ = true;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     H2StreamState* stream = self.Add();
@@ -130,10 +131,10 @@ struct H2Session::Callbacks {
   static int OnInvalidHeader(nghttp2_session* session, const nghttp2_frame* frame, const uint8_t*,
                              size_t, const uint8_t*, size_t, uint8_t, void* user) {
     H2Session& self = Self(user);
-    self.amid_head_ = false;  // what follows of it is nobody's
     H2StreamState* stream = Stream(session, frame->hd.stream_id);
     nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
                               NGHTTP2_PROTOCOL_ERROR);
+    self.amid_head_ = false;  // nghttp2 skips the rest and does not tell where it ends
     if (stream != nullptr) {
       stream->provoked = true;
       self.FailStream(*stream, {H2Failure::Kind::kProtocol, 400, "h2_bad_header"});
@@ -157,9 +158,9 @@ struct H2Session::Callbacks {
     const bool ends = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
     H2StreamState* stream =
         frame->hd.stream_id != 0 ? Stream(session, frame->hd.stream_id) : nullptr;
+    self.amid_head_ = false;
     switch (frame->hd.type) {
       case NGHTTP2_HEADERS:
-        self.amid_head_ = false;
         self.CountEmpty(false);
         if (stream != nullptr) self.OnHead(*stream, ends);
         break;
@@ -185,7 +186,7 @@ struct H2Session::Callbacks {
       case NGHTTP2_PING:
         if (!(frame->hd.flags & NGHTTP2_FLAG_ACK)) break;
         if (std::memcmp(frame->ping.opaque_data, kDrainPing, sizeof(kDrainPing)) == 0) {
-          self.RefuseNewStreams();
+          self.FinishDrain();
         }
         break;
       default:
@@ -443,13 +444,15 @@ void H2Session::Ping() { nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullpt
 void H2Session::Drain() {
   if (draining_) return;
   draining_ = slots_changed_ = true;
-  if (role_ == Role::kClient) return RefuseNewStreams();
+  if (role_ == Role::kClient) return FinishDrain();
   // The first says "no more", the second which were still taken (RFC 9113, section 6.8).
   nghttp2_submit_shutdown_notice(session_);
   nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kDrainPing);
 }
 
-void H2Session::RefuseNewStreams() {
+void H2Session::FinishDrain() {
+  if (drained_) return;
+  drained_ = true;
   nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
                         nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
                         nullptr, 0);

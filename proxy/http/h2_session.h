@@ -135,8 +135,12 @@ class H2Session {
   void Fail(const char* reason);
   void Ping();
   // Tells the peer to open no more streams. A server keeps taking those that are on their way for
-  // one round trip. The connection is over() when the last stream is.
+  // one round trip, or until FinishDrain(). The connection is over() when the last stream is.
   void Drain();
+  void FinishDrain();
+  // Counts the heads that come; 0 unless the last one has begun but not ended. Nothing else can
+  // come before its end.
+  uint64_t head_under_way() const { return amid_head_ ? heads_ : 0; }
 
   // --- News.
   H2StreamState* TakeChanged();
@@ -193,7 +197,6 @@ class H2Session {
   void DropInput(H2StreamState& stream);
   void DropOutput(H2StreamState& stream);
 
-  void RefuseNewStreams();
   void OnGoaway(uint32_t code);
   void OnHead(H2StreamState& stream, bool ends);
   void OnRequest(H2StreamState& stream, bool ends);
@@ -223,7 +226,6 @@ class H2Session {
   nghttp2_session* session_ = nullptr;
   const char* reason_ = "";
   bool failed_ = false;
-  bool amid_head_ = false;
 
   H2FieldReader reader_;
   Buffer* filling_ = nullptr;
@@ -237,7 +239,10 @@ class H2Session {
   size_t unsent_ = 0;  // bytes in the streams' `out`
   bool slots_changed_ = false;
   bool settings_received_ = false;
+  uint64_t heads_ = 0;
+  bool amid_head_ = false;
   bool draining_ = false;
+  bool drained_ = false;  // the last GOAWAY was given out
   bool goaway_received_ = false;
 
   // Against floods.

@@ -374,6 +374,32 @@ TEST(H2Server, DrainTakesWhatIsOnItsWayThenEnds) {
   EXPECT_STREQ(server->reason(), "");
 }
 
+TEST(H2Server, DrainDoesNotDependOnThePeersPing) {
+  Session server = Server();
+  server.Give(H2Headers(1, H2RequestFields()));
+  server->Drain();
+  std::optional<H2FrameView> ping;
+  for (const H2FrameView& frame : server.Sent()) {
+    if (frame.type == kPingFrame) ping = frame;
+  }
+  ASSERT_TRUE(ping.has_value());
+  server->FinishDrain();
+  EXPECT_EQ(server.SentOf(kGoawayFrame)->payload.substr(0, 4), Number(1, 4));
+  server.Give(H2Frame(kPingFrame, kAck, 0, ping->payload));
+  EXPECT_FALSE(server.SentOf(kGoawayFrame).has_value()) << "said once";
+}
+
+TEST(H2Server, AHeadIsUnderWayUntilItEnds) {
+  Session server = Server();
+  EXPECT_EQ(server->head_under_way(), 0u);
+  server.Give(H2Headers(1, H2RequestFields(), 0));
+  EXPECT_EQ(server->head_under_way(), 1u);
+  EXPECT_EQ(server->TakeRequest(), nullptr);
+  server.Give(H2Frame(kContinuationFrame, kEndHeaders, 1, ""));
+  EXPECT_EQ(server->head_under_way(), 0u);
+  EXPECT_NE(server->TakeRequest(), nullptr);
+}
+
 // --- Windows
 
 TEST(H2Server, WhatNobodyTakesHoldsThePeerBack) {

@@ -131,6 +131,10 @@ Task<> ServeConnection(Worker& worker, std::unique_ptr<TcpStream> accepted,
     const bool go_on = co_await RunListenerFilters(worker.loop(), *downstream.listener,
                                                    *downstream.socket, counters, inspected);
     if (!go_on) co_return;
+    // Another may have its name by now.
+    const auto& listeners = worker.config()->listeners;
+    const auto now = listeners.find(downstream.listener->name);
+    if (now != listeners.end()) downstream.listener = now->second;
   }
   downstream.destination = downstream.stream->local_address();
   if (!(downstream.destination == meant)) downstream.meant_for_us = false;  // a PROXY header's

@@ -42,7 +42,9 @@ struct Downstream {
   // The client is to go elsewhere when its requests end: the process drains, or what it connected
   // to is no longer configured so. Set by the worker, which then notifies `drain_started`.
   bool draining = false;
-  MonotonicTime drain_deadline = kNever;  // then it is cut
+  // Without a request it ends once it has been quiet for this long.
+  absl::Duration drain_quiet = absl::InfiniteDuration();
+  MonotonicTime drain_deadline = kNever;  // then it ends or, amid a request, is cut
   Signal drain_started;
 };
 

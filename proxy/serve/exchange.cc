@@ -40,6 +40,10 @@ constexpr absl::Duration kHeadTimeout = absl::Seconds(60);
 // A client that takes longer to read the last bytes of a response.
 constexpr absl::Duration kFlushTimeout = absl::Seconds(60);
 
+// A client that takes longer for the head of a request (slowloris) is cut off, where the config
+// states no limit of its own.
+constexpr absl::Duration kHeadTimeout = absl::Seconds(60);
+
 // What every response gets, whoever made it.
 void FinishResponseHead(Exchange& x, Headers& headers) {
   const HttpManagerConfig& config = x.connection.config;
@@ -73,7 +77,29 @@ HttpConnection::HttpConnection(Worker& worker, Downstream& downstream,
       config(config),
       counters(worker.DownstreamOf(config.stat_prefix)),
       client(FactsOf(downstream)),
-      head_timeout(std::min(config.request_headers_timeout, kHeadTimeout)) {}
+      expires(worker.loop().Now() + config.max_connection_duration) {}
+
+bool HttpConnection::Ending() {
+  if (ending) return true;
+  const ListenerConfig& listener = *downstream.listener;
+  uint64_t* cause = nullptr;
+  if (drain.draining() || (worker.unhealthy() && !listener.drains_on_changes_alone)) {
+    cause = &counters.downstream_cx_drain_close;
+  } else if (config.max_requests_per_connection > 0 &&
+             requests >= config.max_requests_per_connection) {
+    cause = &counters.downstream_cx_max_requests_reached;
+  } else if (worker.loop().Now() >= expires) {
+    cause = &counters.downstream_cx_max_duration_reached;
+  } else if (worker.overload().disable_http_keepalive && !listener.bypass_overload_manager) {
+    cause = &counters.downstream_cx_overload_disable_keepalive;
+  } else {
+    return false;
+  }
+  ++*cause;
+  ending = true;
+  drain.started().Notify();
+  return true;
+}
 
 Exchange::Exchange(HttpConnection& connection, HttpStream& client)
     : connection(connection),
@@ -82,6 +108,7 @@ Exchange::Exchange(HttpConnection& connection, HttpStream& client)
       config(connection.worker.config()),
       start(connection.worker.loop().Now()),
       logged(!connection.config.access_logs.empty()) {
+  ++connection.requests;
   ++connection.counters.downstream_rq_total;
   ++connection.counters.downstream_rq_active;
   if (!logged) return;
@@ -111,8 +138,7 @@ void StartResponse(Exchange& x, ResponseHead& head, BodyLength body) {
   if (HasHttpFilters(x)) RunResponseFilters(x, head);
   FinishResponseHead(x, head.headers);
   NoteResponse(x, head.headers);
-  const bool last = x.connection.drain.draining() || x.worker().overload().disable_http_keepalive;
-  if (last && head.status != 101) {
+  if (x.connection.Ending() && head.status != 101) {
     head.headers.Set(KnownHeader::kConnection, "close");
   }
   x.client.WriteHead(head, body);
@@ -132,8 +158,17 @@ bool RetryAllowed(const Exchange& x) {
   return false;
 }
 
-Task<bool> FlushResponse(EventLoop& loop, HttpStream& client) {
-  const MonotonicTime deadline = loop.Now() + kFlushTimeout;
+absl::Duration HeadTimeout(const HttpManagerConfig& config) {
+  return std::min(config.request_headers_timeout, kHeadTimeout);
+}
+
+absl::Duration FlushTimeout(const HttpManagerConfig& config) {
+  return std::min(kFlushTimeout, config.stream_idle_timeout);
+}
+
+Task<bool> FlushResponse(HttpConnection& c, HttpStream& client) {
+  EventLoop& loop = c.worker.loop();
+  const MonotonicTime deadline = loop.Now() + FlushTimeout(c.config);
   while (true) {
     switch (client.Flush()) {
       case HttpStream::Flushed::kDone:

@@ -23,13 +23,20 @@ namespace weft {
 struct HttpConnection {
   HttpConnection(Worker& worker, Downstream& downstream, const HttpManagerConfig& config);
 
+  // Whether it is to end with the requests under way: it drains, or had as many requests or as much
+  // time as it may. Stays true, and counts why, once. When it turns true the drain's signal is
+  // notified.
+  bool Ending();
+
   Worker& worker;
   Downstream& downstream;
   const HttpManagerConfig& config;
   DownstreamCounters& counters;
   const ClientFacts client;
-  const absl::Duration head_timeout;  // from a head's first byte to its last
   Worker::DrainNotice drain{downstream};
+  const MonotonicTime expires;  // of max_connection_duration
+  uint32_t requests = 0;        // begun
+  bool ending = false;
 };
 
 struct Exchange {
@@ -57,7 +64,8 @@ struct Exchange {
   BodyLength body;
 
   MonotonicTime start;
-  MonotonicTime deadline = kNever;  // of the whole request with its retries
+  MonotonicTime deadline = kNever;    // of the whole request with its retries
+  MonotonicTime stream_end = kNever;  // of max_stream_duration; tunnels have only this
 
   // The body that was already taken from the client, kept for another attempt while it is small.
   Buffer replay;
@@ -80,7 +88,13 @@ void StartResponse(Exchange& x, ResponseHead& head, BodyLength body);
 bool RetryAllowed(const Exchange& x);
 
 // Writes what is left for the client; false if it is gone, or does not read.
-Task<bool> FlushResponse(EventLoop& loop, HttpStream& client);
+Task<bool> FlushResponse(HttpConnection& c, HttpStream& client);
+
+// How long the head of a request may take, from its first byte.
+absl::Duration HeadTimeout(const HttpManagerConfig& config);
+
+// How long a client may take to make room for more of a response of which all is there.
+absl::Duration FlushTimeout(const HttpManagerConfig& config);
 
 }  // namespace weft
 

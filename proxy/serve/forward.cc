@@ -17,16 +17,27 @@ ForwardResult Overflow() {
   return result;
 }
 
-ForwardResult ConnectFailure(const absl::Status& status, bool request_out_of_time) {
+// The request's own time was over before there was a connection.
+ForwardResult OutOfTime(Exchange& x) {
   ForwardResult result;
   result.end = ForwardEnd::kFailed;
-  if (request_out_of_time) {
-    result.final = true;
+  result.final = true;
+  if (x.stream_end <= x.deadline) {
+    ++x.connection.counters.downstream_rq_max_duration_reached;
+    result.exceeded = TimeLimit::kStream;
+    result.flag = ResponseFlag::kDurationTimeout;
+    result.reason = "downstream duration timeout";
+  } else {
     result.flag = ResponseFlag::kUpstreamRequestTimeout;
-    result.timeout = UpstreamTimeout::kRequest;
+    result.exceeded = TimeLimit::kRequest;
     result.reason = "upstream request timeout";
-    return result;
   }
+  return result;
+}
+
+ForwardResult ConnectFailure(const absl::Status& status) {
+  ForwardResult result;
+  result.end = ForwardEnd::kFailed;
   result.flag = ResponseFlag::kUpstreamConnectionFailure;
   result.outcome.kind = Outcome::Kind::kConnectFailure;
   result.reason = std::string(status.message());
@@ -65,19 +76,21 @@ Task<ForwardResult> Forward(Exchange& x, UpstreamChoice& choice, const EndpointC
   const ActiveRequest busy(choice);
   ++state.counters.upstream_rq_total;
   Pool& pool = state.PoolOf(endpoint);
-  Pool::Wanted wanted{cluster, endpoint, x.worker().options().mark, x.deadline};
+  Pool::Wanted wanted{cluster, endpoint, x.worker().options().mark,
+                      std::min(x.deadline, x.stream_end)};
   wanted.http2_client = x.head.version == HttpVersion::kHttp2;
   for (int races = 0;; ++races) {
     Lease lease = pool.Take(wanted, x.loop().Now());
     if (!lease) {
-      const bool bounded_by_request = x.deadline <= x.loop().Now() + cluster.connect_timeout;
+      const bool bounded_by_request = wanted.deadline <= x.loop().Now() + cluster.connect_timeout;
       Pool::Acquired acquired = co_await pool.Acquire(x.loop(), wanted);
       const absl::Status& status = acquired.status;
       if (absl::IsResourceExhausted(status)) co_return Overflow();
       const bool out_of_time = bounded_by_request && absl::IsDeadlineExceeded(status);
       if (acquired.attempted && status.ok()) choice.ConnectSucceeded();
       if (acquired.attempted && !status.ok() && !out_of_time) choice.ConnectFailed();
-      if (!status.ok()) co_return ConnectFailure(status, out_of_time);
+      if (out_of_time) co_return OutOfTime(x);
+      if (!status.ok()) co_return ConnectFailure(status);
       lease = std::move(acquired.lease);
     }
     Transfer transfer(x, lease, attempt);

@@ -1,5 +1,6 @@
 #include "proxy/serve/http2_connection.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -20,7 +21,7 @@ Task<> ServeStream(HttpConnection& c, std::unique_ptr<HttpStream> client) {
     RejectMalformed(c, *client);
   }
   // What the connection takes no faster than the client reads; going earlier would cut it.
-  (void)co_await FlushResponse(c.worker.loop(), *client);
+  (void)co_await FlushResponse(c, *client);
 }
 
 // Serves until either side ends the connection; why, if it broke, else "".
@@ -32,30 +33,30 @@ Task<const char*> ServeStreams(HttpConnection& c, Buffer already_read) {
   setup.secure = c.downstream.chain->tls != nullptr;
   setup.counters = &worker.DownstreamHttp2Of(c.config.stat_prefix);
   setup.already_read = std::move(already_read);
+  setup.head_timeout = HeadTimeout(c.config);
   H2Connection connection(loop, *c.downstream.stream, std::move(setup));
-  bool draining = false;
+  // Who comes while clients are asked to go gets an answer first: it may not ask before it has
+  // heard from us, and would come again and again.
+  const bool came_late = c.drain.draining();
   Scope requests;  // ends before the connection that they write to
   while (!connection.ended()) {
     while (std::unique_ptr<HttpStream> client = connection.TakeRequest()) {
       requests.Spawn(ServeStream(c, std::move(client)));
     }
-    if (c.drain.draining() && !draining) {
-      draining = true;
-      connection.Drain();
-      continue;
-    }
-    const bool idle = connection.idle();
-    const MonotonicTime deadline =
-        idle ? loop.Now() + c.config.idle_timeout : connection.head_started() + c.head_timeout;
-    const bool notified = co_await Wait(
-        loop, {&connection.arrived(), &connection.changed(), &c.drain.started()}, deadline);
-    if (notified) continue;
-    if (!idle && connection.head_started() != kNever) co_return "h2_slow_head";
-    if (connection.idle() && !draining) {
-      draining = true;
-      connection.Drain();
-    }
+    const bool may_end = !came_late || c.requests > 0 || loop.Now() >= c.expires;
+    if (may_end && c.Ending()) connection.Drain(c.config.drain_timeout);
+    const bool idle = connection.idle() && !connection.going_away();
+    const MonotonicTime idle_end = idle ? loop.Now() + c.config.idle_timeout : kNever;
+    const MonotonicTime end = c.ending ? kNever : c.expires;
+    const bool notified =
+        co_await Wait(loop, {&connection.arrived(), &connection.changed(), &c.drain.started()},
+                      std::min(idle_end, end));
+    if (notified || end <= idle_end) continue;
+    ++c.counters.downstream_cx_idle_timeout;
+    connection.Drain(c.config.drain_timeout);
   }
+  const absl::string_view reason = connection.reason();
+  if (reason == H2Connection::kHeadTimeout) ++c.counters.downstream_rq_header_timeout;
   co_return connection.broken() ? connection.reason() : "";
 }
 

@@ -24,13 +24,29 @@ bool IsHttp2(const HttpConnection& c, const H1ServerStream& client) {
   return c.config.codec == CodecType::kAuto && client.AtHttp2Preface();
 }
 
-H1Limits LimitsOf(const HttpManagerConfig& config) {
-  return {size_t{config.max_request_headers_kb} * 1024, config.max_headers_count};
+// When a connection without a request since `since` ends.
+MonotonicTime QuietUntil(HttpConnection& c, MonotonicTime since) {
+  const MonotonicTime usual = std::min(since + c.config.idle_timeout, c.expires);
+  if (!c.drain.draining()) return usual;
+  return std::min({usual, since + c.downstream.drain_quiet, c.downstream.drain_deadline});
+}
+
+// The head took too long, or did not begin to come.
+void OnSilence(HttpConnection& c, H1ServerStream& client, MonotonicTime since) {
+  if (!client.idle()) {
+    ++c.counters.downstream_rq_header_timeout;
+    return RefuseHead(client, 408, "request header timeout");
+  }
+  if (!c.Ending() && c.worker.loop().Now() >= since + c.config.idle_timeout) {
+    ++c.counters.downstream_cx_idle_timeout;
+  }
 }
 
 // Reads until the next head, or the connection's end (false).
 Task<bool> AwaitHead(HttpConnection& c, H1ServerStream& client) {
   EventLoop& loop = c.worker.loop();
+  const absl::Duration head_timeout = HeadTimeout(c.config);
+  const MonotonicTime since = loop.Now();
   MonotonicTime started = kNever;
   while (true) {
     const Event event = client.Next();
@@ -41,19 +57,20 @@ Task<bool> AwaitHead(HttpConnection& c, H1ServerStream& client) {
       co_return false;
     }
     const bool idle = client.idle();
-    if (idle && c.drain.draining()) co_return false;
     if (!idle && started == kNever) started = loop.Now();
-    const MonotonicTime deadline =
-        idle ? loop.Now() + c.config.idle_timeout : started + c.head_timeout;
+    const MonotonicTime deadline = idle ? QuietUntil(c, since) : started + head_timeout;
     const bool notified = co_await Wait(loop, {&client.readable(), &c.drain.started()}, deadline);
-    if (!notified) co_return false;
+    if (notified) continue;
+    OnSilence(c, client, since);
+    co_return false;
   }
 }
 
 // One request after the other. The bytes of a client that turned out to speak HTTP/2; else none.
 Task<Buffer> ServeHttp1(HttpConnection& c) {
   EventLoop& loop = c.worker.loop();
-  H1ServerStream client(*c.downstream.stream, LimitsOf(c.config));
+  H1ServerStream client(*c.downstream.stream, {size_t{c.config.max_request_headers_kb} * 1024,
+                                               c.config.max_headers_count});
   int served = 0;
   while (true) {
     const bool has_request = co_await AwaitHead(c, client);
@@ -63,14 +80,14 @@ Task<Buffer> ServeHttp1(HttpConnection& c) {
       co_await ServeRequest(x);
     }
     if (client.aborted()) co_return Buffer();
-    const bool flushed = co_await FlushResponse(loop, client);
+    const bool flushed = co_await FlushResponse(c, client);
     if (!flushed) co_return Buffer();
     if (!client.Reusable()) break;
     client.NextRequest();
     if (++served % kBusyTurns == 0) co_await Sleep(loop, absl::ZeroDuration());
   }
   if (IsHttp2(c, client)) co_return client.TakeUnread();
-  const bool flushed = co_await FlushResponse(loop, client);
+  const bool flushed = co_await FlushResponse(c, client);
   c.downstream.stream->CloseWrite();
   if (flushed && client.HasMore()) co_await Linger(loop, *c.downstream.stream);
   co_return Buffer();

@@ -17,9 +17,6 @@ using Event = HttpStream::Event;
 // after a reply of our own.
 constexpr size_t kMostDiscarded = 64 * 1024;
 
-// A client that takes longer to make room for more of a reply.
-constexpr absl::Duration kReplyTimeout = absl::Seconds(60);
-
 // Whether the rest of the request is here and was skipped.
 bool DiscardRequest(HttpStream& client) {
   size_t discarded = 0;
@@ -37,13 +34,13 @@ bool DiscardRequest(HttpStream& client) {
 bool Bodiless(int status) { return status < 200 || status == 204 || status == 304; }
 
 Task<> WriteBody(Exchange& x, absl::string_view body) {
+  const absl::Duration timeout = FlushTimeout(x.connection.config);
   while (!body.empty()) {
     const size_t taken = x.client.Write(body);
     body.remove_prefix(taken);
     if (taken > 0) continue;
     if (x.client.Flush() == HttpStream::Flushed::kBroken) co_return;
-    const bool notified =
-        co_await Wait(x.loop(), {&x.client.writable()}, x.loop().Now() + kReplyTimeout);
+    const bool notified = co_await Wait(x.loop(), {&x.client.writable()}, x.loop().Now() + timeout);
     if (!notified) co_return x.client.Abort();
   }
   x.client.WriteEnd(Headers());
@@ -68,17 +65,22 @@ ResponseHead ReplyHead(const Answer& answer, bool grpc) {
   return head;
 }
 
+void RefuseHead(HttpStream& client, int status, const char* reason) {
+  Answer answer;
+  answer.status = status;
+  answer.body = reason;
+  ResponseHead head = ReplyHead(answer, /*grpc=*/false);
+  head.headers.Set(KnownHeader::kConnection, "close");
+  client.WriteHead(head, {BodyFraming::kLength, answer.body.size()});
+  client.Write(answer.body);
+  client.WriteEnd(Headers());
+}
+
 void RejectMalformed(HttpConnection& c, HttpStream& client) {
   const StreamFailure& failure = client.failure();
   ++c.counters.downstream_rq_rejected;
   c.worker.CountRejection(failure.reason);
-  Answer answer;
-  answer.status = failure.status;
-  answer.body = failure.reason;
-  const ResponseHead head = ReplyHead(answer, /*grpc=*/false);
-  client.WriteHead(head, {BodyFraming::kLength, answer.body.size()});
-  client.Write(answer.body);
-  client.WriteEnd(Headers());
+  RefuseHead(client, failure.status, failure.reason);
 }
 
 Task<> Reply(Exchange& x, Answer answer) {

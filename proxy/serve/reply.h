@@ -16,6 +16,8 @@ class HttpStream;
 // of headers alone with grpc-status and grpc-message.
 Task<> Reply(Exchange& x, Answer answer);
 
+// Answers a request whose head is not to be had, and ends the connection.
+void RefuseHead(HttpStream& client, int status, const char* reason);
 // Answers what came instead of a request, client.failure(), of kind kProtocol; and counts it.
 void RejectMalformed(HttpConnection& c, HttpStream& client);
 

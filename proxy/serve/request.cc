@@ -14,6 +14,7 @@
 #include "proxy/decide/request_hash.h"
 #include "proxy/decide/request_path.h"
 #include "proxy/decide/retry.h"
+#include "proxy/http/grpc.h"
 #include "proxy/serve/answer.h"
 #include "proxy/serve/exchange.h"
 #include "proxy/serve/format_input.h"
@@ -60,43 +61,44 @@ Answer Direct(const DirectResponse& direct) {
   return {static_cast<int>(direct.status), ResponseFlag::kNone, "direct_response", direct.body, {}};
 }
 
-const char* DetailsOf(UpstreamTimeout timeout) {
-  switch (timeout) {
-    case UpstreamTimeout::kTry:
-      return "upstream_per_try_timeout";
-    case UpstreamTimeout::kTryIdle:
-      return "upstream_per_try_idle_timeout";
-    case UpstreamTimeout::kStreamIdle:
-      return "stream_idle_timeout";
-    case UpstreamTimeout::kRequest:
-    case UpstreamTimeout::kNone:
+// How it is told to the client that something took too long.
+Answer TimedOut(const ForwardResult& result) {
+  const ResponseFlag flag = result.flag;
+  const std::string& body = result.reason;
+  switch (result.exceeded) {
+    case TimeLimit::kReceiving:
+      return {408, flag, "request_overall_timeout", body, {}};
+    case TimeLimit::kTry:
+      return {504, flag, "upstream_per_try_timeout", body, {}};
+    case TimeLimit::kTryIdle:
+      return {504, flag, "upstream_per_try_idle_timeout", body, {}};
+    case TimeLimit::kIdle:
+      return {408, flag, "stream_idle_timeout", body, {}};
+    case TimeLimit::kStream:
+      return {408, flag, "max_duration_timeout", body, {}, kGrpcDeadlineExceeded};
+    case TimeLimit::kRequest:
+    case TimeLimit::kNone:
       break;
   }
-  return "upstream_response_timeout";
+  return {504, flag, "upstream_response_timeout", body, {}};
 }
 
 Answer Failure(const ForwardResult& result) {
+  if (result.exceeded != TimeLimit::kNone) return TimedOut(result);
+  if (result.flag == ResponseFlag::kNoHealthyUpstream) {
+    return {503, result.flag, "no_healthy_upstream", result.reason, {}};
+  }
+  if (result.flag == ResponseFlag::kDownstreamProtocolError) {
+    return {400, result.flag, result.reason, result.reason, {}};
+  }
   Answer answer;
   answer.flag = result.flag;
-  if (result.flag == ResponseFlag::kNoHealthyUpstream) {
-    answer.details = "no_healthy_upstream";
-    answer.body = result.reason;
-  } else if (result.timeout != UpstreamTimeout::kNone) {
-    answer.status = result.timeout == UpstreamTimeout::kStreamIdle ? 408 : 504;
-    answer.details = DetailsOf(result.timeout);
-    answer.body = result.reason;
-  } else if (result.flag == ResponseFlag::kDownstreamProtocolError) {
-    answer.status = 400;
-    answer.details = result.reason;
-    answer.body = result.reason;
-  } else {
-    if (result.flag == ResponseFlag::kUpstreamOverflow) {
-      answer.headers.Add("x-envoy-overloaded", "true");
-    }
-    answer.details = absl::StrCat("upstream_reset_before_response_started{", result.reason, "}");
-    answer.body = absl::StrCat(
-        "upstream connect error or disconnect/reset before headers. reset reason: ", result.reason);
+  if (result.flag == ResponseFlag::kUpstreamOverflow) {
+    answer.headers.Add("x-envoy-overloaded", "true");
   }
+  answer.details = absl::StrCat("upstream_reset_before_response_started{", result.reason, "}");
+  answer.body = absl::StrCat(
+      "upstream connect error or disconnect/reset before headers. reset reason: ", result.reason);
   return answer;
 }
 
@@ -270,8 +272,8 @@ void Report(const ForwardResult& result, UpstreamChoice& choice) {
       return;  // reported where it happened
     case Outcome::Kind::kPerTryTimeout:
       ++counters.upstream_rq_tx_reset;
-      if (result.timeout == UpstreamTimeout::kTry) ++counters.upstream_rq_per_try_timeout;
-      if (result.timeout == UpstreamTimeout::kTryIdle) ++counters.upstream_rq_per_try_idle_timeout;
+      if (result.exceeded == TimeLimit::kTry) ++counters.upstream_rq_per_try_timeout;
+      if (result.exceeded == TimeLimit::kTryIdle) ++counters.upstream_rq_per_try_idle_timeout;
       return choice.LocalFailed(LocalFailure::kTimeout);
     case Outcome::Kind::kRefusedStream:
     case Outcome::Kind::kResetBeforeRequest:
@@ -309,11 +311,6 @@ Task<ForwardResult> Attempts(Exchange& x, UpstreamChoice& choice) {
   }
 }
 
-MonotonicTime DeadlineOf(const Exchange& x) {
-  const absl::Duration timeout = std::min(x.policy.timeout, x.policy.max_stream);
-  return timeout == absl::InfiniteDuration() ? kNever : x.start + timeout;
-}
-
 Task<> ForwardWithRetries(Exchange& x) {
   std::optional<uint64_t> hash;
   if (!x.forward->hash_policies.empty()) {
@@ -322,7 +319,8 @@ Task<> ForwardWithRetries(Exchange& x) {
   }
   UpstreamChoice choice(x.worker(), *x.cluster, x.connection.downstream, hash);
   choice.UseHeaders(x.head.headers);
-  x.deadline = DeadlineOf(x);
+  x.deadline = x.start + x.policy.timeout;
+  x.stream_end = x.start + x.policy.max_stream;
   const ForwardResult result = co_await Attempts(x, choice);
   x.record.flag = result.flag;
   x.record.details = result.reason;

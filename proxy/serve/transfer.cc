@@ -49,31 +49,32 @@ Task<> Transfer::Run(MonotonicTime try_deadline) {
       continue;
     }
     busy_turns = 0;
-    const MonotonicTime deadline = tunnel_ ? kNever : std::min(try_deadline, x_.deadline);
-    const MonotonicTime client_deadline = ClientDeadline();
-    const MonotonicTime try_idle_deadline = loop.Now() + x_.policy.per_try_idle;
-    const MonotonicTime idle_deadline = std::min(client_deadline, try_idle_deadline);
+    const Due due = FirstDue(try_deadline);
     const bool notified = co_await Wait(
         loop,
         {&upstream_.readable(), &upstream_.writable(), &client_.readable(), &client_.writable()},
-        std::min(deadline, idle_deadline));
+        due.at);
     if (notified) continue;
-    // By which was due first, not by the clock: timers may fire some milliseconds early.
-    if (deadline <= idle_deadline) {
-      TimedOut(try_deadline < x_.deadline ? UpstreamTimeout::kTry : UpstreamTimeout::kRequest);
-    } else {
-      TimedOut(try_idle_deadline < client_deadline ? UpstreamTimeout::kTryIdle
-                                                   : UpstreamTimeout::kStreamIdle);
-    }
-    co_return;
+    co_return TimedOut(due.limit);
   }
 }
 
-// Nothing moved for too long, or the request takes too long to come.
-MonotonicTime Transfer::ClientDeadline() const {
-  const MonotonicTime idle = x_.loop().Now() + x_.policy.idle;
-  if (x_.request_received) return idle;
-  return std::min(idle, x_.start + x_.connection.config.request_timeout);
+Transfer::Due Transfer::FirstDue(MonotonicTime try_deadline) const {
+  Due first;
+  const auto consider = [&first](MonotonicTime at, TimeLimit limit) {
+    if (at < first.at) first = {at, limit};
+  };
+  consider(x_.stream_end, TimeLimit::kStream);
+  if (!tunnel_) {
+    consider(x_.deadline, TimeLimit::kRequest);
+    consider(try_deadline, TimeLimit::kTry);
+    consider(x_.loop().Now() + x_.policy.per_try_idle, TimeLimit::kTryIdle);
+  }
+  if (!x_.request_received) {
+    consider(x_.start + x_.connection.config.request_timeout, TimeLimit::kReceiving);
+  }
+  consider(x_.loop().Now() + x_.policy.idle, TimeLimit::kIdle);
+  return first;
 }
 
 // --- The request.
@@ -273,15 +274,31 @@ void Transfer::Finish(ForwardEnd end, ResponseFlag flag, absl::string_view reaso
   result_.reason.assign(reason.data(), reason.size());
 }
 
-void Transfer::TimedOut(UpstreamTimeout timeout) {
-  using Kind = UpstreamTimeout;
-  const bool idle = timeout == Kind::kTryIdle || timeout == Kind::kStreamIdle;
-  result_.outcome.kind = Outcome::Kind::kPerTryTimeout;
-  result_.timeout = timeout;
-  result_.final = timeout == Kind::kRequest || timeout == Kind::kStreamIdle;
-  Finish(x_.response_started ? ForwardEnd::kBroken : ForwardEnd::kFailed,
-         idle ? ResponseFlag::kStreamIdleTimeout : ResponseFlag::kUpstreamRequestTimeout,
-         timeout == Kind::kStreamIdle ? "stream timeout" : "upstream request timeout");
+void Transfer::TimedOut(TimeLimit limit) {
+  // A slow client says nothing of the endpoint.
+  if (limit != TimeLimit::kReceiving) result_.outcome.kind = Outcome::Kind::kPerTryTimeout;
+  result_.exceeded = limit;
+  result_.final = limit != TimeLimit::kTry && limit != TimeLimit::kTryIdle;
+  const ForwardEnd end = x_.response_started ? ForwardEnd::kBroken : ForwardEnd::kFailed;
+  DownstreamCounters& counters = x_.connection.counters;
+  switch (limit) {
+    case TimeLimit::kReceiving:
+      ++counters.downstream_rq_timeout;
+      return Finish(end, ResponseFlag::kNone, "request timeout");
+    case TimeLimit::kStream:
+      ++counters.downstream_rq_max_duration_reached;
+      return Finish(end, ResponseFlag::kDurationTimeout, "downstream duration timeout");
+    case TimeLimit::kIdle:
+      ++counters.downstream_rq_idle_timeout;
+      return Finish(end, ResponseFlag::kStreamIdleTimeout, "stream timeout");
+    case TimeLimit::kTryIdle:
+      return Finish(end, ResponseFlag::kStreamIdleTimeout, "upstream request timeout");
+    case TimeLimit::kTry:
+    case TimeLimit::kRequest:
+    case TimeLimit::kNone:
+      break;
+  }
+  Finish(end, ResponseFlag::kUpstreamRequestTimeout, "upstream request timeout");
 }
 
 void Transfer::ClientBroke() {

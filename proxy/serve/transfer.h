@@ -26,19 +26,21 @@ enum class ForwardEnd {
   kBroken,  // the response broke off after it began: the client must not take it for whole
 };
 
-// What the time ran out for.
-enum class UpstreamTimeout {
+// What may take no longer, and did.
+enum class TimeLimit : uint8_t {
   kNone,
-  kRequest,  // with all its attempts
-  kTry,
-  kTryIdle,     // nothing moved in this attempt
-  kStreamIdle,  // nothing moved, and no other attempt is wanted
+  kTry,        // this attempt
+  kTryIdle,    // nothing moved in it
+  kRequest,    // with all its attempts
+  kReceiving,  // the request itself, from its client
+  kStream,     // with its response to the end
+  kIdle,       // nothing moved, and no other attempt is wanted
 };
 
 struct ForwardResult {
   ForwardEnd end = ForwardEnd::kDone;
   bool retry = false;  // the policy wants this response's request tried again
-  UpstreamTimeout timeout = UpstreamTimeout::kNone;
+  TimeLimit exceeded = TimeLimit::kNone;
   bool final = false;  // trying again cannot help: out of time, or the request itself is bad
   Outcome outcome;
   // From the request's first byte on a connection that was there to the response's head; zero if
@@ -64,8 +66,6 @@ class Transfer {
   bool heard() const { return upstream_.heard(); }
 
  private:
-  MonotonicTime ClientDeadline() const;
-
   bool StepRequest();
   bool MoveRequest();
   bool sending() const;
@@ -81,8 +81,15 @@ class Transfer {
   bool WantsRetry();
   void PassResponseHead();
 
+  // The limit that is reached first.
+  struct Due {
+    MonotonicTime at = kNever;
+    TimeLimit limit = TimeLimit::kIdle;
+  };
+  Due FirstDue(MonotonicTime try_deadline) const;
+
   void Finish(ForwardEnd end, ResponseFlag flag, absl::string_view reason);
-  void TimedOut(UpstreamTimeout timeout);
+  void TimedOut(TimeLimit limit);
   void ClientBroke();
   void ClientGone();
   void UpstreamBroke();

@@ -19,6 +19,13 @@ namespace {
 // never taken again.
 constexpr absl::Duration kSweepInterval = absl::Seconds(5);
 
+// A connection that the process is done with ends once no request has come for this long. A client
+// that was busy a moment ago is likely to send another, which closing at once would lose.
+constexpr absl::Duration kQuietBeforeClosing = absl::Milliseconds(250);
+
+// After the end of its drain time a connection is cut; what can end by itself has by then.
+constexpr absl::Duration kCutDelay = absl::Milliseconds(100);
+
 // Outlier detection counts for itself.
 void CopyOutliers(const OutlierCounters& from, ClusterCounters& to) {
 #define WEFT_COPY(kind)                                                \
@@ -61,21 +68,26 @@ Signal& Worker::DrainNotice::started() { return downstream_.drain_started; }
 
 Worker::Live::Live(Worker& worker, Downstream& downstream)
     : worker_(worker), downstream_(downstream) {
-  const bool inbound = downstream.listener->direction == TrafficDirection::kInbound;
-  downstream.draining = worker.draining_ || (worker.inbound_closed_ && inbound);
+  downstream.draining = Covers(worker.leaving_, *downstream.listener);
+  if (Covers(worker.closed_, *downstream.listener)) downstream.drain_quiet = kQuietBeforeClosing;
   worker.live_.insert(&downstream);
 }
 
 Worker::Live::~Live() { worker_.live_.erase(&downstream_); }
 
+bool Worker::Covers(Extent extent, const ListenerConfig& listener) {
+  if (extent == Extent::kInbound) return listener.direction == TrafficDirection::kInbound;
+  return extent == Extent::kAll;
+}
+
 bool Worker::Listens(const ListenerConfig& listener) const {
-  if (!listener.bind_to_port || draining_) return false;
-  return !inbound_closed_ || listener.direction != TrafficDirection::kInbound;
+  return listener.bind_to_port && !Covers(closed_, listener);
 }
 
 Worker::Worker(WorkerOptions options, AccessLog* access_log)
     : options_(std::move(options)), access_log_(access_log) {
   upkeep_.Spawn(SweepPools());
+  upkeep_.Spawn(CutDrained());
 }
 
 Worker::~Worker() = default;
@@ -141,6 +153,12 @@ absl::Status Worker::Adopt(std::shared_ptr<const Snapshot> snapshot) {
   return absl::UnavailableError(absl::StrJoin(errors, "; "));
 }
 
+// Whether one more connection would be too many of `most`, of the process (0: no limit). Shared
+// out, since no worker knows of the others' connections: at most one too many for each.
+bool Worker::IsFull(uint64_t connections, uint64_t most) const {
+  return most > 0 && connections >= (most + options_.workers - 1) / options_.workers;
+}
+
 void Worker::TakeIn(Socket& socket, std::unique_ptr<TcpStream> stream) {
   ListenerCounters& counters = ListenerOf(socket.config->name);
   counters.accept_paused += socket.listener->exhausted() - socket.exhausted;
@@ -150,10 +168,12 @@ void Worker::TakeIn(Socket& socket, std::unique_ptr<TcpStream> stream) {
     ++counters.downstream_cx_overload_reject;
     return;
   }
-  // Shared out, since no worker knows of the others' connections: at most one too many for each.
-  const uint64_t share = (options_.max_connections + options_.workers - 1) / options_.workers;
-  if (share > 0 && live_.size() >= share && !config.ignore_global_conn_limit) {
+  if (IsFull(live_.size(), options_.max_connections) && !config.ignore_global_conn_limit) {
     ++counters.downstream_global_cx_overflow;
+    return;
+  }
+  if (IsFull(counters.downstream_cx_active, config.max_connections)) {
+    ++counters.downstream_cx_overflow;
     return;
   }
   connections_.Spawn(ServeConnection(*this, std::move(stream), socket.config));
@@ -174,24 +194,32 @@ void Worker::SetOverload(const Overload& overload) {
   }
 }
 
-void Worker::Drain(Downstream& downstream, MonotonicTime deadline) {
-  if (downstream.draining) return;
+void Worker::Drain(Downstream& downstream, const Drainage& drainage) {
   downstream.draining = true;
-  downstream.drain_deadline = deadline;
+  downstream.drain_quiet = std::min(downstream.drain_quiet, drainage.quiet);
+  downstream.drain_deadline = std::min(downstream.drain_deadline, drainage.deadline);
+  if (downstream.drain_deadline + kCutDelay < next_cut_) {
+    next_cut_ = downstream.drain_deadline + kCutDelay;
+    next_cut_changed_.Notify();
+  }
   downstream.drain_started.Notify();
 }
 
-void Worker::StartDrain(bool inbound_only) {
-  inbound_closed_ = true;
-  draining_ = draining_ || !inbound_only;
-  absl::flat_hash_set<Socket*> wanted;
-  for (const std::unique_ptr<Socket>& socket : sockets_) {
-    if (Listens(*socket->config)) wanted.insert(socket.get());
+void Worker::StartDrain(const DrainOrder& order) {
+  const Extent extent = order.inbound_only ? Extent::kInbound : Extent::kAll;
+  leaving_ = std::max(leaving_, extent);
+  Drainage drainage;
+  if (!order.keep_listening) {
+    closed_ = std::max(closed_, extent);
+    absl::flat_hash_set<Socket*> wanted;
+    for (const std::unique_ptr<Socket>& socket : sockets_) {
+      if (Listens(*socket->config)) wanted.insert(socket.get());
+    }
+    CloseSocketsBut(wanted);
+    drainage.quiet = kQuietBeforeClosing;
   }
-  CloseSocketsBut(wanted);
   for (Downstream* downstream : live_) {
-    const bool inbound = downstream->listener->direction == TrafficDirection::kInbound;
-    if (draining_ || inbound) Drain(*downstream, kNever);
+    if (Covers(extent, *downstream->listener)) Drain(*downstream, drainage);
   }
 }
 
@@ -211,12 +239,16 @@ void Worker::ReviewConnections(const Snapshot& before) {
 // `verdicts`: whether a client is still trusted, by chain and certificate; many connections share
 // one, and checking signatures is what takes time.
 void Worker::Review(Downstream& downstream, absl::flat_hash_map<std::string, bool>& verdicts) {
-  if (downstream.chain == nullptr) return;  // not chosen yet: it ends with its listener filters
-  const MonotonicTime deadline = loop_.Now() + options_.drain_time;
+  if (downstream.chain == nullptr) return;  // still to be chosen, from the listener as it is then
   const auto now = config_->listeners.find(downstream.listener->name);
-  if (now == config_->listeners.end()) return Drain(downstream, deadline);
-  const FilterChainConfig* chain = FindChain(*now->second, downstream.chain->fingerprint);
-  if (chain == nullptr) return Drain(downstream, deadline);
+  const FilterChainConfig* chain = now != config_->listeners.end()
+                                       ? FindChain(*now->second, downstream.chain->fingerprint)
+                                       : nullptr;
+  if (chain == nullptr) {
+    Drainage drainage;
+    drainage.deadline = loop_.Now() + options_.drain_time;
+    return Drain(downstream, drainage);
+  }
   if (downstream.tls == nullptr || chain->tls == nullptr || chain->tls == downstream.chain->tls) {
     return;
   }
@@ -228,12 +260,22 @@ void Worker::Review(Downstream& downstream, absl::flat_hash_map<std::string, boo
   downstream.socket->Sever(ECONNABORTED);
 }
 
-void Worker::CutDrained() {
-  for (Downstream* downstream : live_) {
-    if (loop_.Now() < downstream->drain_deadline) continue;
-    downstream->drain_deadline = kNever;
-    ++ListenerOf(downstream->listener->name).downstream_cx_drained;
-    downstream->socket->Sever(ECONNABORTED);
+// Cuts connections whose drain time is over.
+Task<> Worker::CutDrained() {
+  while (true) {
+    co_await Wait(loop_, {&next_cut_changed_}, next_cut_);
+    if (loop_.Now() < next_cut_) continue;
+    next_cut_ = kNever;
+    for (Downstream* downstream : live_) {
+      const MonotonicTime cut_at = downstream->drain_deadline + kCutDelay;
+      if (loop_.Now() < cut_at) {
+        next_cut_ = std::min(next_cut_, cut_at);
+        continue;
+      }
+      downstream->drain_deadline = kNever;
+      ++ListenerOf(downstream->listener->name).downstream_cx_drained;
+      downstream->socket->Sever(ECONNABORTED);
+    }
   }
 }
 
@@ -248,7 +290,6 @@ H2Counters& Worker::DownstreamHttp2Of(const std::string& stat_prefix) {
 Task<> Worker::SweepPools() {
   while (true) {
     co_await Sleep(loop_, kSweepInterval);
-    CutDrained();
     for (auto& [name, state] : clusters_) {
       const ClusterConfig* cluster = config_->FindCluster(name);
       if (cluster != nullptr) state.load.JudgeOutliers(*cluster, {loop_.Now(), Random()});

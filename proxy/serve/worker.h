@@ -54,6 +54,13 @@ struct Overload {
   friend bool operator==(const Overload&, const Overload&) = default;
 };
 
+// What of the process goes away.
+struct DrainOrder {
+  bool inbound_only = false;  // listeners of the inbound direction
+  // Clients are asked to go as their requests end, but may still come.
+  bool keep_listening = false;
+};
+
 struct WorkerOptions {
   uint32_t workers = 1;  // of the process: each has its part of what is limited as a whole
   // Connections of the process; 0: no limit.
@@ -83,10 +90,12 @@ class Worker {
   // listeners and filter chains that are gone or others drain; those whose client is no longer
   // trusted are cut.
   absl::Status Adopt(std::shared_ptr<const Snapshot> snapshot);
-  // Stops accepting (only inbound listeners if `inbound_only`) and asks clients to go elsewhere as
-  // their requests end.
-  void StartDrain(bool inbound_only);
-  bool draining() const { return draining_; }
+  // Stops accepting and asks clients to go elsewhere as their requests end, as `order` says. What
+  // was ordered before stays.
+  void StartDrain(const DrainOrder& order);
+  // Fails or passes the operator's health check: while it fails, requests end their connections.
+  void SetHealthy(bool healthy) { unhealthy_ = !healthy; }
+  bool unhealthy() const { return unhealthy_; }
   // Whether a connection is to end, and what wakes who waits for nothing else. Of the process
   // draining, and of the connection's listener or filter chain being gone or another.
   class DrainNotice {
@@ -146,12 +155,20 @@ class Worker {
                            absl::flat_hash_set<Socket*>& wanted);
   void CloseSocketsBut(const absl::flat_hash_set<Socket*>& wanted);
   Task<> AcceptFrom(Socket* socket);
+  bool IsFull(uint64_t connections, uint64_t most) const;
   void TakeIn(Socket& socket, std::unique_ptr<TcpStream> stream);
-  void Drain(Downstream& downstream, MonotonicTime deadline);
+  // Which listeners an order is about.
+  enum class Extent { kNone, kInbound, kAll };
+  static bool Covers(Extent extent, const ListenerConfig& listener);
+  struct Drainage {
+    absl::Duration quiet = absl::InfiniteDuration();
+    MonotonicTime deadline = kNever;
+  };
+  void Drain(Downstream& downstream, const Drainage& drainage);
   // Drains and cuts what the change from `before` to config_ concerns.
   void ReviewConnections(const Snapshot& before);
   void Review(Downstream& downstream, absl::flat_hash_map<std::string, bool>& verdicts);
-  void CutDrained();
+  Task<> CutDrained();
   Task<> SweepPools();
 
   const WorkerOptions options_;
@@ -159,10 +176,13 @@ class Worker {
   EventLoop loop_;
   absl::InsecureBitGen random_;
   std::shared_ptr<const Snapshot> config_ = std::make_shared<const Snapshot>();
-  bool draining_ = false;
-  bool inbound_closed_ = false;
+  Extent closed_ = Extent::kNone;   // no sockets
+  Extent leaving_ = Extent::kNone;  // connections end with their requests
+  bool unhealthy_ = false;
   Overload overload_;
   absl::flat_hash_set<Downstream*> live_;
+  MonotonicTime next_cut_ = kNever;  // when the first of live_ has been draining for too long
+  Signal next_cut_changed_;
   absl::node_hash_map<uint64_t, uint64_t> chain_connections_;
   absl::node_hash_map<std::string, ClusterState> clusters_;
   absl::node_hash_map<std::string, DownstreamCounters> downstream_counters_;

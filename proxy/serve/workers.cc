@@ -104,10 +104,17 @@ Task<size_t> Workers::CountConnections() {
   co_return sum;
 }
 
-void Workers::StartDrain(bool inbound_only) {
+void Workers::StartDrain(const DrainOrder& order) {
   for (auto& worker : workers_) {
     Worker* started = worker.get();
-    started->loop().Post([started, inbound_only] { started->StartDrain(inbound_only); });
+    started->loop().Post([started, order] { started->StartDrain(order); });
+  }
+}
+
+void Workers::SetHealthy(bool healthy) {
+  for (auto& worker : workers_) {
+    Worker* told = worker.get();
+    told->loop().Post([told, healthy] { told->SetHealthy(healthy); });
   }
 }
 

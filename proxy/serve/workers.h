@@ -35,7 +35,8 @@ class Workers {
   using ActiveByEndpoint = std::map<std::string, std::map<std::string, uint64_t>>;
   Task<ActiveByEndpoint> CollectActive();
   Task<size_t> CountConnections();
-  void StartDrain(bool inbound_only);
+  void StartDrain(const DrainOrder& order);
+  void SetHealthy(bool healthy);
   void SetOverload(const Overload& overload);
 
   size_t size() const { return workers_.size(); }

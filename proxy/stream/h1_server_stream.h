@@ -16,7 +16,7 @@ namespace weft {
 
 class H1ServerStream final : public H1Stream {
  public:
-  explicit H1ServerStream(ByteStream& stream, H1Limits limits = {})
+  explicit H1ServerStream(ByteStream& stream, HeadLimits limits = HeadLimits())
       : H1Stream(stream, H1Decoder::Role::kRequests, limits) {}
 
   Event Next() override;

@@ -41,7 +41,7 @@ class H1Stream : public HttpStream {
   Signal& writable() final { return stream_.writable(); }
 
  protected:
-  H1Stream(ByteStream& stream, H1Decoder::Role role, H1Limits limits = {})
+  H1Stream(ByteStream& stream, H1Decoder::Role role, HeadLimits limits = HeadLimits())
       : stream_(stream), decoder_(role, limits), writer_(stream) {}
 
   // From here on both directions carry raw bytes.

@@ -11,6 +11,7 @@ H2Connection::H2Connection(EventLoop& loop, ByteStream& bytes, Setup setup)
                setup.counters != nullptr ? setup.counters : &own_counters_),
       ping_interval_(setup.options.keepalive_interval),
       ping_timeout_(setup.options.keepalive_timeout),
+      head_timeout_(setup.head_timeout),
       counters_(setup.counters != nullptr ? *setup.counters : own_counters_),
       in_(std::move(setup.already_read)),
       last_received_(loop.Now()) {
@@ -37,8 +38,18 @@ std::unique_ptr<HttpStream> H2Connection::Open() {
   return std::make_unique<H2Stream>(this, session_.Open());
 }
 
-void H2Connection::Drain() {
+void H2Connection::Drain(absl::Duration at_most) {
+  if (draining_ || ended_) return;
+  draining_ = true;
   session_.Drain();
+  WantWrite();
+  if (at_most != absl::InfiniteDuration()) tasks_.Spawn(FinishDrain(at_most));
+}
+
+Task<> H2Connection::FinishDrain(absl::Duration wait) {
+  co_await Sleep(loop_, wait);
+  if (ended_) co_return;
+  session_.FinishDrain();
   WantWrite();
 }
 
@@ -88,7 +99,9 @@ bool H2Connection::Give(absl::string_view bytes) {
 }
 
 Task<> H2Connection::ReadBytes() {
-  size_t taken = 0;  // since the other tasks ran
+  size_t taken = 0;   // since the other tasks ran
+  uint64_t head = 0;  // that a wait found under way
+  MonotonicTime head_end = kNever;
   bool alive = in_.empty() || Give(in_.view());
   in_.Clear();
   while (alive && !ended_) {
@@ -103,10 +116,16 @@ Task<> H2Connection::ReadBytes() {
         co_await Sleep(loop_, absl::ZeroDuration());
         taken = 0;
         break;
-      case IoStatus::kBlocked:
-        co_await Wait(loop_, {&bytes_.readable()});
+      case IoStatus::kBlocked: {
+        if (head != session_.head_under_way()) {
+          head = session_.head_under_way();
+          head_end = head != 0 ? loop_.Now() + head_timeout_ : kNever;
+        }
+        const bool in_time = co_await Wait(loop_, {&bytes_.readable()}, head_end);
+        if (!in_time) co_return End(kHeadTimeout);
         taken = 0;
         break;
+      }
       case IoStatus::kEof:
         End(session_.open_streams() == 0 ? "" : "h2_peer_closed");
         co_return;

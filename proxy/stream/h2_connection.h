@@ -46,6 +46,8 @@ class H2Connection {
     bool secure = false;             // over TLS: the scheme of requests that name none
     H2Counters* counters = nullptr;  // must outlive the connection; null: not counted
     Buffer already_read;             // taken from `bytes` before, to know that it is HTTP/2
+    // From the begin of a head to its end; one that takes longer ends the connection.
+    absl::Duration head_timeout = absl::InfiniteDuration();
   };
 
   // `bytes` is connected, and must outlive the connection.
@@ -70,8 +72,6 @@ class H2Connection {
   // Opened by either side, and not over yet.
   size_t open_streams() const { return session_.open_streams(); }
   bool idle() const { return open_streams() == 0 && !session_.has_requests(); }
-  // When the head began that has come in part; kNever if none has. Told by changed().
-  MonotonicTime head_started() const { return head_started_; }
   // No stream will be opened any more: drained by either side.
   bool going_away() const { return ended_ || session_.going_away(); }
   // Of no more use: it broke, or all was said after going away. Destroy it.
@@ -80,8 +80,12 @@ class H2Connection {
   // Why it broke: stable, for counters, logs and tests; "" if it did not.
   const char* reason() const { return session_.reason(); }
 
-  // Tells the peer to open no more streams; ends when the last one is over.
-  void Drain();
+  // Tells the peer to open no more streams; ends when the last one is over. Those that are on their
+  // way are still taken until the peer has certainly heard of it, and for `at_most` if it does not
+  // say so (RFC 9113, section 6.8).
+  void Drain(absl::Duration at_most = absl::InfiniteDuration());
+  // The reason() of a head that took too long.
+  static constexpr char kHeadTimeout[] = "h2_head_timeout";
 
  private:
   friend class H2Stream;
@@ -89,6 +93,7 @@ class H2Connection {
   Task<> ReadBytes();
   Task<> WriteBytes();
   Task<> KeepAlive();
+  Task<> FinishDrain(absl::Duration wait);
   bool Give(absl::string_view bytes);
   void NoteHead();
   void Announce();
@@ -103,13 +108,14 @@ class H2Connection {
   H2Session session_;
   const absl::Duration ping_interval_;
   const absl::Duration ping_timeout_;
+  const absl::Duration head_timeout_;
   H2Counters& counters_;
   Buffer in_;
   Buffer out_;
   bool write_blocked_ = false;
   bool ended_ = false;
+  bool draining_ = false;
   MonotonicTime last_received_;
-  MonotonicTime head_started_ = kNever;
   Signal arrived_;
   Signal changed_;
   Signal want_write_;

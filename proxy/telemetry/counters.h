@@ -70,19 +70,29 @@
   X(Gauge, outlier_detection_ejections_active)
 
 // By stat_prefix of the HTTP connection manager. Rejected requests were malformed and are counted
-// by their reason too.
-#define WEFT_DOWNSTREAM_COUNTERS(X)        \
-  X(Counter, downstream_cx_total)          \
-  X(Gauge, downstream_cx_active)           \
-  X(Counter, downstream_cx_tx_bytes_total) \
-  X(Counter, downstream_cx_rx_bytes_total) \
-  X(Counter, downstream_rq_total)          \
-  X(Gauge, downstream_rq_active)           \
-  X(Counter, downstream_rq_rejected)       \
-  X(Counter, downstream_rq_overload_close) \
-  X(Classes, downstream_rq_xx)             \
-  X(Histogram, downstream_rq_time)         \
-  X(Counter, no_route)                     \
+// by their reason too. Timeouts of requests: until the head, and until all of it has come; until
+// something moves; until the response has ended.
+#define WEFT_DOWNSTREAM_COUNTERS(X)                    \
+  X(Counter, downstream_cx_total)                      \
+  X(Gauge, downstream_cx_active)                       \
+  X(Counter, downstream_cx_tx_bytes_total)             \
+  X(Counter, downstream_cx_rx_bytes_total)             \
+  X(Counter, downstream_cx_drain_close)                \
+  X(Counter, downstream_cx_idle_timeout)               \
+  X(Counter, downstream_cx_max_duration_reached)       \
+  X(Counter, downstream_cx_max_requests_reached)       \
+  X(Counter, downstream_cx_overload_disable_keepalive) \
+  X(Counter, downstream_rq_total)                      \
+  X(Gauge, downstream_rq_active)                       \
+  X(Counter, downstream_rq_rejected)                   \
+  X(Counter, downstream_rq_overload_close)             \
+  X(Counter, downstream_rq_header_timeout)             \
+  X(Counter, downstream_rq_timeout)                    \
+  X(Counter, downstream_rq_idle_timeout)               \
+  X(Counter, downstream_rq_max_duration_reached)       \
+  X(Classes, downstream_rq_xx)                         \
+  X(Histogram, downstream_rq_time)                     \
+  X(Counter, no_route)                                 \
   X(Counter, no_cluster)
 
 // By stat_prefix of the TCP proxy.

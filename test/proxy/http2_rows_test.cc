@@ -83,7 +83,7 @@ TEST(Http2Rows, Row26_AHeadThatNeverEndsIsCut) {
   client.acknowledges = false;  // nothing may come between a head's pieces
   client.Send(H2Headers(1, H2RequestFields(), kEndStream));
   EXPECT_TRUE(client.Ended());
-  EXPECT_EQ(s.Rejected("h2_slow_head"), 1);
+  EXPECT_EQ(s.Rejected("h2_head_timeout"), 1);
   // Pieces of it that go on coming do not help.
   Http2Peer drips = Http2Peer::Client(s.port);
   drips.acknowledges = false;
@@ -93,7 +93,7 @@ TEST(Http2Rows, Row26_AHeadThatNeverEndsIsCut) {
     drips.Send(H2Frame(kContinuationFrame, 0, 1, H2Field("x", "y")));
   }
   EXPECT_TRUE(drips.Ended());
-  EXPECT_EQ(s.Rejected("h2_slow_head"), 2);
+  EXPECT_EQ(s.Rejected("h2_head_timeout"), 2);
   s.ExpectCleanedUp();
 }
 
