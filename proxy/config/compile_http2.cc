@@ -20,14 +20,52 @@ constexpr Bounds kStreams = {1, 0x7fffffff};
 // used it already.
 constexpr Bounds kWindow = {65535, 0x7fffffff};
 
-template <typename Wrapper>
-absl::Status Read(absl::string_view field, bool present, const Wrapper& from, Bounds bounds,
-                  uint32_t& to) {
-  if (!present) return absl::OkStatus();
-  if (from.value() < bounds.least || from.value() > bounds.most) {
-    return Invalid(field, absl::StrCat("must be ", bounds.least, " to ", bounds.most));
+using google::protobuf::UInt32Value;
+
+struct Field {
+  const char* name;
+  bool (Http2ProtocolOptions::*present)() const;
+  const UInt32Value& (Http2ProtocolOptions::*value)() const;
+  Bounds bounds;
+  uint32_t Http2Options::*to;
+};
+
+using From = Http2ProtocolOptions;
+using To = Http2Options;
+constexpr Field kFields[] = {
+    {"hpack_table_size", &From::has_hpack_table_size, &From::hpack_table_size, kAny,
+     &To::hpack_table_size},
+    {"max_concurrent_streams", &From::has_max_concurrent_streams, &From::max_concurrent_streams,
+     kStreams, &To::max_concurrent_streams},
+    {"initial_stream_window_size", &From::has_initial_stream_window_size,
+     &From::initial_stream_window_size, kWindow, &To::initial_stream_window_size},
+    {"initial_connection_window_size", &From::has_initial_connection_window_size,
+     &From::initial_connection_window_size, kWindow, &To::initial_connection_window_size},
+    {"max_outbound_frames", &From::has_max_outbound_frames, &From::max_outbound_frames, kAtLeastOne,
+     &To::max_outbound_frames},
+    {"max_outbound_control_frames", &From::has_max_outbound_control_frames,
+     &From::max_outbound_control_frames, kAtLeastOne, &To::max_outbound_control_frames},
+    {"max_consecutive_inbound_frames_with_empty_payload",
+     &From::has_max_consecutive_inbound_frames_with_empty_payload,
+     &From::max_consecutive_inbound_frames_with_empty_payload, kAny,
+     &To::max_consecutive_inbound_frames_with_empty_payload},
+    {"max_inbound_priority_frames_per_stream", &From::has_max_inbound_priority_frames_per_stream,
+     &From::max_inbound_priority_frames_per_stream, kAny,
+     &To::max_inbound_priority_frames_per_stream},
+    {"max_inbound_window_update_frames_per_data_frame_sent",
+     &From::has_max_inbound_window_update_frames_per_data_frame_sent,
+     &From::max_inbound_window_update_frames_per_data_frame_sent, kAtLeastOne,
+     &To::max_inbound_window_update_frames_per_data_frame_sent},
+};
+
+absl::Status Read(const Field& field, const Http2ProtocolOptions& from, Http2Options& to) {
+  if (!(from.*field.present)()) return absl::OkStatus();
+  const uint32_t value = (from.*field.value)().value();
+  if (value < field.bounds.least || value > field.bounds.most) {
+    return Invalid(field.name,
+                   absl::StrCat("must be ", field.bounds.least, " to ", field.bounds.most));
   }
-  to = from.value();
+  to.*field.to = value;
   return absl::OkStatus();
 }
 
@@ -63,22 +101,11 @@ absl::Status CompileKeepalive(const KeepaliveSettings& from, Http2Options& to) {
 
 absl::Status CompileHttp2(const Http2ProtocolOptions& from, Http2Options& to) {
   absl::Status status = CheckSupported(from);
-  const auto read = [&](absl::string_view field, bool present, const auto& value, Bounds bounds,
-                        uint32_t& into) {
-    if (status.ok()) status = Read(field, present, value, bounds, into);
-  };
-#define WEFT_READ(field, bounds) read(#field, from.has_##field(), from.field(), bounds, to.field)
-  WEFT_READ(hpack_table_size, kAny);
-  WEFT_READ(max_concurrent_streams, kStreams);
-  WEFT_READ(initial_stream_window_size, kWindow);
-  WEFT_READ(initial_connection_window_size, kWindow);
-  WEFT_READ(max_outbound_frames, kAtLeastOne);
-  WEFT_READ(max_outbound_control_frames, kAtLeastOne);
-  WEFT_READ(max_consecutive_inbound_frames_with_empty_payload, kAny);
-  WEFT_READ(max_inbound_priority_frames_per_stream, kAny);
-  WEFT_READ(max_inbound_window_update_frames_per_data_frame_sent, kAtLeastOne);
-#undef WEFT_READ
   if (!status.ok()) return status;
+  for (const Field& field : kFields) {
+    status = Read(field, from, to);
+    if (!status.ok()) return status;
+  }
   to.allow_connect = from.allow_connect();
   if (!from.has_connection_keepalive()) return absl::OkStatus();
   status = CompileKeepalive(from.connection_keepalive(), to);

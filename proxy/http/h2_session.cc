@@ -93,7 +93,7 @@ struct H2Session::Callbacks {
     if (frame->type == NGHTTP2_PRIORITY) self.CountPriority();
     if (frame->type == NGHTTP2_HEADERS) self.CountStray(frame->stream_id);
     if (frame->type != NGHTTP2_CONTINUATION) self.amid_head_ = false;
-    return 0;
+    return self.StopIfKilled();
   }
 
   static int OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
@@ -192,7 +192,7 @@ struct H2Session::Callbacks {
       default:
         break;
     }
-    return 0;
+    return self.StopIfKilled();
   }
 
   static int OnInvalidFrame(nghttp2_session* session, const nghttp2_frame* frame, int error,
@@ -377,10 +377,16 @@ void H2Session::SubmitSettings() {
 // --- The connection.
 
 bool H2Session::Receive(absl::string_view bytes, absl::Duration now) {
-  if (failed_) return false;
+  if (failed_ || killed_) return false;
   Refill(now);
+  receiving_ = true;
   const ssize_t taken = nghttp2_session_mem_recv(
       session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  receiving_ = false;
+  if (killed_) {
+    nghttp2_session_terminate_session(session_, kill_code_);
+    return false;
+  }
   if (taken < 0) {
     uint64_t& counter = taken == NGHTTP2_ERR_FLOODED ? counters_->outbound_control_flood
                         : taken == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS
@@ -433,11 +439,17 @@ void H2Session::Fail(const char* reason) {
 }
 
 void H2Session::Kill(uint32_t code, const char* reason, uint64_t& counter) {
-  if (*reason_ != 0) return;
+  if (killed_) return;
+  killed_ = true;
+  kill_code_ = code;
   ++counter;
   reason_ = reason;
-  nghttp2_session_terminate_session(session_, code);
+  // nghttp2 does not survive being told so by a callback while it reads, if what it reads next ends
+  // the session as well. (1.52; an assertion that a peer could reach.)
+  if (!receiving_) nghttp2_session_terminate_session(session_, code);
 }
+
+int H2Session::StopIfKilled() const { return killed_ ? NGHTTP2_ERR_CALLBACK_FAILURE : 0; }
 
 void H2Session::Ping() { nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr); }
 
@@ -497,7 +509,7 @@ H2StreamState* H2Session::TakeRequest() {
     if (first_request_ == nullptr) last_request_ = nullptr;
     stream->queued = false;
     // Reset before anybody saw it: no work for it.
-    if (!stream->closed) {
+    if (!stream->closed && !killed_) {
       stream->held = true;
       return stream;
     }

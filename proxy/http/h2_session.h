@@ -217,7 +217,9 @@ class H2Session {
   void Refill(absl::Duration now);
   void CountReset();
   void CountStray(int32_t id);
+  // Ends the connection for what the peer did.
   void Kill(uint32_t code, const char* reason, uint64_t& counter);
+  int StopIfKilled() const;
 
   const Role role_;
   const Http2Options options_;
@@ -226,6 +228,9 @@ class H2Session {
   nghttp2_session* session_ = nullptr;
   const char* reason_ = "";
   bool failed_ = false;
+  bool killed_ = false;
+  uint32_t kill_code_ = 0;
+  bool receiving_ = false;
 
   H2FieldReader reader_;
   Buffer* filling_ = nullptr;

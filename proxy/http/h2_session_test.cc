@@ -30,6 +30,14 @@ class Session {
     Give(server ? H2Preface(settings) : H2Frame(kSettingsFrame, 0, 0, settings));
   }
 
+  ~Session() {
+    std::vector<H2StreamState*> held;
+    session_.ForEachHeld([&](H2StreamState& stream) { held.push_back(&stream); });
+    for (H2StreamState* stream : held) session_.Release(*stream);
+  }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
   bool Give(absl::string_view bytes) { return session_.Receive(bytes, now); }
 
   // Everything there is to send, as frames.
@@ -577,6 +585,15 @@ TEST(H2Flood, Row32EmptyFrames) {
   server.Give(H2Frame(kDataFrame, 0, 1));
   EXPECT_STREQ(server->reason(), "") << "one may be an accident";
   server.Give(H2Frame(kDataFrame, 0, 1));
+  ExpectCalmed(server, "h2_empty_frames_flood", server.counters.inbound_empty_frames_flood);
+}
+
+TEST(H2Flood, WhatFollowsAFloodIsNotLookedAt) {
+  Session server = Server();
+  server.Give(H2Headers(1, H2RequestFields("POST"), kEndHeaders));
+  // The PING on a stream would end the connection by itself.
+  EXPECT_FALSE(server.Give(H2Frame(kDataFrame, 0, 1) + H2Frame(kDataFrame, 0, 1) +
+                           H2Frame(kPingFrame, 0, 1)));
   ExpectCalmed(server, "h2_empty_frames_flood", server.counters.inbound_empty_frames_flood);
 }
 
