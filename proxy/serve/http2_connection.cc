@@ -31,8 +31,8 @@ Task<> ServeHttp2(HttpConnection& c, Buffer already_read) {
   setup.already_read = std::move(already_read);
   setup.head_timeout = HeadTimeout(c.config);
   H2Connection connection(loop, *c.downstream.stream, std::move(setup));
-  // Who comes while clients are asked to go gets an answer first: it may not ask before it has heard
-  // from us, and would come again and again.
+  // Who comes while clients are asked to go gets an answer first: a client that does not ask before
+  // it has heard from us would come again and again.
   const bool came_late = c.drain.draining();
   {
     Scope requests;  // ends before the connection that they write to

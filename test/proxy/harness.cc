@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -384,7 +385,10 @@ ProxyProcess::ProxyProcess(const std::vector<std::string>& listeners,
     : admin_port_(FreePort()), output_path_(FreshPath("proxy.log")) {
   const std::string config =
       WriteTestFile("bootstrap.yaml", Bootstrap(admin_port_, listeners, clusters));
-  std::vector<std::string> all = {"-c", config, "--concurrency", "1", "--drain-time-s", "10"};
+  std::vector<std::string> all = {"-c", config, "--concurrency", "1"};
+  if (std::find(arguments.begin(), arguments.end(), "--drain-time-s") == arguments.end()) {
+    all.insert(all.end(), {"--drain-time-s", "10"});
+  }
   all.insert(all.end(), arguments.begin(), arguments.end());
   pid_ = Spawn(all, output_path_);
   const bool ready = Eventually([this] { return !alive() || Admin("/ready").status() == 200; });

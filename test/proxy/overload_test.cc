@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
+#include "test/proxy/h2_client.h"
 #include "test/proxy/harness.h"
 
 namespace weft::test {
@@ -45,6 +46,98 @@ TEST(Overload, Row113MemoryPressureShedsRequests) {
   EXPECT_EQ(Ask(port, Get("/")).body, "envoy overloaded");
   EXPECT_GE(proxy.Stat("downstream_rq_overload_close"), 1);
   EXPECT_EQ(proxy.Stat("overload_stop_accepting_requests"), 1);
+}
+
+TEST(Overload, ShedsStreamsAsWell) {
+  Upstream upstream(Echo);
+  const int port = FreePort();
+  ProxyProcess proxy({HttpListener("in", port, RouteTo("up"))},
+                     {Cluster("up", {upstream.port()}) +
+                      Overload(Heap(1 << 20), Action("stop_accepting_requests"))});
+  EXPECT_TRUE(Eventually([&] { return Ask(port, Get("/")).status() == 503; }));
+  const double before = proxy.Stat("downstream_rq_overload_close");
+  H2Client client(port);
+  client.Ask(1, "/");
+  const H2Response response = client.Await(1);
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.body, "envoy overloaded");
+  EXPECT_TRUE(response.complete);
+  EXPECT_EQ(proxy.Stat("downstream_rq_overload_close"), before + 1);
+}
+
+TEST(Overload, EndsConnectionsWithTheirRequests) {
+  Upstream upstream(Echo);
+  const int port = FreePort();
+  ProxyProcess proxy({HttpListener("in", port, RouteTo("up"))},
+                     {Cluster("up", {upstream.port()}) +
+                      Overload(Heap(1 << 20), Action("disable_http_keepalive"))});
+  EXPECT_TRUE(Eventually([&] { return Ask(port, Get("/")).Field("connection") == "close"; }));
+  H2Client client(port);
+  client.Ask(1, "/");
+  EXPECT_EQ(client.Await(H2Frame::kGoaway).number(), H2Frame::kMostStreams);
+  EXPECT_TRUE(client.socket().connected());
+  EXPECT_GE(proxy.Stat("downstream_cx_overload_disable_keepalive"), 2);
+}
+
+TEST(Overload, TurnsConnectionsAway) {
+  Upstream upstream(Echo);
+  const int port = FreePort();
+  ProxyProcess proxy({HttpListener("in", port, RouteTo("up"))},
+                     {Cluster("up", {upstream.port()}) +
+                      Overload(Heap(1 << 20), Action("reject_incoming_connections"))});
+  EXPECT_TRUE(Eventually([&] { return Ask(port, Get("/")).status() == 0; }));
+  EXPECT_TRUE(Socket::Connect(port).Ended());
+  EXPECT_GE(proxy.Stat("downstream_cx_overload_reject"), 1);
+}
+
+TEST(Overload, LeavesConnectionsInTheQueue) {
+  Upstream upstream(Echo);
+  const int port = FreePort();
+  ProxyProcess proxy({HttpListener("in", port, RouteTo("up"))},
+                     {Cluster("up", {upstream.port()}) +
+                      Overload(Heap(1 << 20), Action("stop_accepting_connections"))});
+  ASSERT_TRUE(Eventually([&] { return proxy.Stat("overload_stop_accepting_connections") == 1; }));
+  // The worker hears of it a moment after the admin port tells.
+  absl::SleepFor(absl::Milliseconds(100));
+  const double before = proxy.Stat("listener.in.downstream_cx_total");
+  Socket client = Socket::Connect(port);
+  EXPECT_TRUE(client.connected());
+  client.Send(Get("/"));
+  EXPECT_EQ(client.Read(1, absl::Milliseconds(300)), "");
+  EXPECT_EQ(proxy.Stat("listener.in.downstream_cx_total"), before);
+}
+
+TEST(Overload, GivesFreeMemoryBack) {
+  Upstream upstream(Echo);
+  const int port = FreePort();
+  ProxyProcess proxy(
+      {HttpListener("in", port, RouteTo("up"))},
+      {Cluster("up", {upstream.port()}) + Overload(Heap(1 << 20), Action("shrink_heap"))});
+  EXPECT_TRUE(Eventually([&] { return proxy.Stat("overload_heap_shrinks") >= 1; }));
+  EXPECT_EQ(Ask(port, Get("/")).status(), 200);
+}
+
+TEST(Overload, ConnectionsOfAListenerAreBounded) {
+  Upstream upstream(Echo);
+  const int port = FreePort();
+  const int other_port = FreePort();
+  ProxyProcess proxy(
+      {HttpListener("in", port, RouteTo("up")), HttpListener("other", other_port, RouteTo("up"))},
+      {Cluster("up", {upstream.port()}) +
+       "\nlayered_runtime: {layers: [{name: s, static_layer: {envoy: {resource_limits: "
+       "{listener: {in: {connection_limit: 1}}}}, overload: "
+       "{global_downstream_max_connections: 2}}}]}\n"});
+  Socket held = Socket::Connect(port);
+  held.Send(Get("/"));
+  EXPECT_EQ(held.ReadResponse().status(), 200);
+  EXPECT_TRUE(Socket::Connect(port).Ended());
+  EXPECT_EQ(proxy.Stat("listener.in.downstream_cx_overflow"), 1);
+  // Others are not concerned, but for what the process may have.
+  Socket second = Socket::Connect(other_port);
+  second.Send(Get("/"));
+  EXPECT_EQ(second.ReadResponse().status(), 200);
+  EXPECT_TRUE(Socket::Connect(other_port).Ended());
+  EXPECT_EQ(proxy.Stat("downstream_global_cx_overflow"), 1);
 }
 
 TEST(Overload, BelowTheBoundNothingIsShed) {
