@@ -33,10 +33,6 @@ absl::string_view VersionName(HttpVersion version) {
   return "";
 }
 
-// A client that takes longer for the head of a request (slowloris) is cut off, where the config
-// states no limit of its own.
-constexpr absl::Duration kHeadTimeout = absl::Seconds(60);
-
 // A client that takes longer to read the last bytes of a response.
 constexpr absl::Duration kFlushTimeout = absl::Seconds(60);
 

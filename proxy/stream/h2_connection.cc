@@ -78,21 +78,10 @@ void H2Connection::End(const char* reason) {
   changed_.Notify();
 }
 
-// Nearly all heads come in one piece, and are none of this.
-void H2Connection::NoteHead() {
-  if (!session_.amid_head()) {
-    head_started_ = kNever;
-  } else if (head_started_ == kNever) {
-    head_started_ = last_received_;
-    changed_.Notify();
-  }
-}
-
 // False if the connection is of no more use.
 bool H2Connection::Give(absl::string_view bytes) {
   last_received_ = loop_.Now();
   const bool alive = session_.Receive(bytes, last_received_);
-  NoteHead();
   Announce();
   if (alive) WantWrite();
   return alive;

@@ -95,7 +95,6 @@ class H2Connection {
   Task<> KeepAlive();
   Task<> FinishDrain(absl::Duration wait);
   bool Give(absl::string_view bytes);
-  void NoteHead();
   void Announce();
   void End(const char* reason);
   void OnReleased();

@@ -190,7 +190,7 @@ TEST(Headers, OverTheListenersLimitsAreRefused) {
   for (const std::string& fields : {large, many}) {
     EXPECT_EQ(Ask(t.port, Get("/", fields)).status(), 431);
   }
-  const std::string answer = RunCommand(
+  const std::string answer = RunTool(
       absl::StrCat("curl --silent --http2-prior-knowledge -o /dev/null -w '%{http_code}' -H 'a: ",
                    std::string(2000, 'x'), "' http://127.0.0.1:", t.port, "/"));
   EXPECT_EQ(answer, "431");
