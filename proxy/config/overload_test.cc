@@ -51,8 +51,8 @@ TEST(CompileOverload, ErrorsNameTheField) {
     const char* error;
   } cases[] = {
       {"resource_monitors { name: 'x' }", "resource_monitors[0]: unsupported resource monitor 'x'"},
-      {absl::StrCat(kHeap, Action("shrink_heap", "name: 'envoy.resource_monitors.fixed_heap'")),
-       "actions[0].name: unsupported overload action 'envoy.overload_actions.shrink_heap'"},
+      {absl::StrCat(kHeap, Action("reduce_timeouts", "name: 'envoy.resource_monitors.fixed_heap'")),
+       "actions[0].name: unsupported overload action 'envoy.overload_actions.reduce_timeouts'"},
       {Action("stop_accepting_requests",
               "name: 'envoy.resource_monitors.fixed_heap' threshold { value: 0.9 }"),
        "actions[0].triggers[0].name: 'envoy.resource_monitors.fixed_heap' is no resource monitor"},

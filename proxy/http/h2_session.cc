@@ -231,7 +231,14 @@ struct H2Session::Callbacks {
         break;
       case NGHTTP2_GOAWAY:
         ++self.counters_->goaway_sent;
-        if (frame->goaway.error_code == NGHTTP2_NO_ERROR) break;
+        if (frame->goaway.error_code == NGHTTP2_NO_ERROR) {
+          // Behind it on the wire: what the peer sent before it saw the notice is here once the
+          // answer is.
+          if (self.draining_ && !self.drained_) {
+            nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, kDrainPing);
+          }
+          break;
+        }
         ++self.counters_->connection_error;
         if (*self.reason_ == 0) self.reason_ = nghttp2_http2_strerror(frame->goaway.error_code);
         break;
@@ -459,7 +466,6 @@ void H2Session::Drain() {
   if (role_ == Role::kClient) return FinishDrain();
   // The first says "no more", the second which were still taken (RFC 9113, section 6.8).
   nghttp2_submit_shutdown_notice(session_);
-  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kDrainPing);
 }
 
 void H2Session::FinishDrain() {

@@ -384,6 +384,7 @@ TEST(Http1Rows, Row26_SlowHeadIsCut) {
   Served s(Echo, kImpatient);
   Socket silent = Socket::Connect(s.port);
   silent.Send("GET / HTTP/1.1\r\nHost:");
+  EXPECT_EQ(silent.ReadResponse().status(), 408);
   EXPECT_TRUE(silent.Ended());
   Socket drips = Socket::Connect(s.port);
   drips.Send("GET / HTTP/1.1\r\nHost: ");

@@ -13,7 +13,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <fstream>
+#include <random>
 #include <sstream>
 #include <utility>
 
@@ -313,11 +315,20 @@ Upstream::Script Always(std::string response) {
   };
 }
 
+// Below the ports that the kernel hands out by itself: one of those could be the source of
+// somebody's connection, or another test's, by the time the proxy binds it.
 int FreePort() {
-  const int fd = ListenOnFreePort();
-  const int port = PortOf(fd);
-  close(fd);
-  return port;
+  constexpr int kFirst = 10000;
+  constexpr int kCount = 22000;
+  static std::atomic<uint32_t> next{std::random_device()()};
+  while (true) {
+    const int port = kFirst + static_cast<int>(next++ % kCount);
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_in address = Loopback(port);
+    const bool free = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+    close(fd);
+    if (free) return port;
+  }
 }
 
 namespace {
