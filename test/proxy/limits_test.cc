@@ -118,6 +118,9 @@ TEST(RequestHeadersTimeout, CutsAHeadThatDoesNotEnd) {
   EXPECT_EQ(answer.body, "request header timeout");
   EXPECT_TRUE(one.Ended());
   H2Client two(t.port);
+  // The settings are through then: nothing may be sent amid the head.
+  two.Send(H2Frame::kPing, 0, 0, "12345678");
+  two.Await(H2Frame::kPing);
   two.Send(H2Frame::kHeaders, H2Frame::kEndStream, 1, H2Client::Head("GET", "/"));
   two.Await(H2Frame::kNone);
   EXPECT_TRUE(two.socket().Ended());
