@@ -151,37 +151,45 @@ void Headers::Add(absl::string_view name, absl::string_view value) {
   field.value_offset = static_cast<uint32_t>(bytes_.size() + name.size());
   field.value_length = static_cast<uint32_t>(value.size());
   field.known = IdentifyHeader(name);
-  const size_t wanted = bytes_.size() + name.size() + value.size();
-  if (wanted > bytes_.capacity()) {
-    // Into a new block, as name and value may lie in this one.
-    std::string larger;
-    larger.reserve(std::max(wanted, 2 * bytes_.capacity()));
-    larger.append(bytes_).append(name.data(), name.size()).append(value.data(), value.size());
-    bytes_.swap(larger);
-  } else {
-    bytes_.append(name.data(), name.size()).append(value.data(), value.size());
-  }
+  AppendBytes(name, value);
   Push(field);
 }
 
-void Headers::Set(absl::string_view name, absl::string_view value) {
-  bool found = false;
-  const std::string kept_name(name);  // the views may lie in the block that grows
-  const std::string kept_value(value);
-  for (Field& field : fields_) {
-    const absl::string_view own(bytes_.data() + field.name_offset, field.name_length);
-    if (!absl::EqualsIgnoreCase(own, kept_name)) continue;
-    field.value_offset = static_cast<uint32_t>(bytes_.size());
-    field.value_length = static_cast<uint32_t>(kept_value.size());
-    found = true;
-    break;
+// Both may lie in the very block that grows.
+void Headers::AppendBytes(absl::string_view a, absl::string_view b) {
+  const size_t wanted = bytes_.size() + a.size() + b.size();
+  if (wanted <= bytes_.capacity()) {
+    bytes_.append(a.data(), a.size()).append(b.data(), b.size());
+    return;
   }
-  if (!found) return Add(kept_name, kept_value);
-  bytes_.append(kept_value);
-  bool first = true;
+  std::string larger;
+  larger.reserve(std::max(wanted, 2 * bytes_.capacity()));
+  larger.append(bytes_).append(a.data(), a.size()).append(b.data(), b.size());
+  bytes_.swap(larger);
+}
+
+void Headers::Set(absl::string_view name, absl::string_view value) {
+  size_t first = fields_.size();
+  bool repeated = false;
+  const auto own = [this](size_t i) {
+    return absl::string_view(bytes_.data() + fields_[i].name_offset, fields_[i].name_length);
+  };
+  for (size_t i = 0; i < fields_.size(); ++i) {
+    if (!absl::EqualsIgnoreCase(own(i), name)) continue;
+    repeated = first < fields_.size();
+    if (repeated) break;
+    first = i;
+  }
+  if (first == fields_.size()) return Add(name, value);
+  fields_[first].value_offset = static_cast<uint32_t>(bytes_.size());
+  fields_[first].value_length = static_cast<uint32_t>(value.size());
+  AppendBytes(value, "");
+  if (!repeated) return;
+  const absl::string_view kept = own(first);
+  bool is_first = true;
   RemoveIf([&](const HeaderView& header) {
-    if (!absl::EqualsIgnoreCase(header.name, kept_name)) return false;
-    return !std::exchange(first, false);
+    if (!absl::EqualsIgnoreCase(header.name, kept)) return false;
+    return !std::exchange(is_first, false);
   });
 }
 

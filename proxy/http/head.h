@@ -137,6 +137,7 @@ class Headers {
   };
   static constexpr uint16_t kNone = 0xffff;
 
+  void AppendBytes(absl::string_view a, absl::string_view b);
   void Push(const Field& field);
   void IndexKnown();
 

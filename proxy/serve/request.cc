@@ -30,7 +30,10 @@ Answer Overloaded() {
   return {503, ResponseFlag::kOverloadManager, "overload", "envoy overloaded", {}};
 }
 
-Answer NoRoute() { return {404, ResponseFlag::kNoRouteFound, "route_not_found", "", {}}; }
+Answer NoRoute(Exchange& x) {
+  ++x.connection.counters.no_route;
+  return {404, ResponseFlag::kNoRouteFound, "route_not_found", "", {}};
+}
 
 Answer NoCluster(const ForwardAction& action) {
   return {static_cast<int>(action.cluster_not_found_status),
@@ -378,35 +381,37 @@ std::optional<Answer> AnswerOfRoute(const Exchange& x) {
   return std::nullopt;
 }
 
+// The head as the rest of the path sees it. An answer if the request ends here.
+std::optional<Answer> Receive(Exchange& x) {
+  std::optional<Answer> refused = NoteUpgrade(x);
+  if (MustShed(x)) return Overloaded();
+  PrepareHead(x);
+  return refused.has_value() ? refused : Normalise(x);
+}
+
+// An answer if there is none.
+std::optional<Answer> ChooseCluster(Exchange& x) {
+  if (x.target != nullptr) {
+    x.cluster = x.config->FindCluster(ClusterNameOf(*x.forward, *x.target, x.head));
+  }
+  if (x.cluster != nullptr) return std::nullopt;
+  ++x.connection.counters.no_cluster;
+  return NoCluster(*x.forward);
+}
+
 }  // namespace
 
 Task<> ServeRequest(Exchange& x) {
-  std::optional<Answer> refused = NoteUpgrade(x);
-  if (MustShed(x)) co_return co_await Reply(x, Overloaded());
-  PrepareHead(x);
-  if (!refused.has_value()) refused = Normalise(x);
-  if (refused.has_value()) co_return co_await Reply(x, std::move(*refused));
+  std::optional<Answer> answer = Receive(x);
+  if (!answer.has_value()) {
+    const bool routed = ChooseRoute(x);
+    if (HasHttpFilters(x)) answer = co_await RunRequestFilters(x);
+    if (!answer.has_value()) answer = routed ? AnswerOfRoute(x) : NoRoute(x);
+  }
+  if (!answer.has_value()) answer = ChooseCluster(x);
+  // One place for all answers: each would have its own room in this coroutine's frame.
+  if (answer.has_value()) co_return co_await Reply(x, *std::move(answer));
 
-  const bool routed = ChooseRoute(x);
-  if (HasHttpFilters(x)) {
-    std::optional<Answer> answer = co_await RunRequestFilters(x);
-    if (answer.has_value()) co_return co_await Reply(x, std::move(*answer));
-  }
-  if (!routed) {
-    ++x.connection.counters.no_route;
-    co_return co_await Reply(x, NoRoute());
-  }
-  if (std::optional<Answer> answer = AnswerOfRoute(x)) {
-    co_return co_await Reply(x, std::move(*answer));
-  }
-
-  x.cluster = x.target != nullptr
-                  ? x.config->FindCluster(ClusterNameOf(*x.forward, *x.target, x.head))
-                  : nullptr;
-  if (x.cluster == nullptr) {
-    ++x.connection.counters.no_cluster;
-    co_return co_await Reply(x, NoCluster(*x.forward));
-  }
   x.policy = PolicyOf(*x.forward, x.connection.config, x.head);
   RewriteHead(x);
   AnswerExpectation(x);

@@ -10,7 +10,7 @@ Event H1Stream::Fail(StreamFailure::Kind kind, int status, const char* reason) {
 }
 
 IoStatus H1Stream::Read() {
-  const IoResult got = stream_.Read(in_, Buffer::kBlockSize);
+  const IoResult got = stream_.Read(in_, Buffer::kLargeBlockSize);
   if (got.ok()) heard_ = true;
   if (got.status == IoStatus::kEof) {
     eof_ = true;
