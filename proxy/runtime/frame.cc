@@ -9,11 +9,11 @@
 namespace weft {
 namespace {
 
-// Frames are rounded up to a multiple of this. Nearly all of the proxy's are below 1 KiB; what is
-// larger than the largest class belongs to something rare.
+// Frames are rounded up to a multiple of this. Nearly all of the proxy's are below 1 KiB, a
+// request's is below 3; what is larger than the largest class belongs to something rare.
 constexpr size_t kStep = 128;
-constexpr size_t kClasses = 16;
-// As many of a class as a burst of 256 connections lets go of at once: 4.3 MiB if that happened in
+constexpr size_t kClasses = 24;
+// As many of a class as a burst of 256 connections lets go of at once: 9.8 MiB if that happened in
 // all classes, some 300 KiB where the proxy's own frames are.
 constexpr size_t kKeptOfClass = 256;
 
