@@ -265,7 +265,7 @@ TEST_F(Grpc, TheDeadlineReachesTheServer) {
   EchoReply reply;
   EXPECT_TRUE(Unary(Request(""), &reply, absl::Seconds(15)).ok());
   EXPECT_GT(reply.left_ms(), 5000);
-  EXPECT_LE(reply.left_ms(), 15000);
+  EXPECT_LE(reply.left_ms(), 16000);  // gRPC rounds what it tells the next hop up
 }
 
 TEST_F(Grpc, AClientThatRunsOutOfTimeCancelsTheServer) {
