@@ -174,7 +174,9 @@ void EventLoop::PollWithBase(int wait_ms) {
   } else {
     evtimer_del(base_limit_);
   }
-  event_base_loop(base_, wait_ms == 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+  // Once in any case: NONBLOCK alone goes on while anything is ready, and a level-triggered socket is
+  // until the coroutine that waits for it runs, which is after this.
+  event_base_loop(base_, EVLOOP_ONCE | (wait_ms == 0 ? EVLOOP_NONBLOCK : 0));
   UpdateNow();
 }
 
