@@ -280,5 +280,21 @@ TEST(EventLoop, ServesALibeventBaseAsWell) {
   close(theirs);
 }
 
+// A level-triggered socket is ready until the coroutine that waits for it runs, after the turn.
+TEST(EventLoop, ATurnWithABaseEndsAlthoughASocketStaysReady) {
+  EventLoop loop;
+  ASSERT_NE(loop.base(), nullptr);
+  Scope scope;
+  std::string order;
+  const auto [ours, theirs] = SocketPair();
+  EXPECT_EQ(write(theirs, "x", 1), 1);
+  const auto ignore = [](void*, uint32_t) {};
+  const WatchedFd watched(loop, ours, WatchedFd::kReadable | WatchedFd::kLevel, ignore, nullptr);
+  scope.Spawn(SleepAndNote(loop, absl::ZeroDuration(), 's', &order));
+  while (order.empty()) loop.RunOnce(absl::ZeroDuration());
+  EXPECT_EQ(order, "s");
+  close(theirs);
+}
+
 }  // namespace
 }  // namespace weft

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -315,14 +316,24 @@ Upstream::Script Always(std::string response) {
   };
 }
 
-// Below the ports that the kernel hands out by itself: one of those could be the source of
-// somebody's connection, or another test's, by the time the proxy binds it.
+// Below the ports that the kernel hands out by itself, one of which could be the source of
+// somebody's connection by the time the proxy binds it; and claimed for as long as the test runs,
+// by a name in the system, since two proxies may well listen on one port.
 int FreePort() {
   constexpr int kFirst = 10000;
   constexpr int kCount = 22000;
   static std::atomic<uint32_t> next{std::random_device()()};
   while (true) {
     const int port = kFirst + static_cast<int>(next++ % kCount);
+    const std::string name = absl::StrCat("weft-test-port-", port);
+    sockaddr_un claimed = {};
+    claimed.sun_family = AF_UNIX;
+    name.copy(claimed.sun_path + 1, name.size());
+    const int claim = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);  // open until the end
+    if (bind(claim, reinterpret_cast<const sockaddr*>(&claimed), sizeof(claimed)) != 0) {
+      close(claim);
+      continue;
+    }
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const sockaddr_in address = Loopback(port);
     const bool free = bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
