@@ -1,6 +1,5 @@
 // Fuzzes what reads tokens and key sets: no bytes crash it, what is accepted is within its limits,
-// and no token verifies with a key that the fuzzer cannot know. Build and run:
-//   bazel run --config=fuzz //certs:jwt_fuzz
+// and no token verifies with a key that the fuzzer cannot know.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -1,7 +1,6 @@
 // Fuzzes what looks for tokens in a request and what it makes of them: a request that shows
 // whatever bytes is let through only with a token of the issuer, and whatever a token of the issuer
-// says cannot break the request that goes on. Build and run:
-//   bazel run --config=fuzz //proxy/decide:jwt_auth_fuzz
+// says cannot break the request that goes on.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -1,6 +1,5 @@
 // Fuzzes the HTTP/1 decoder: it takes no more than it is given (Transcribe aborts), and bytes give
-// the same events however they are split. Build and run:
-//   bazel run --config=fuzz //proxy/http:h1_decoder_fuzz
+// the same events however they are split.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -1,6 +1,5 @@
 // Fuzzes a server's H2Session: after the preface and one request, bytes of a peer's in pieces of
-// any size. Each request is answered, or given up, by what the bytes say. Build and run:
-//   bazel run --config=fuzz //proxy/http:h2_fuzz
+// any size. Each request is answered, or given up, by what the bytes say.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-// bazel build --config=fuzz //proxy/tls:client_hello_fuzz
+// Whatever comes, the parser stays within its bounds.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
