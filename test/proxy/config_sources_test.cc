@@ -224,12 +224,6 @@ std::string Response(const std::string& version, const std::string& type,
 }
 
 // Puts a file in place as a whole.
-void Replace(const std::string& path, const std::string& contents) {
-  const std::string fresh = path + ".new";
-  std::ofstream(fresh) << contents;
-  ASSERT_EQ(rename(fresh.c_str(), path.c_str()), 0);
-}
-
 std::string File(const std::string& path) {
   return absl::StrCat("{path_config_source: {path: ", path, "}}");
 }
@@ -237,13 +231,13 @@ std::string File(const std::string& path) {
 class FilesTest : public testing::Test {
  protected:
   FilesTest() {
-    Replace(routes_, Response("1", absl::StrCat(kTypes, "route.v3.RouteConfiguration"),
+    ReplaceTestFile(routes_, Response("1", absl::StrCat(kTypes, "route.v3.RouteConfiguration"),
                               {Routes(RouteTo("c"))}));
-    Replace(endpoints_, Response("1", absl::StrCat(kTypes, "endpoint.v3.ClusterLoadAssignment"),
+    ReplaceTestFile(endpoints_, Response("1", absl::StrCat(kTypes, "endpoint.v3.ClusterLoadAssignment"),
                                  {Endpoints("c", upstream_.port())}));
-    Replace(clusters_, Response("1", absl::StrCat(kTypes, "cluster.v3.Cluster"),
+    ReplaceTestFile(clusters_, Response("1", absl::StrCat(kTypes, "cluster.v3.Cluster"),
                                 {EdsCluster("c", File(endpoints_))}));
-    Replace(listeners_, Response("1", absl::StrCat(kTypes, "listener.v3.Listener"),
+    ReplaceTestFile(listeners_, Response("1", absl::StrCat(kTypes, "listener.v3.Listener"),
                                  {RdsListener("l", port_, File(routes_))}));
     proxy_.emplace(std::vector<std::string>{HttpListener("s", FreePort(), Says("s"))},
                    std::vector<std::string>{Cluster("unused", {1}) +
@@ -263,24 +257,24 @@ class FilesTest : public testing::Test {
 TEST_F(FilesTest, AreFollowedAndABadOneChangesNothing) {
   EXPECT_TRUE(Answers(port_, "up")) << proxy_->Output();
   const std::string type = absl::StrCat(kTypes, "route.v3.RouteConfiguration");
-  Replace(routes_, Response("2", type, {Routes(Says("two"))}));
+  ReplaceTestFile(routes_, Response("2", type, {Routes(Says("two"))}));
   EXPECT_TRUE(Answers(port_, "two")) << proxy_->Output();
   EXPECT_THAT(proxy_->Admin("/config_dump").body, HasSubstr("\"version_info\": \"2\""));
 
-  Replace(routes_, Response("3", type, {Routes("{match: {prefx: /}}")}));
+  ReplaceTestFile(routes_, Response("3", type, {Routes("{match: {prefx: /}}")}));
   ASSERT_TRUE(
       Eventually([&] { return absl::StrContains(proxy_->Output(), "config_file_rejected"); }));
   EXPECT_THAT(proxy_->Output(), HasSubstr("virtual_hosts[0].routes[0].match.prefx"));
   EXPECT_THAT(proxy_->Output(), HasSubstr(routes_));
   EXPECT_EQ(Ask(port_, Get("/")).body, "two");
 
-  Replace(routes_, Response("4", type, {Routes(Says("four"))}));
+  ReplaceTestFile(routes_, Response("4", type, {Routes(Says("four"))}));
   EXPECT_TRUE(Answers(port_, "four"));
 }
 
 TEST_F(FilesTest, ListenersAndClustersOfAFileAreAllThereAre) {
   ASSERT_TRUE(Answers(port_, "up"));
-  Replace(listeners_, "version_info: none\nresources: []\n");
+  ReplaceTestFile(listeners_, "version_info: none\nresources: []\n");
   EXPECT_TRUE(Eventually([&] { return !Socket::Connect(port_).connected(); }));
   EXPECT_THAT(proxy_->Admin("/listeners").body, HasSubstr("s::"));
 }
@@ -297,8 +291,8 @@ class SecretsTest : public testing::Test {
         issuer_.Issue(key.public_key(), *certs::SpiffeId::Parse("spiffe://east/ns/a/sa/server"),
                       certs::kLeafValidity, absl::Now());
     ASSERT_TRUE(chain.ok());
-    Replace(key_, key.ToPem());
-    Replace(chain_, absl::StrJoin(*chain, ""));
+    ReplaceTestFile(key_, key.ToPem());
+    ReplaceTestFile(chain_, absl::StrJoin(*chain, ""));
   }
   // As /certs shows those of `path`.
   std::string SerialOf(ProxyProcess& proxy) {
@@ -334,7 +328,7 @@ class SecretsTest : public testing::Test {
 
 TEST_F(SecretsTest, OfAFileAreRotated) {
   WriteIdentity();
-  Replace(secrets_,
+  ReplaceTestFile(secrets_,
           absl::StrCat("resources:\n- {\"@type\": ", kTls,
                        "Secret, name: server, tls_certificate: {certificate_chain: {filename: ",
                        chain_, "}, private_key: {filename: ", key_, "}}}\n"));
@@ -353,7 +347,7 @@ TEST_F(SecretsTest, OfAFileAreRotated) {
   EXPECT_TRUE(Answers(plain_, "secure")) << proxy.Output();
   EXPECT_THAT(proxy.Admin("/config_dump").body, testing::Not(HasSubstr(key_)));
 
-  Replace(chain_, "no certificate");
+  ReplaceTestFile(chain_, "no certificate");
   EXPECT_TRUE(
       Eventually([&] { return absl::StrContains(proxy.Output(), "certificates_rejected"); }));
   EXPECT_EQ(Ask(plain_, Get("/")).body, "secure");
@@ -381,7 +375,7 @@ TEST_F(SecretsTest, AListenerWarmsUntilItsSecretComes) {
       {Cluster("secure", {secure_}, Client())});
   EXPECT_FALSE(Socket::Connect(secure_).connected());
   WriteIdentity();
-  Replace(secrets_,
+  ReplaceTestFile(secrets_,
           absl::StrCat("resources:\n- {\"@type\": ", kTls,
                        "Secret, name: server, tls_certificate: {certificate_chain: {filename: ",
                        chain_, "}, private_key: {filename: ", key_, "}}}\n"));

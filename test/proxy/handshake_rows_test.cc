@@ -1,5 +1,5 @@
 // Rows of bad input about TLS and identity on the running proxy, with a client of BoringSSL's that
-// says what no good one would: 45, 46, 48 to 52, 55, 56, and 111.
+// says what no good one would: 45 to 56, and 111.
 #include <openssl/bio.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -105,6 +105,12 @@ class TlsEnd {
   bssl::UniquePtr<SSL> ssl_;
 };
 
+// Whether a request on this connection is answered, by the upstream that says "done".
+bool Answers(TlsEnd& client) {
+  client.Send(Get("/"));
+  return absl::StrContains(client.Read("done"), " 200 ");
+}
+
 class HandshakeRows : public testing::Test {
  protected:
   std::string Bundle(const std::string& domain, const std::string& roots) {
@@ -129,9 +135,17 @@ class HandshakeRows : public testing::Test {
                         "common_tls_context: {",
                         Certificate(server_), ", ", trust, "}}}, ");
   }
-  std::string UsualTls() {
-    return MutualTls(Trust(
-        absl::StrCat(Bundle("east", east_.ChainPem()), ", ", Bundle("west", west_.ChainPem()))));
+  std::string BothDomains() {
+    return absl::StrCat(Bundle("east", east_.ChainPem()), ", ", Bundle("west", west_.ChainPem()));
+  }
+  std::string UsualTls() { return MutualTls(Trust(BothDomains())); }
+  // The file of a secrets source with one secret in it.
+  static std::string SecretFile(const std::string& name, const std::string& contents) {
+    return absl::StrCat("resources:\n- {\"@type\": ", kTls, "Secret, name: ", name, ", ", contents,
+                        "}\n");
+  }
+  static std::string SecretFrom(const std::string& name, const std::string& path) {
+    return absl::StrCat("{name: ", name, ", sds_config: {path_config_source: {path: ", path, "}}}");
   }
   // Listener with the filter that looks at the ClientHello first.
   std::string Inspecting(int port, const std::string& tls) {
@@ -160,6 +174,7 @@ class HandshakeRows : public testing::Test {
   const Identity server_ = Issued(east_, "spiffe://east/ns/a/sa/server");
   const Identity good_ = Issued(east_, kClientId);
   Upstream upstream_{Echo};
+  Upstream done_{Always("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ndone")};
   const int port_ = FreePort();
 };
 
@@ -310,6 +325,48 @@ TEST_F(HandshakeRows, Row46_ServerNamesThatAreNoneGetNowhere) {
   EXPECT_FALSE(absl::StrContains(proxy.Output(), "a\r\nb"));
 }
 
+// ---- Row 47: floods after the handshake.
+
+TEST_F(HandshakeRows, Row47_AFloodOfKeyUpdatesEndsItsConnection) {
+  ProxyProcess proxy({HttpListener("in", port_, RouteTo("up"), "", UsualTls())},
+                     {Cluster("up", {done_.port()})});
+  Socket socket = Socket::Connect(port_);
+  TlsEnd client(&good_);
+  ASSERT_TRUE(client.Connect(socket));
+  const auto update_keys = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      if (SSL_key_update(client.ssl(), SSL_KEY_UPDATE_NOT_REQUESTED) != 1) return;
+      if (SSL_write(client.ssl(), "", 0) < 0) return;
+    }
+  };
+  // Some are everybody's right.
+  update_keys(3);
+  EXPECT_TRUE(Answers(client));
+  EXPECT_EQ(proxy.Stat("listener.in.downstream_cx_active"), 1);
+  update_keys(1000);
+  EXPECT_TRUE(Eventually([&] { return proxy.Stat("listener.in.downstream_cx_active") == 0; }));
+  EXPECT_EQ(StatusWith(port_, &good_), 200);
+}
+
+TEST_F(HandshakeRows, Row47_ARenegotiationEndsItsConnection) {
+  // TLS 1.3 has none, and the mesh's identities have no TLS 1.2.
+  const std::string trust = absl::StrCat("validation_context: {trusted_ca: {filename: ",
+                                         WriteTestFile("root.pem", east_.root().ToPem()), "}}");
+  ProxyProcess proxy({HttpListener("in", port_, RouteTo("up"), "", MutualTls(trust))},
+                     {Cluster("up", {done_.port()})});
+  // "R" is that program's command to renegotiate; without it the connection lasts until stdin ends.
+  const std::string said = RunTool(absl::StrCat(
+      "sh -c \"(printf 'GET / HTTP/1.1\\r\\nhost: h\\r\\n\\r\\n'; sleep 0.5; echo R; sleep 2) | "
+      "openssl s_client -tls1_2 -connect 127.0.0.1:",
+      port_, " -cert ", WriteTestFile("chain.pem", good_.chain), " -key ",
+      WriteTestFile("key.pem", good_.key.ToPem()), "\""));
+  EXPECT_TRUE(absl::StrContains(said, " 200 ")) << said;
+  EXPECT_TRUE(absl::StrContains(said, "RENEGOTIATING")) << said;
+  EXPECT_TRUE(absl::StrContains(said, "alert")) << said;
+  EXPECT_EQ(proxy.Stat("listener.in.downstream_cx_active"), 0);
+  EXPECT_EQ(StatusWith(port_, &good_), 200);
+}
+
 // ---- Rows 49 to 52: whom a certificate proves.
 
 TEST_F(HandshakeRows, Row49To52_CertificatesThatProveNothingAreRefused) {
@@ -380,6 +437,72 @@ TEST_F(HandshakeRows, Row48_ASessionIsGoodOnlyUnderTheTrustThatMadeIt) {
   TlsEnd elsewhere_again(&good_);
   EXPECT_FALSE(ask(elsewhere, elsewhere_again, first.session()));
   EXPECT_EQ(SSL_session_reused(elsewhere_again.ssl()), 0);
+}
+
+// ---- Rows 53 and 54: certificates and roots change under live connections.
+
+// The leaf that the peer showed, in DER.
+std::string PeerLeaf(TlsEnd& client) {
+  bssl::UniquePtr<X509> leaf(SSL_get_peer_certificate(client.ssl()));
+  uint8_t* bytes = nullptr;
+  const int size = leaf != nullptr ? i2d_X509(leaf.get(), &bytes) : 0;
+  bssl::UniquePtr<uint8_t> owned(bytes);
+  return std::string(reinterpret_cast<const char*>(bytes),
+                     size > 0 ? static_cast<size_t>(size) : 0);
+}
+
+TEST_F(HandshakeRows, Row53_ARotationIsForNewConnectionsAndKeepsLiveOnes) {
+  const auto secret = [&](const Identity& identity) {
+    const std::string list = Certificate(identity);  // "tls_certificates: [{…}]"
+    const std::string pair = list.substr(list.find('{'), list.rfind(']') - list.find('{'));
+    return SecretFile("server", absl::StrCat("tls_certificate: ", pair));
+  };
+  const std::string file = WriteTestFile("secrets.yaml", secret(server_));
+  ProxyProcess proxy(
+      {HttpListener(
+          "in", port_, RouteTo("up"), "",
+          absl::StrCat("transport_socket: {name: tls, typed_config: {\"@type\": ", kTls,
+                       "DownstreamTlsContext, require_client_certificate: true, "
+                       "common_tls_context: {tls_certificate_sds_secret_configs: [",
+                       SecretFrom("server", file), "], ", Trust(BothDomains()), "}}}, "))},
+      {Cluster("up", {done_.port()})});
+  Socket socket = Socket::Connect(port_);
+  TlsEnd live(&good_);
+  ASSERT_TRUE(live.Connect(socket));
+  EXPECT_TRUE(Answers(live));
+
+  ReplaceTestFile(file, secret(Issued(east_, "spiffe://east/ns/a/sa/server")));
+  EXPECT_TRUE(Eventually([&] {
+    Socket another = Socket::Connect(port_);
+    TlsEnd client(&good_);
+    return client.Connect(another) && Answers(client) && PeerLeaf(client) != PeerLeaf(live);
+  })) << proxy.Output();
+  EXPECT_TRUE(Answers(live)) << "the connection from before is as good as ever";
+}
+
+TEST_F(HandshakeRows, Row54_ConnectionsThatARemovedRootVouchedForAreCut) {
+  const Identity eastern = good_;
+  const Identity western = Issued(west_, "spiffe://west/ns/a/sa/client");
+  const std::string file = WriteTestFile("trust.yaml", SecretFile("trust", Trust(BothDomains())));
+  ProxyProcess proxy({HttpListener("in", port_, RouteTo("up"), "",
+                                   MutualTls(absl::StrCat("validation_context_sds_secret_config: ",
+                                                          SecretFrom("trust", file))))},
+                     {Cluster("up", {done_.port()})});
+  Socket east_socket = Socket::Connect(port_);
+  Socket west_socket = Socket::Connect(port_);
+  TlsEnd east_client(&eastern);
+  TlsEnd west_client(&western);
+  ASSERT_TRUE(east_client.Connect(east_socket));
+  ASSERT_TRUE(west_client.Connect(west_socket));
+  EXPECT_TRUE(Answers(east_client));
+  EXPECT_TRUE(Answers(west_client));
+
+  ReplaceTestFile(file, SecretFile("trust", Trust(Bundle("east", east_.ChainPem()))));
+  EXPECT_TRUE(Eventually([&] { return proxy.Stat("ssl.trust_revoked") == 1; })) << proxy.Output();
+  EXPECT_EQ(west_client.Read(), "") << "it ends";
+  EXPECT_EQ(proxy.Stat("listener.in.downstream_cx_active"), 1);
+  EXPECT_TRUE(Answers(east_client)) << "others are left alone";
+  EXPECT_EQ(StatusWith(port_, &western), 0);
 }
 
 // ---- Rows 55, 56 and 111.

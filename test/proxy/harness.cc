@@ -407,6 +407,12 @@ std::string WriteTestFile(const std::string& name, const std::string& contents) 
   return path;
 }
 
+void ReplaceTestFile(const std::string& path, const std::string& contents) {
+  const std::string fresh = path + ".new";
+  std::ofstream(fresh) << contents;
+  ASSERT_EQ(rename(fresh.c_str(), path.c_str()), 0);
+}
+
 RunResult RunProxy(const std::vector<std::string>& arguments) {
   const std::string output = FreshPath("output");
   const pid_t pid = SpawnProxy(arguments, output);

@@ -128,7 +128,10 @@ std::string RouteTo(const std::string& cluster, const std::string& more = "");
 std::string Bootstrap(int admin_port, const std::vector<std::string>& listeners,
                       const std::vector<std::string>& clusters);
 
+// The path: one that no other file had.
 std::string WriteTestFile(const std::string& name, const std::string& contents);
+// Another file in its place, as those who write configuration do it: by a rename.
+void ReplaceTestFile(const std::string& path, const std::string& contents);
 
 // A run of the binary to its end.
 struct RunResult {
