@@ -339,10 +339,10 @@ void ApiServer::Running::Record(const Target* target, const Request& request, in
 
 absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(ApiServerOptions options) {
   auto running = std::make_unique<Running>(options);
-  for (Json& object : options.objects) {
-    const std::string name = object.value("kind", "?");
-    const auto put = Guard([&] { return running->cluster.Put(std::move(object)); });
-    if (!put.ok()) return absl::InvalidArgumentError(absl::StrCat(name, ": ", put.failure().message));
+  for (const Json& object : options.objects) {
+    const auto put = Guard([&] { return running->cluster.Put(object); });
+    if (put.ok()) continue;
+    return absl::InvalidArgumentError(absl::StrCat(put.failure().message, ": ", object.dump()));
   }
   if (options.tls.has_value()) {
     ServerTlsOptions tls;
