@@ -110,8 +110,7 @@ Failure RefusalOf(const std::string& webhook, const Json& status) {
   failure.reason = status.value("reason", "");
   if (failure.reason == "Success") failure.reason.clear();
   if (status.contains("details")) failure.details = status["details"];
-  const std::string denied =
-      absl::StrCat("admission webhook \"", webhook, "\" denied the request");
+  const std::string denied = absl::StrCat("admission webhook \"", webhook, "\" denied the request");
   const std::string message = status.value("message", "");
   if (!message.empty()) {
     failure.message = absl::StrCat(denied, ": ", message);
@@ -156,8 +155,8 @@ absl::StatusOr<Address> Resolve(const std::string& host, const std::string& port
 
 std::string WhereOf(const Webhook& webhook) {
   if (!webhook.url.empty()) return webhook.url;
-  return absl::StrCat("https://", webhook.service_name, ".", webhook.service_namespace, ".svc:",
-                      webhook.service_port, webhook.service_path);
+  return absl::StrCat("https://", webhook.service_name, ".", webhook.service_namespace,
+                      ".svc:", webhook.service_port, webhook.service_path);
 }
 
 }  // namespace
@@ -269,9 +268,8 @@ std::vector<Webhook> Admission::Find(const char* configurations, const Attempt& 
   std::vector<Webhook> matching;
   if (cluster_.store().Count(configurations) == 0) return matching;
   const Labels labels = NamespaceLabels(attempt);
-  const Store::Page all =
-      cluster_.store().List(configurations, "", cluster_.store().version(), std::nullopt,
-                            std::numeric_limits<size_t>::max());
+  const Store::Page all = cluster_.store().List(configurations, "", cluster_.store().version(),
+                                                std::nullopt, std::numeric_limits<size_t>::max());
   for (const StoredPtr& stored : all.objects) {
     const Json configuration = Json::parse(stored->text, nullptr, false);
     for (Webhook& webhook : MatchingWebhooks(configuration, attempt, labels)) {
@@ -299,8 +297,7 @@ absl::StatusOr<WebhookCall> Admission::CallOf(const Webhook& webhook) const {
     return call;
   }
   const auto mapped = services_.find(absl::StrCat(webhook.service_namespace, "/",
-                                                  webhook.service_name, ":",
-                                                  webhook.service_port));
+                                                  webhook.service_name, ":", webhook.service_port));
   if (mapped == services_.end()) {
     return absl::NotFoundError(absl::StrCat("service \"", webhook.service_name, "\" not found"));
   }
@@ -317,8 +314,7 @@ absl::StatusOr<WebhookCall> Admission::CallOf(const Webhook& webhook) const {
 
 Task<Result<Verdict>> Admission::Ask(Webhook webhook, const Attempt* attempt) {
   const std::string uid = cluster_.NewUid();
-  const std::string timeout =
-      absl::StrCat("?timeout=", absl::ToInt64Seconds(webhook.timeout), "s");
+  const std::string timeout = absl::StrCat("?timeout=", absl::ToInt64Seconds(webhook.timeout), "s");
   absl::Status failed;
   auto call = CallOf(webhook);
   if (call.ok()) {

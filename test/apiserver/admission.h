@@ -40,8 +40,8 @@ struct Webhook {
   bool ignore_failure = false;
 };
 
-// Those of `configuration` that are to be asked, in their order. `namespace_labels`: of the object's
-// namespace.
+// Those of `configuration` that are to be asked, in their order. `namespace_labels`: of the
+// object's namespace.
 std::vector<Webhook> MatchingWebhooks(const Json& configuration, const Attempt& attempt,
                                       const Labels& namespace_labels);
 
@@ -66,8 +66,8 @@ class Admission {
     services_[service] = address;
   }
 
-  // The object as mutating webhooks leave it, once the validating ones agree. `warnings` outlives the
-  // task.
+  // The object as mutating webhooks leave it, once the validating ones agree. `warnings` outlives
+  // the task.
   Task<Result<Json>> Admit(Attempt attempt, std::vector<std::string>* warnings);
 
  private:

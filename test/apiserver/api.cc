@@ -176,8 +176,8 @@ Task<Response> Api::Create(const Target& target, const Request& request) {
 
 Task<Response> Api::CreateFrom(const Target& target, const Request& request, Result<Json> object) {
   if (!object.ok()) co_return Response(object.failure());
-  auto prepared = Guard(
-      [&] { return cluster_.PrepareNew(*target.resource, target.ns, *std::move(object)); });
+  auto prepared =
+      Guard([&] { return cluster_.PrepareNew(*target.resource, target.ns, *std::move(object)); });
   if (!prepared.ok()) co_return Response(prepared.failure());
   Attempt attempt = AttemptOf("CREATE", target, request);
   attempt.target.name = (*prepared)["metadata"]["name"].get<std::string>();
@@ -190,8 +190,7 @@ Task<Response> Api::CreateFrom(const Target& target, const Request& request, Res
   } else if (request.dry_run()) {
     response = Response(*admitted, 201);
   } else {
-    auto stored =
-        Guard([&] { return cluster_.CommitNew(*target.resource, *std::move(admitted)); });
+    auto stored = Guard([&] { return cluster_.CommitNew(*target.resource, *std::move(admitted)); });
     response = stored.ok() ? Sent(target, **stored, 201) : Response(stored.failure());
   }
   response.warnings = std::move(warnings);
@@ -226,9 +225,8 @@ Task<Response> Api::Change(const Target& target, const Request& request, Wanted 
     } else if (request.dry_run()) {
       response = Response(*admitted);
     } else {
-      auto stored = Guard([&] {
-        return cluster_.CommitChange(*target.resource, *before, *std::move(admitted));
-      });
+      auto stored = Guard(
+          [&] { return cluster_.CommitChange(*target.resource, *before, *std::move(admitted)); });
       // Who stated a version hears of the conflict in the next round.
       if (!stored.ok() && stored.failure().code == 409 && tries < kMaxTries) continue;
       response = stored.ok() ? Sent(target, **stored, 200) : Response(stored.failure());

@@ -37,8 +37,7 @@ void ClientForTest::Send(const std::string& method, const std::string& target,
   }
   absl::StrAppend(&request, "\r\n", body);
   for (size_t sent = 0; sent < request.size();) {
-    const ssize_t wrote =
-        send(fd_, request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
+    const ssize_t wrote = send(fd_, request.data() + sent, request.size() - sent, MSG_NOSIGNAL);
     if (wrote <= 0) return;
     sent += static_cast<size_t>(wrote);
   }
@@ -71,7 +70,8 @@ Answered ClientForTest::Do(const std::string& method, const std::string& target,
     if (event == Event::kEnd) break;
     if (event == Event::kHead) {
       answered.code = decoder_.response().status;
-      answered.retry_after = std::string(decoder_.response().headers.Get("Retry-After").value_or(""));
+      answered.retry_after =
+          std::string(decoder_.response().headers.Get("Retry-After").value_or(""));
     } else if (event == Event::kBody) {
       const size_t size = decoder_.body_size();
       pieces_.push_back(size);

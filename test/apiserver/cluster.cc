@@ -72,8 +72,8 @@ std::string Cluster::NewSuffix() {
 }
 
 std::string Cluster::NewAddress() {
-  const uint32_t ip = kServiceRange + kReservedAddresses +
-                      addresses_++ % (kServiceRangeSize - kReservedAddresses);
+  const uint32_t ip =
+      kServiceRange + kReservedAddresses + addresses_++ % (kServiceRangeSize - kReservedAddresses);
   return absl::StrCat(ip >> 24, ".", ip >> 16 & 255, ".", ip >> 8 & 255, ".", ip & 255);
 }
 
@@ -90,9 +90,8 @@ std::optional<Failure> Cluster::CheckNamespace(const Resource& resource, const s
   const StoredPtr found = store_.Get(kNamespaces, "", ns);
   if (found == nullptr) return NotFound({"", kNamespaces, "Namespace", ns});
   if (!IsDeleting(Json::parse(found->text, nullptr, false))) return std::nullopt;
-  return Forbidden(resource.Named(name),
-                   absl::StrCat("unable to create new content in namespace ", ns,
-                                " because it is being terminated"));
+  return Forbidden(resource.Named(name), absl::StrCat("unable to create new content in namespace ",
+                                                      ns, " because it is being terminated"));
 }
 
 Result<Json> Cluster::PrepareNew(const Resource& resource, const std::string& ns, Json object) {
@@ -167,8 +166,8 @@ Result<StoredPtr> Cluster::CommitChange(const Resource& resource, const Stored& 
   if (current->version != before.version) return ModifiedMeanwhile(resource.Named(before.name));
   if (auto wrong = Validate(object, resource)) return *wrong;
   if (SameContent(object, Whole(resource, *current))) return current;
-  const bool released = IsDeleting(object) && !HasFinalizers(object) &&
-                        resource.Id() != kNamespaces;
+  const bool released =
+      IsDeleting(object) && !HasFinalizers(object) && resource.Id() != kNamespaces;
   StoredPtr now = store_.Put(resource.Id(), std::move(object));
   if (released) {
     Remove(resource, now->ns, now->name);
@@ -237,8 +236,8 @@ void Cluster::FinishNamespace(const std::string& ns) {
 void Cluster::UninstallCrd(const std::string& name) {
   const auto resource = catalog_.FindById(name);
   if (resource == nullptr) return;
-  const Store::Page all = store_.List(name, "", store_.version(), std::nullopt,
-                                      std::numeric_limits<size_t>::max());
+  const Store::Page all =
+      store_.List(name, "", store_.version(), std::nullopt, std::numeric_limits<size_t>::max());
   for (const StoredPtr& object : all.objects) store_.Delete(name, object->ns, object->name);
   catalog_.Remove(name);
   Changed(*resource, nullptr);
@@ -259,8 +258,8 @@ Result<StoredPtr> Cluster::Put(Json object) {
   const std::string kind = object.value("kind", "");
   const auto resource = catalog_.FindKind(api_version, kind);
   if (resource == nullptr) {
-    return BadRequest(absl::StrCat("no matches for kind \"", kind, "\" in version \"", api_version,
-                                   "\""));
+    return BadRequest(
+        absl::StrCat("no matches for kind \"", kind, "\" in version \"", api_version, "\""));
   }
   Json& metadata = object["metadata"];
   const std::string ns = resource->namespaced ? metadata.value("namespace", "default") : "";

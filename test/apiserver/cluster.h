@@ -1,8 +1,8 @@
-// Cluster: the kinds and the objects of one cluster, and the rules by which objects come, change and
-// go: namespaces must exist, versions must match, finalizers hold, a CRD brings a kind.
+// Cluster: the kinds and the objects of one cluster, and the rules by which objects come, change
+// and go: namespaces must exist, versions must match, finalizers hold, a CRD brings a kind.
 //
-// A write has two halves, since admission webhooks are asked in between, which takes time:
-// Prepare… makes the object as it would be stored, Commit… stores it if nothing changed meanwhile.
+// A write has two halves, since admission webhooks are asked in between, which takes time: Prepare…
+// makes the object as it would be stored, Commit… stores it if nothing changed meanwhile.
 //
 // Not thread-safe: belongs to the server's loop.
 #ifndef WEFT_TEST_APISERVER_CLUSTER_H_

@@ -15,9 +15,7 @@ namespace {
 // What tokens are for when nobody says.
 constexpr char kOwnAudience[] = "https://kubernetes.default.svc.cluster.local";
 
-std::string Segment(const std::string& bytes) {
-  return absl::WebSafeBase64Escape(bytes);
-}
+std::string Segment(const std::string& bytes) { return absl::WebSafeBase64Escape(bytes); }
 
 // The O and CN of a subject in RFC 2253's form.
 User UserOfSubject(absl::string_view subject) {
@@ -116,10 +114,9 @@ Json Credentials::Review(const Json& spec, absl::Time now) const {
   std::vector<std::string> audiences = spec.value("audiences", std::vector<std::string>());
   if (audiences.empty()) audiences = {kOwnAudience};
   if (!Overlap(audiences, token->audiences)) {
-    status["error"] = absl::StrCat("[invalid bearer token, token audiences [\"",
-                                   absl::StrJoin(token->audiences, "\" \""),
-                                   "\"] is invalid for the target audiences [\"",
-                                   absl::StrJoin(audiences, "\" \""), "\"]]");
+    status["error"] = absl::StrCat(
+        "[invalid bearer token, token audiences [\"", absl::StrJoin(token->audiences, "\" \""),
+        "\"] is invalid for the target audiences [\"", absl::StrJoin(audiences, "\" \""), "\"]]");
     return status;
   }
   std::vector<std::string> good;

@@ -44,7 +44,7 @@ class Credentials {
   const Token* Find(absl::string_view token, absl::Time now) const;
 
   const bool required_;
-  std::map<std::string, Token, std::less<>> given_;   // from the file
+  std::map<std::string, Token, std::less<>> given_;  // from the file
   std::map<std::string, Token, std::less<>> issued_;
 };
 

@@ -18,8 +18,8 @@ std::map<std::string, std::vector<std::string>> Groups(const Catalog& catalog) {
     for (const std::string& version : resource->versions) {
       if (std::find(versions.begin(), versions.end(), version) != versions.end()) continue;
       // One with more versions than the first resource of its group had: stable ones stay in front.
-      const bool stable = version.find("alpha") == std::string::npos &&
-                          version.find("beta") == std::string::npos;
+      const bool stable =
+          version.find("alpha") == std::string::npos && version.find("beta") == std::string::npos;
       versions.insert(stable ? versions.begin() : versions.end(), version);
     }
   }
@@ -143,16 +143,15 @@ Result<Json> ResourceList(const Catalog& catalog, absl::string_view group,
   }
   if (resources.empty()) return NoSuchPath();
   Json list = {{"kind", "APIResourceList"}, {"apiVersion", "v1"}};
-  list["groupVersion"] =
-      group.empty() ? std::string(version) : absl::StrCat(group, "/", version);
+  list["groupVersion"] = group.empty() ? std::string(version) : absl::StrCat(group, "/", version);
   list["resources"] = std::move(resources);
   return list;
 }
 
 Json ServerVersion() {
-  return {{"major", "1"},          {"minor", "30"},         {"gitVersion", "v1.30.0"},
-          {"gitCommit", ""},       {"gitTreeState", ""},    {"buildDate", "2024-04-17T00:00:00Z"},
-          {"goVersion", "go1.22"}, {"compiler", "clang"},   {"platform", "linux/amd64"}};
+  return {{"major", "1"},          {"minor", "30"},       {"gitVersion", "v1.30.0"},
+          {"gitCommit", ""},       {"gitTreeState", ""},  {"buildDate", "2024-04-17T00:00:00Z"},
+          {"goVersion", "go1.22"}, {"compiler", "clang"}, {"platform", "linux/amd64"}};
 }
 
 std::string OpenApi(const Catalog& catalog) {

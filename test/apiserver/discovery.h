@@ -1,5 +1,5 @@
-// Discovery: what kinds there are, as /api, /apis and /apis/GROUP/VERSION say it, and as the OpenAPI
-// document does. Pure functions of the catalog.
+// Discovery: what kinds there are, as /api, /apis and /apis/GROUP/VERSION say it, and as the
+// OpenAPI document does. Pure functions of the catalog.
 #ifndef WEFT_TEST_APISERVER_DISCOVERY_H_
 #define WEFT_TEST_APISERVER_DISCOVERY_H_
 
@@ -23,9 +23,9 @@ Result<Json> ResourceList(const Catalog& catalog, absl::string_view group,
 // "/version"
 Json ServerVersion();
 
-// "/openapi/v2", in protobuf's encoding (gnostic's openapi.v2.Document), the only one kubectl reads.
-// It has no definitions, for which kubectl skips its own validation, and for each kind the path by
-// which kubectl learns that dry runs are supported.
+// "/openapi/v2", in protobuf's encoding (gnostic's openapi.v2.Document), the only one kubectl
+// reads. It has no definitions, for which kubectl skips its own validation, and for each kind the
+// path by which kubectl learns that dry runs are supported.
 std::string OpenApi(const Catalog& catalog);
 
 }  // namespace weft::apiserver

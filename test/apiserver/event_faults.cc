@@ -14,8 +14,8 @@ void Bloat(Faults& faults, absl::string_view verb, absl::string_view resource,
   }
   if (const auto fault = faults.Take(Fault::Kind::kDeep, verb, resource)) {
     const size_t depth = static_cast<size_t>(fault->depth);
-    json.insert(brace + 1, absl::StrCat("\"deep\":", std::string(depth, '['),
-                                        std::string(depth, ']'), ","));
+    json.insert(brace + 1,
+                absl::StrCat("\"deep\":", std::string(depth, '['), std::string(depth, ']'), ","));
   }
 }
 

@@ -39,7 +39,7 @@ Failure Plain(int code, const char* reason, std::string message) {
 }  // namespace
 
 Json Failure::ToStatus() const {
-  Json status = {{"kind", "Status"},   {"apiVersion", "v1"},   {"metadata", Json::object()},
+  Json status = {{"kind", "Status"},    {"apiVersion", "v1"}, {"metadata", Json::object()},
                  {"status", "Failure"}, {"message", message}, {"code", code}};
   if (!reason.empty()) status["reason"] = reason;
   if (!details.is_null()) status["details"] = details;
@@ -56,9 +56,9 @@ Failure AlreadyExists(const Subject& subject) {
 
 Failure ConflictOver(const Subject& subject, absl::string_view why) {
   Failure failure = About(409, "Conflict", subject, "");
-  failure.message = absl::StrCat("Operation cannot be fulfilled on ",
-                                 Qualified(subject.plural, subject.group), " \"", subject.name,
-                                 "\": ", why);
+  failure.message =
+      absl::StrCat("Operation cannot be fulfilled on ", Qualified(subject.plural, subject.group),
+                   " \"", subject.name, "\": ", why);
   return failure;
 }
 
@@ -124,12 +124,12 @@ Failure ExpiredContinue(std::string go_on_with) {
 }
 
 Failure TooLargeVersion(uint64_t asked, uint64_t current) {
-  Failure failure = Plain(504, "Timeout",
-                          absl::StrCat("Timeout: Too large resource version: ", asked,
-                                       ", current: ", current));
+  Failure failure =
+      Plain(504, "Timeout",
+            absl::StrCat("Timeout: Too large resource version: ", asked, ", current: ", current));
   failure.details = Json::object();
-  failure.details["causes"] = Json::array({{{"reason", "ResourceVersionTooLarge"},
-                                            {"message", "Too large resource version"}}});
+  failure.details["causes"] = Json::array(
+      {{{"reason", "ResourceVersionTooLarge"}, {"message", "Too large resource version"}}});
   failure.retry_after = 1;
   return failure;
 }

@@ -22,8 +22,8 @@ struct Failure {
   std::string reason;  // "NotFound"; may be empty
   std::string message;
   Json details = nullptr;
-  int retry_after = 0;             // seconds, for the header and the details; 0: not said
-  std::string continue_token;      // to go on with after an expired one
+  int retry_after = 0;         // seconds, for the header and the details; 0: not said
+  std::string continue_token;  // to go on with after an expired one
 
   Json ToStatus() const;
 };

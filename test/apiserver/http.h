@@ -43,8 +43,8 @@ class ResponseWriter {
   ResponseWriter(EventLoop& loop, ByteStream& stream, const Request& request, bool keep_alive)
       : loop_(loop), stream_(stream), request_(request), keep_alive_(keep_alive) {}
 
-  // What the answer suffers: it is cut after so many further bytes of its body; it is sent in pieces
-  // of these sizes, over and over.
+  // What the answer suffers: it is cut after so many further bytes of its body; it is sent in
+  // pieces of these sizes, over and over.
   void CutAfter(size_t bytes) { cut_after_ = bytes; }
   void SplitInto(std::vector<size_t> sizes) { sizes_ = std::move(sizes); }
 

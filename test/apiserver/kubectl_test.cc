@@ -78,8 +78,7 @@ class KubectlTest : public testing::Test {
     options.not_before = absl::Now() - absl::Hours(1);
     options.not_after = absl::Now() + absl::Hours(1);
     TlsCertificate certificate;
-    certificate.chain_pem =
-        certs::MakeTestCertificate(issuer_, key.public_key(), options).ToPem();
+    certificate.chain_pem = certs::MakeTestCertificate(issuer_, key.public_key(), options).ToPem();
     certificate.key_pem = key.ToPem();
     return certificate;
   }
@@ -165,8 +164,7 @@ TEST_F(KubectlTest, SelectsByNamespaceLabelAndField) {
   EXPECT_EQ(Out({"get", "cm", "-A", "-o", "name", "-l", "tier notin (front)"}), "configmap/b\n");
   EXPECT_EQ(Out({"get", "cm", "-A", "-o", "name", "--field-selector", "metadata.name=b"}),
             "configmap/b\n");
-  EXPECT_EQ(Out({"get", "cm", "-A", "-o", "name", "--chunk-size=1"}),
-            "configmap/a\nconfigmap/b\n");
+  EXPECT_EQ(Out({"get", "cm", "-A", "-o", "name", "--chunk-size=1"}), "configmap/a\nconfigmap/b\n");
   EXPECT_THAT(Out({"get", "ns"}), ContainsRegex("shop +Active "));
   EXPECT_THAT(Refused({"create", "configmap", "c", "-n", "nowhere"}),
               HasSubstr("namespaces \"nowhere\" not found"));
@@ -194,7 +192,8 @@ TEST_F(KubectlTest, AppliesChangesAndAppliesAgain) {
 TEST_F(KubectlTest, AppliesOnTheServer) {
   const std::vector<std::string> apply = {"apply", "--server-side", "-f", "-"};
   EXPECT_EQ(Out(apply, kService), "service/web serverside-applied\n");
-  const std::string other = absl::StrReplaceAll(kService, {{"selector: {app: web}", "selector: {app: x}"}});
+  const std::string other =
+      absl::StrReplaceAll(kService, {{"selector: {app: web}", "selector: {app: x}"}});
   EXPECT_THAT(Refused({"apply", "--server-side", "--field-manager=other", "-f", "-"}, other),
               AllOf(HasSubstr("Apply failed with 1 conflict"), HasSubstr(".spec.selector.app")));
   Out({"apply", "--server-side", "--field-manager=other", "--force-conflicts", "-f", "-"}, other);
@@ -206,14 +205,14 @@ TEST_F(KubectlTest, PatchesLabelsAnnotatesAndReplaces) {
   EXPECT_EQ(Out({"patch", "svc", "web", "-p", R"({"spec":{"ports":[{"port":81,"name":"b"}]}})"}),
             "service/web patched\n");
   EXPECT_EQ(Out({"get", "svc", "web", "-o", "jsonpath={.spec.ports[*].port}"}), "80 81");
-  Out({"patch", "svc", "web", "--type=json", "-p",
-       R"([{"op":"remove","path":"/spec/ports/1"}])"});
+  Out({"patch", "svc", "web", "--type=json", "-p", R"([{"op":"remove","path":"/spec/ports/1"}])"});
   Out({"patch", "svc", "web", "--type=merge", "-p", R"({"spec":{"selector":{"v":"2"}}})"});
   EXPECT_EQ(Out({"get", "svc", "web", "-o", "jsonpath={.spec.ports[*].port} {.spec.selector}"}),
             "80 {\"app\":\"web\",\"v\":\"2\"}");
   EXPECT_EQ(Out({"label", "svc", "web", "team=a"}), "service/web labeled\n");
   EXPECT_EQ(Out({"annotate", "svc", "web", "note=x"}), "service/web annotated\n");
-  EXPECT_EQ(Out({"get", "svc", "web", "-o", "jsonpath={.metadata.labels.team} {.metadata.annotations.note}"}),
+  EXPECT_EQ(Out({"get", "svc", "web", "-o",
+                 "jsonpath={.metadata.labels.team} {.metadata.annotations.note}"}),
             "a x");
   EXPECT_EQ(Out({"label", "svc", "web", "team-"}).substr(0, 12), "service/web ");
   EXPECT_EQ(Out({"replace", "-f", "-"}, kService), "service/web replaced\n");
@@ -310,7 +309,8 @@ spec:
   EXPECT_EQ(Out({"create", "-f", "-"}, widget), "widget.test.weft.dev/w created\n");
   EXPECT_THAT(Out({"get", "wi"}), ContainsRegex("w +[0-9]+s"));
   Out({"delete", "crd", "widgets.test.weft.dev"});
-  EXPECT_THAT(Refused({"get", "widgets"}), AnyOf(HasSubstr("the server doesn't have a resource type"),
+  EXPECT_THAT(Refused({"get", "widgets"}),
+              AnyOf(HasSubstr("the server doesn't have a resource type"),
                     HasSubstr("the server could not find the requested resource")));
 }
 
@@ -344,8 +344,8 @@ class KubectlAdmissionTest : public KubectlTest {
         absl::StrCat("apiVersion: admissionregistration.k8s.io/v1\nkind: ", kind,
                      "\nmetadata: {name: judge}\nwebhooks:\n- name: judge.weft.dev\n",
                      "  admissionReviewVersions: [v1]\n  sideEffects: None\n  timeoutSeconds: 2\n",
-                     "  failurePolicy: ", policy, "\n  clientConfig: {", client, ", caBundle: ",
-                     absl::Base64Escape(issuer_.ChainPem()), "}\n",
+                     "  failurePolicy: ", policy, "\n  clientConfig: {", client,
+                     ", caBundle: ", absl::Base64Escape(issuer_.ChainPem()), "}\n",
                      "  rules: [{operations: [CREATE, UPDATE], apiGroups: [networking.istio.io], ",
                      "apiVersions: [v1], resources: [virtualservices]}]\n"));
   }
@@ -369,7 +369,8 @@ TEST_F(KubectlAdmissionTest, RefusesWithTheWebhooksMessage) {
 TEST_F(KubectlAdmissionTest, StoresWhatAMutatingWebhookMakesOfIt) {
   WebhookForTest webhook(Certificate("judge.weft-system.svc"), Judge);
   server_->SetService("weft-system/judge:443", webhook.address());
-  Register("MutatingWebhookConfiguration", "service: {namespace: weft-system, name: judge}", "Fail");
+  Register("MutatingWebhookConfiguration", "service: {namespace: weft-system, name: judge}",
+           "Fail");
   const Result applied = Run({"apply", "-f", "-"}, kRoute);
   EXPECT_EQ(applied.status, 0) << applied.err;
   EXPECT_THAT(applied.err, HasSubstr("Warning: mind the gap"));

@@ -31,12 +31,13 @@ class Shape {
   explicit Shape(absl::string_view kind) : kind_(kind) {}
 
   struct Child {
-    std::string name;       // as in FieldsV1
-    std::string field;      // of an object's member
+    std::string name;   // as in FieldsV1
+    std::string field;  // of an object's member
     const Json* value;
   };
 
-  // Whether a value is owned by its children rather than whole. `parent` and `field` are where it is.
+  // Whether a value is owned by its children rather than whole. `parent` and `field` are where it
+  // is.
   bool HasChildren(const Json& value, absl::string_view parent, absl::string_view field) const {
     if (value.is_object()) return !value.empty();
     return value.is_array() && !value.empty() && MergeKeyOf(kind_, parent, field).merges();
@@ -94,7 +95,12 @@ Fields FieldsOf(const Shape& shape, const Json& value, const Place& at) {
   Fields fields = Json::object();
   if (!shape.HasChildren(value, at.parent, at.field)) return fields;
   for (const Shape::Child& child : shape.Children(value, at.parent, at.field)) {
-    fields[child.name] = FieldsOf(shape, *child.value, at.Of(child, value.is_array()));
+    const Place below = at.Of(child, value.is_array());
+    Fields inner = FieldsOf(shape, *child.value, below);
+    // Of metadata, often nothing is left but what nobody owns.
+    const bool nothing =
+        inner.empty() && shape.HasChildren(*child.value, below.parent, below.field);
+    if (!nothing) fields[child.name] = std::move(inner);
   }
   return fields;
 }
@@ -166,9 +172,9 @@ bool Remove(const Shape& shape, Json& value, const Fields& fields, const Place& 
   for (Json& element : value) {
     const std::string name = Shape::NameOf(element, key);
     // Of an element that is given up the key alone is nothing.
-    const bool gone = fields.contains(name) && (Remove(shape, element, fields[name],
-                                                       {at.field, at.field}) ||
-                                                (element.is_object() && element.size() == 1));
+    const bool gone =
+        fields.contains(name) && (Remove(shape, element, fields[name], {at.field, at.field}) ||
+                                  (element.is_object() && element.size() == 1));
     if (!gone) kept.push_back(std::move(element));
   }
   value = std::move(kept);
@@ -193,9 +199,8 @@ void Merge(const Shape& shape, Json& into, const Json& from, const Place& at) {
   }
   for (const Json& element : from) {
     const std::string name = Shape::NameOf(element, key);
-    const auto found = std::find_if(into.begin(), into.end(), [&](const Json& old) {
-      return Shape::NameOf(old, key) == name;
-    });
+    const auto found = std::find_if(
+        into.begin(), into.end(), [&](const Json& old) { return Shape::NameOf(old, key) == name; });
     if (found == into.end()) {
       into.push_back(element);
     } else {
@@ -205,8 +210,8 @@ void Merge(const Shape& shape, Json& into, const Json& from, const Place& at) {
 }
 
 Json Entry(const Apply& by, const char* operation, Fields fields) {
-  return {{"manager", by.manager},    {"operation", operation},  {"apiVersion", by.api_version},
-          {"time", by.now},           {"fieldsType", "FieldsV1"}, {"fieldsV1", std::move(fields)}};
+  return {{"manager", by.manager}, {"operation", operation},   {"apiVersion", by.api_version},
+          {"time", by.now},        {"fieldsType", "FieldsV1"}, {"fieldsV1", std::move(fields)}};
 }
 
 bool IsBy(const Json& entry, const Apply& by, const char* operation) {
@@ -224,8 +229,8 @@ Fields SetOf(const Json& entry) { return entry.value("fieldsV1", Json::object())
 Failure ApplyConflict(const Subject& subject, const std::vector<Json>& causes) {
   std::vector<std::string> lines;
   for (const Json& cause : causes) {
-    lines.push_back(absl::StrCat(cause["message"].get<std::string>(), ": ",
-                                 cause["field"].get<std::string>()));
+    lines.push_back(
+        absl::StrCat(cause["message"].get<std::string>(), ": ", cause["field"].get<std::string>()));
   }
   Failure failure = ConflictOver(subject, "");
   failure.message = absl::StrCat("Apply failed with ", lines.size(), " conflict",
@@ -253,10 +258,10 @@ Result<Json> ApplyTo(const Json& live, const Json& applied, const Apply& apply) 
     std::vector<std::string> paths;
     if (!disputed.is_null()) Leaves(disputed, "", paths);
     for (const std::string& path : paths) {
-      causes.push_back({{"reason", "FieldManagerConflict"},
-                        {"message", absl::StrCat("conflict with \"",
-                                                 entry.value("manager", ""), "\"")},
-                        {"field", path}});
+      causes.push_back(
+          {{"reason", "FieldManagerConflict"},
+           {"message", absl::StrCat("conflict with \"", entry.value("manager", ""), "\"")},
+           {"field", path}});
     }
     theirs = Without(theirs, disputed);
     if (theirs.is_null()) continue;

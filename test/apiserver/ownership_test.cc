@@ -14,8 +14,8 @@ Json Service(const std::string& rest) {
 }
 
 TEST(Ownership, WhatIsNoLongerAppliedGoes) {
-  auto first = ApplyTo(nullptr, Service(R"("spec":{"type":"ClusterIP","selector":{"a":"1"}})"),
-                       By("one"));
+  auto first =
+      ApplyTo(nullptr, Service(R"("spec":{"type":"ClusterIP","selector":{"a":"1"}})"), By("one"));
   ASSERT_TRUE(first.ok());
   auto second = ApplyTo(*first, Service(R"("spec":{"selector":{"a":"2"}})"), By("one"));
   ASSERT_TRUE(second.ok());
@@ -54,6 +54,17 @@ TEST(Ownership, ElementsOfKeyedListsAreOwnedOneByOne) {
   auto third = ApplyTo(*second, Service(R"("spec":{"type":"ClusterIP"})"), By("one"));
   ASSERT_TRUE(third.ok());
   EXPECT_EQ((*third)["spec"]["ports"], Json::parse(R"([{"port":90}])"));
+}
+
+TEST(Ownership, MetadataIsNotOwnedWhole) {
+  auto first = ApplyTo(nullptr, Service(R"("spec":{"selector":{"a":"1"}})"), By("one"));
+  const Json labelled = Json::parse(R"({"metadata":{"name":"web","labels":{"x":"1"}}})");
+  auto second = ApplyTo(*first, labelled, By("two"));
+  ASSERT_TRUE(second.ok()) << second.failure().message;
+  auto third = ApplyTo(*second, Service(R"("spec":{})"), By("two"));
+  ASSERT_TRUE(third.ok());
+  EXPECT_EQ((*third)["metadata"]["name"], "web");
+  EXPECT_FALSE((*third)["metadata"].contains("labels"));
 }
 
 TEST(Ownership, AWriteTakesWhatItChanges) {

@@ -191,8 +191,8 @@ Result<Json> JsonPatch(const Json& object, const Json& patch) {
     Failure failure;
     failure.code = 422;
     failure.reason = "Invalid";
-    failure.message = absl::StrCat("the server rejected our request due to an error in our request: ",
-                                   e.what());
+    failure.message =
+        absl::StrCat("the server rejected our request due to an error in our request: ", e.what());
     return failure;
   }
 }

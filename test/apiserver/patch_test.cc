@@ -38,8 +38,7 @@ TEST(StrategicPatch, MergesListsByTheirKeys) {
        R"({"spec":{"$setElementOrder/containers":[{"name":"c"},{"name":"a"}],
            "containers":[{"name":"a","image":"i"}]}})",
        R"({"spec":{"containers":[{"name":"c"},{"name":"a","image":"i"},{"name":"b"}]}})"},
-      {"values of a list of plain ones", "ConfigMap",
-       R"({"metadata":{"finalizers":["a","b"]}})",
+      {"values of a list of plain ones", "ConfigMap", R"({"metadata":{"finalizers":["a","b"]}})",
        R"({"metadata":{"$deleteFromPrimitiveList/finalizers":["a"],"finalizers":["c"]}})",
        R"({"metadata":{"finalizers":["b","c"]}})"},
       {"a list without a key is replaced", "EndpointSlice", R"({"endpoints":[{"x":1},{"x":2}]})",
@@ -62,8 +61,7 @@ TEST(StrategicPatch, MergesListsByTheirKeys) {
 
 TEST(JsonPatch, RefusesWhatDoesNotApply) {
   const Json object = {{"a", 1}};
-  const auto tested =
-      JsonPatch(object, Json::parse(R"([{"op":"test","path":"/a","value":2}])"));
+  const auto tested = JsonPatch(object, Json::parse(R"([{"op":"test","path":"/a","value":2}])"));
   ASSERT_FALSE(tested.ok());
   EXPECT_EQ(tested.failure().code, 422);
   EXPECT_FALSE(JsonPatch(object, Json::object()).ok());

@@ -152,8 +152,9 @@ std::optional<Failure> CheckIdentity(Json& object, const Resource& resource, con
   }
   const std::string stated = metadata.value("namespace", ns);
   if (!stated.empty() && stated != ns) {
-    return BadRequest(absl::StrCat("the namespace of the provided object does not match the "
-                                   "namespace sent on the request"));
+    return BadRequest(
+        absl::StrCat("the namespace of the provided object does not match the "
+                     "namespace sent on the request"));
   }
   metadata["namespace"] = ns;
   return std::nullopt;
@@ -169,8 +170,8 @@ void StampNew(Json& object, const Resource& resource, const std::string& uid, ab
   // Kubernetes drops the status of custom objects that have the subresource; of built-in kinds too,
   // but nobody here plays kubelet or scheduler, so what a manifest says of a Pod's status holds.
   if (resource.custom && resource.status) object.erase("status");
-  if (resource.Id() == "namespaces") metadata["labels"]["kubernetes.io/metadata.name"] =
-      metadata["name"];
+  if (resource.Id() == "namespaces")
+    metadata["labels"]["kubernetes.io/metadata.name"] = metadata["name"];
 }
 
 void StampChanged(const Json& before, Json& object, const Resource& resource, bool status_only) {
@@ -253,8 +254,8 @@ std::optional<Failure> Validate(const Json& object, const Resource& resource) {
   }
   if (resource.Id() == "services") {
     const Json spec = object.value("spec", Json::object());
-    const bool needs_ports = spec.value("type", "") != "ExternalName" &&
-                             spec.value("clusterIP", "") != "None";
+    const bool needs_ports =
+        spec.value("type", "") != "ExternalName" && spec.value("clusterIP", "") != "None";
     const Json ports = spec.value("ports", Json::array());
     if (needs_ports && ports.empty()) return Invalid(subject, "spec.ports", "Required value");
     for (size_t i = 0; i < ports.size(); ++i) {
@@ -262,9 +263,9 @@ std::optional<Failure> Validate(const Json& object, const Resource& resource) {
       if (port.is_number_integer() && port.get<int64_t>() >= 1 && port.get<int64_t>() <= 65535) {
         continue;
       }
-      return Invalid(subject, absl::StrCat("spec.ports[", i, "].port"),
-                     absl::StrCat("Invalid value: ", port.dump(),
-                                  ": must be between 1 and 65535, inclusive"));
+      return Invalid(
+          subject, absl::StrCat("spec.ports[", i, "].port"),
+          absl::StrCat("Invalid value: ", port.dump(), ": must be between 1 and 65535, inclusive"));
     }
   }
   if (resource.Id() == "pods" && (!object.contains("spec") || !object["spec"].is_object())) {

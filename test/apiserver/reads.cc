@@ -51,16 +51,18 @@ Result<Range> RangeOfVersion(Cluster& cluster, const Target& target, const Reque
     return NotTogether(absl::StrCat("resourceVersionMatch: Unsupported value: \"", match, "\""));
   }
   if (!match.empty() && !asked->has_value()) {
-    return NotTogether("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless "
-                       "resourceVersion is provided");
+    return NotTogether(
+        "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless "
+        "resourceVersion is provided");
   }
   Range range;
   range.at = cluster.store().version();
   if (!asked->has_value()) return range;
   const Version version = **asked;
   if (match == "Exact" && version == 0) {
-    return NotTogether("resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is "
-                       "forbidden for resourceVersion \"0\"");
+    return NotTogether(
+        "resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is "
+        "forbidden for resourceVersion \"0\"");
   }
   if (version > range.at) return TooLargeVersion(version, range.at);
   // A limited list of a version, without a match, is of exactly that one.
@@ -118,8 +120,8 @@ Json ListMetadata(const Store::Page& page, const Range& range, bool whole) {
 }  // namespace
 
 std::string ContinueToken::Encode() const {
-  const Json token = {{"v", "meta.k8s.io/v1"}, {"rv", version}, {"ns", after.first},
-                      {"start", after.second}};
+  const Json token = {
+      {"v", "meta.k8s.io/v1"}, {"rv", version}, {"ns", after.first}, {"start", after.second}};
   return absl::WebSafeBase64Escape(token.dump());
 }
 
@@ -130,7 +132,8 @@ std::optional<ContinueToken> ContinueToken::Decode(const std::string& text) {
   if (!token.is_object() || !token.contains("rv") || !token["rv"].is_number_unsigned()) {
     return std::nullopt;
   }
-  return ContinueToken{token["rv"].get<Version>(), {token.value("ns", ""), token.value("start", "")}};
+  return ContinueToken{token["rv"].get<Version>(),
+                       {token.value("ns", ""), token.value("start", "")}};
 }
 
 Result<Selection> ReadSelection(const Target& target, const Request& request) {
@@ -168,8 +171,7 @@ Response GetObject(Cluster& cluster, const Target& target, const Request& reques
   if (!found.ok()) return Response(found.failure());
   if (const auto rows = WantsTable(request)) {
     const TableWriter table(*target.resource, target.version, *rows, absl::Now());
-    return Response(
-        table.Table({*found}, {{"resourceVersion", absl::StrCat((*found)->version)}}));
+    return Response(table.Table({*found}, {{"resourceVersion", absl::StrCat((*found)->version)}}));
   }
   Response response;
   (*found)->AppendTo(response.body, target.api_version(), target.resource->kind);

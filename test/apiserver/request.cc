@@ -128,8 +128,10 @@ Result<Target> FindTarget(const Catalog& catalog, const Request& request) {
 }
 
 Result<Json> DecodeBody(const Request& request) {
-  if (request.content_type == "application/yaml" ||
-      request.content_type == "application/apply-patch+yaml") {
+  const bool yaml = request.content_type == "application/yaml" ||
+                    request.content_type == "application/apply-patch+yaml";
+  // JSON is YAML too, and what most clients send as such.
+  if (yaml && !absl::StartsWith(request.body, "{")) {
     auto documents = ReadManifest(request.body);
     if (!documents.ok()) return BadRequest(std::string(documents.status().message()));
     if (documents->size() != 1) return BadRequest("the body is not one YAML document");

@@ -23,7 +23,7 @@ struct User {
 
 struct Request {
   std::string method;
-  std::string path;  // decoded, without the query
+  std::string path;      // decoded, without the query
   std::string raw_path;  // as it came, with the query
   std::vector<std::pair<std::string, std::string>> query;
   std::string accept;

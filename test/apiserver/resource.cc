@@ -141,14 +141,13 @@ Json CrdOf(const MeshCrd& row) {
   const std::string kind = row.kind;
   Json versions = Json::array();
   for (const std::string& name : Split(row.versions)) {
-    Json version = {
-        {"name", name},
-        {"served", true},
-        {"storage", versions.empty()},
-        {"schema",
-         {{"openAPIV3Schema",
-           {{"type", "object"}, {"x-kubernetes-preserve-unknown-fields", true}}}}},
-        {"additionalPrinterColumns", ColumnsOf(row.columns)}};
+    Json version = {{"name", name},
+                    {"served", true},
+                    {"storage", versions.empty()},
+                    {"schema",
+                     {{"openAPIV3Schema",
+                       {{"type", "object"}, {"x-kubernetes-preserve-unknown-fields", true}}}}},
+                    {"additionalPrinterColumns", ColumnsOf(row.columns)}};
     if (row.traits & kStatus) version["subresources"] = {{"status", Json::object()}};
     versions.push_back(std::move(version));
   }

@@ -24,7 +24,7 @@ struct Column {
 };
 
 struct Resource {
-  std::string group;  // "" for core
+  std::string group;                  // "" for core
   std::vector<std::string> versions;  // the preferred one first
   std::string plural;
   std::string kind;
@@ -32,9 +32,9 @@ struct Resource {
   std::vector<std::string> short_names;
   std::vector<std::string> categories;
   bool namespaced = true;
-  bool status = false;   // has the subresource
-  bool stored = true;    // false: answered at once, as TokenReview
-  bool custom = false;   // of a CRD
+  bool status = false;                                 // has the subresource
+  bool stored = true;                                  // false: answered at once, as TokenReview
+  bool custom = false;                                 // of a CRD
   std::map<std::string, std::vector<Column>> columns;  // of a CRD, by version
 
   // "virtualservices.networking.istio.io", "services": the key of its objects, and a CRD's name.

@@ -58,8 +58,8 @@ bool ReadSet(absl::string_view term, SetTerm& set) {
 std::vector<std::string> IndexedFields(const Resource& resource) {
   const std::string id = resource.Id();
   if (id == "pods") {
-    return {"spec.nodeName",      "status.phase",        "status.podIP",
-            "spec.restartPolicy", "spec.schedulerName",  "spec.serviceAccountName",
+    return {"spec.nodeName",           "status.phase",       "status.podIP",
+            "spec.restartPolicy",      "spec.schedulerName", "spec.serviceAccountName",
             "status.nominatedNodeName"};
   }
   if (id == "secrets") return {"type"};
@@ -68,10 +68,17 @@ std::vector<std::string> IndexedFields(const Resource& resource) {
   if (id == "services") return {"spec.clusterIP", "spec.type"};
   if (id == "replicasets.apps") return {"status.replicas"};
   if (id == "events") {
-    return {"involvedObject.kind", "involvedObject.namespace",       "involvedObject.name",
-            "involvedObject.uid",  "involvedObject.apiVersion",      "involvedObject.fieldPath",
-            "reason",              "involvedObject.resourceVersion", "type",
-            "source",              "reportingComponent"};
+    return {"involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "involvedObject.resourceVersion",
+            "type",
+            "source",
+            "reportingComponent"};
   }
   return {};
 }
@@ -131,8 +138,8 @@ LabelSelector LabelSelector::FromJson(const Json& json) {
       const std::string op = one.value("operator", "");
       Term term;
       term.key = one.value("key", "");
-      term.op = op == "In"      ? Operator::kIn
-                : op == "NotIn" ? Operator::kNotIn
+      term.op = op == "In"       ? Operator::kIn
+                : op == "NotIn"  ? Operator::kNotIn
                 : op == "Exists" ? Operator::kExists
                                  : Operator::kAbsent;
       for (const std::string& value : one.value("values", std::vector<std::string>())) {
@@ -170,8 +177,8 @@ Result<FieldSelector> FieldSelector::Parse(absl::string_view text, const Resourc
   for (absl::string_view term : absl::StrSplit(text, ',', absl::SkipEmpty())) {
     const size_t equals = term.find('=');
     if (equals == absl::string_view::npos) {
-      return BadRequest(absl::StrCat("invalid selector: '", text, "'; can't understand '", term,
-                                     "'"));
+      return BadRequest(
+          absl::StrCat("invalid selector: '", text, "'; can't understand '", term, "'"));
     }
     absl::string_view field = term.substr(0, equals);
     absl::string_view value = term.substr(equals + 1);

@@ -219,9 +219,8 @@ Task<bool> ApiServer::Running::SendEvents(WatchCursor& cursor, EventFaults& faul
   const std::string id = target.resource->Id();
   while (true) {
     std::vector<std::string> events;
-    auto gone = Guard([&]() -> Result<std::optional<Failure>> {
-      return cursor.Next(events, kMostEvents);
-    });
+    auto gone =
+        Guard([&]() -> Result<std::optional<Failure>> { return cursor.Next(events, kMostEvents); });
     const bool more = events.size() >= kMostEvents;
     faults_of_watch.Apply(events);
     std::optional<Failure> error = gone.ok() ? *gone : std::optional<Failure>(gone.failure());
@@ -279,8 +278,8 @@ Task<bool> ApiServer::Running::Watch(const Target& target, const Request& reques
       usable = co_await SendEvents(*cursor, event_faults, target, writer, over);
       if (!usable) co_return false;
       // The kind went while it was watched.
-      if (cluster.catalog().Find(target.resource->group, target.version,
-                                 target.resource->plural) == nullptr) {
+      if (cluster.catalog().Find(target.resource->group, target.version, target.resource->plural) ==
+          nullptr) {
         over = true;
       }
       if (loop.Now() >= bookmark) {
@@ -295,7 +294,7 @@ Task<bool> ApiServer::Running::Watch(const Target& target, const Request& reques
     (void)co_await Wait(loop, {&changed, &stream.readable()}, deadline);
     if (reader.Gone()) co_return false;
   }
-  co_return usable && co_await writer.End();
+  co_return usable&& co_await writer.End();
 }
 
 std::optional<Response> ApiServer::Running::Control(const Request& request) {

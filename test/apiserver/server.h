@@ -1,6 +1,6 @@
 // ApiServer: a Kubernetes API server in a thread, for tests: list, watch, writes with conflicts,
-// server-side apply, CRDs, admission by webhooks, and faults on command. Real kubectl can use it; so
-// can whatever reads Kubernetes.
+// server-side apply, CRDs, admission by webhooks, and faults on command. Real kubectl can use it;
+// so can whatever reads Kubernetes.
 //
 //   auto server = ApiServer::Start({});
 //   (*server)->Put(service);
@@ -9,8 +9,9 @@
 // Beside Kubernetes' paths: POST /faults adds a fault (faults.h has the form), GET lists them,
 // DELETE removes all; POST /compact forgets the history.
 //
-// What it lacks: controllers (no pod is run or scheduled, no owner's children are collected), schemas
-// of CRDs (nothing is pruned or defaulted), RBAC (who is known may do everything), protobuf.
+// What it lacks: controllers (no pod is run or scheduled, no owner's children are collected),
+// schemas of CRDs (nothing is pruned or defaulted), RBAC (who is known may do everything),
+// protobuf.
 //
 // Thread-safe.
 #ifndef WEFT_TEST_APISERVER_SERVER_H_
@@ -36,9 +37,10 @@ struct ApiServerOptions {
   std::optional<TlsCertificate> tls;  // nothing: plain HTTP
   std::string client_ca_pem;          // client certificates that are believed
   std::string tokens;                 // lines of TOKEN,NAME,UID[,"GROUPS"]
-  std::map<std::string, std::string> services;  // "NAMESPACE/NAME:PORT" → "HOST:PORT", of webhooks
-  std::vector<Json> objects;                    // there from the start, CRDs before what is of them
-  bool mesh_crds = true;  // Istio's kinds, the Gateway API, multi-cluster services
+  // Of webhooks: "NAMESPACE/NAME:PORT" → "HOST:PORT".
+  std::map<std::string, std::string> services;
+  std::vector<Json> objects;  // there from the start, CRDs before what is of them
+  bool mesh_crds = true;      // Istio's kinds, the Gateway API, multi-cluster services
   absl::Duration bookmark_interval = absl::Seconds(60);
 };
 

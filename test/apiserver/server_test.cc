@@ -154,8 +154,11 @@ TEST_F(ServerTest, BookmarksSayHowFarAWatchIs) {
   const std::string from = VersionNow();
   Put({{"apiVersion", "v1"}, {"kind", "Secret"}, {"metadata", {{"name", "elsewhere"}}}});
   ClientForTest watch(*server_);
-  ASSERT_EQ(watch.Open(absl::StrCat(kConfigMaps, "?watch=1&allowWatchBookmarks=true&"
-                                                 "resourceVersion=", from)), 200);
+  ASSERT_EQ(watch.Open(absl::StrCat(kConfigMaps,
+                                    "?watch=1&allowWatchBookmarks=true&"
+                                    "resourceVersion=",
+                                    from)),
+            200);
   const Json bookmark = Json::parse(watch.Line());
   EXPECT_EQ(bookmark["type"], "BOOKMARK");
   EXPECT_EQ(bookmark["object"]["kind"], "ConfigMap");
@@ -197,8 +200,8 @@ TEST_F(ServerTest, StatusIsWrittenApartFromTheRest) {
                 {"status", {{"x", 1}}}};
   EXPECT_FALSE(Do("POST", target, route).json().contains("status"));
   const Json status_patch = {{"spec", {{"hosts", Json::array()}}}, {"status", {{"x", 2}}}};
-  const Json written = Do("PATCH", target + "/r/status", status_patch,
-                          "application/merge-patch+json").json();
+  const Json written =
+      Do("PATCH", target + "/r/status", status_patch, "application/merge-patch+json").json();
   EXPECT_EQ(written["status"]["x"], 2);
   EXPECT_EQ(written["spec"]["hosts"].size(), 1u);
   EXPECT_EQ(written["metadata"]["generation"], 1);
@@ -222,7 +225,8 @@ TEST_F(ServerTest, RefusesWhatIsNoObject) {
       {{{"apiVersion", "v2"}, {"metadata", {{"name", "a"}}}}, 400},
       {Json::array({1}), 400},
   };
-  for (const auto& [body, code] : cases) EXPECT_EQ(Do("POST", kConfigMaps, body).code, code) << body;
+  for (const auto& [body, code] : cases)
+    EXPECT_EQ(Do("POST", kConfigMaps, body).code, code) << body;
   EXPECT_EQ(Do("GET", "/apis/nowhere/v1/things").code, 404);
   EXPECT_EQ(Do("GET", "/api/v1/namespaces/default/nodes").code, 404);
 }
@@ -331,8 +335,9 @@ TEST_F(ServerTest, Row95RefusesForATimeAndSaysWhenToComeAgain) {
 
 TEST_F(ServerTest, Row96AWatchGoesSilentForGood) {
   ClientForTest watch(*server_);
-  ASSERT_EQ(watch.Open(absl::StrCat(
-                kConfigMaps, "?watch=1&allowWatchBookmarks=true&timeoutSeconds=1")), 200);
+  ASSERT_EQ(
+      watch.Open(absl::StrCat(kConfigMaps, "?watch=1&allowWatchBookmarks=true&timeoutSeconds=1")),
+      200);
   Add(Fault::Kind::kSilent, "watch");
   Put(Map("a"));
   std::string line = watch.Line(absl::Milliseconds(1500));
@@ -344,8 +349,8 @@ TEST_F(ServerTest, Row96AWatchGoesSilentForGood) {
 TEST_F(ServerTest, Row97ContinueTokensExpire) {
   for (const char* name : {"a", "b"}) Put(Map(name));
   const Json first = Do("GET", absl::StrCat(kConfigMaps, "?limit=1")).json();
-  const std::string next = absl::StrCat(kConfigMaps, "?limit=1&continue=",
-                                        first["metadata"]["continue"].get<std::string>());
+  const std::string next = absl::StrCat(
+      kConfigMaps, "?limit=1&continue=", first["metadata"]["continue"].get<std::string>());
   Add(Fault::Kind::kExpiredContinue, "list");
   EXPECT_EQ(Do("GET", next).json()["reason"], "Expired");
   EXPECT_EQ(Do("GET", next).code, 200);
@@ -385,14 +390,15 @@ TEST_F(ServerTest, AKindIsNotInstalledUntilTheFaultIsGone) {
   const uint64_t id = server_->AddFault(missing);
   EXPECT_EQ(watch.Line(), "") << "its watches end";
   EXPECT_EQ(Do("GET", target).code, 404);
-  EXPECT_FALSE(absl::StrContains(Do("GET", "/apis/networking.istio.io/v1").body, "virtualservices"));
+  EXPECT_FALSE(
+      absl::StrContains(Do("GET", "/apis/networking.istio.io/v1").body, "virtualservices"));
   server_->RemoveFault(id);
   EXPECT_EQ(Do("GET", target).code, 200);
 }
 
 TEST_F(ServerTest, TakesFaultsOverItsOwnPath) {
-  const Json fault = {{"fault", "status"}, {"verb", "list"}, {"resource", "configmaps"},
-                      {"code", 500}};
+  const Json fault = {
+      {"fault", "status"}, {"verb", "list"}, {"resource", "configmaps"}, {"code", 500}};
   EXPECT_EQ(Do("POST", "/faults", fault).code, 201);
   EXPECT_EQ(Do("GET", kConfigMaps).code, 500);
   EXPECT_EQ(Do("GET", "/faults").json()["faults"][0]["taken"], 1);
@@ -409,8 +415,10 @@ TEST_F(ServerTest, PagesThroughTenThousandServicesAtOnce) {
     const std::string name = absl::StrCat("s", i);
     Json spec = {{"selector", {{"app", name}}}};
     spec["ports"] = Json::array({{{"name", "http"}, {"port", 80}}});
-    Put({{"apiVersion", "v1"}, {"kind", "Service"},
-                              {"metadata", {{"name", name}}}, {"spec", spec}});
+    Put({{"apiVersion", "v1"},
+         {"kind", "Service"},
+         {"metadata", {{"name", name}}},
+         {"spec", spec}});
   }
   ClientForTest client(*server_);
   const absl::Time begun = absl::Now();
@@ -418,8 +426,8 @@ TEST_F(ServerTest, PagesThroughTenThousandServicesAtOnce) {
   size_t bytes = 0;
   int pages = 0;
   do {
-    const Answered page = client.Do("GET", absl::StrCat("/api/v1/services?limit=500&continue=",
-                                                        token));
+    const Answered page =
+        client.Do("GET", absl::StrCat("/api/v1/services?limit=500&continue=", token));
     ASSERT_EQ(page.code, 200);
     bytes += page.body.size();
     ++pages;

@@ -94,8 +94,8 @@ Store::Page Store::List(const std::string& resource, const std::string& ns, Vers
   const Table& table = Of(resource);
   // What changed since, undone.
   std::map<Key, StoredPtr> earlier;
-  for (auto change = table.history.rbegin();
-       change != table.history.rend() && change->version > at; ++change) {
+  for (auto change = table.history.rbegin(); change != table.history.rend() && change->version > at;
+       ++change) {
     const Stored& object = change->now != nullptr ? *change->now : *change->last;
     earlier[{object.ns, object.name}] = change->before;
   }

@@ -57,13 +57,14 @@ class Store {
   Version version() const { return version_; }
 
   StoredPtr Get(const std::string& resource, const std::string& ns, const std::string& name) const;
-  // Sets metadata.resourceVersion. The object has a name, and a namespace unless it is cluster-wide.
+  // Sets metadata.resourceVersion. The object has a name, and a namespace unless it is
+  // cluster-wide.
   StoredPtr Put(const std::string& resource, Json object);
   // Null if there is none. The result has the version of the deletion.
   StoredPtr Delete(const std::string& resource, const std::string& ns, const std::string& name);
 
-  // All objects after `from` in order of namespace and name, at most `limit`, as of `at`, which must
-  // be Remembers(). `ns`: "" for all.
+  // All objects after `from` in order of namespace and name, at most `limit`, as of `at`, which
+  // must be Remembers(). `ns`: "" for all.
   struct Page {
     std::vector<StoredPtr> objects;
     bool more = false;

@@ -119,7 +119,8 @@ std::string ServiceExternal(const Json& service) {
     }
     if (addresses.empty()) return "<pending>";
   }
-  for (const Json& ip : At(service, "/spec/externalIPs")) addresses.push_back(ip.get<std::string>());
+  for (const Json& ip : At(service, "/spec/externalIPs"))
+    addresses.push_back(ip.get<std::string>());
   return addresses.empty() ? kNone : absl::StrJoin(addresses, ",");
 }
 
@@ -188,20 +189,21 @@ Json SliceCells(const Json& slice, absl::Time now) {
     }
   }
   return {TextAt(slice, "/metadata/name"), TextAt(slice, "/addressType"),
-          ports.empty() ? "<unset>" : Shown(ports), addresses.empty() ? "<unset>" : Shown(addresses),
-          Age(slice, now)};
+          ports.empty() ? "<unset>" : Shown(ports),
+          addresses.empty() ? "<unset>" : Shown(addresses), Age(slice, now)};
 }
 
 Json DeploymentCells(const Json& one, absl::Time now) {
   const Json& containers = At(one, "/spec/template/spec/containers");
-  return {TextAt(one, "/metadata/name"),
-          absl::StrCat(NumberAt(one, "/status/readyReplicas"), "/", NumberAt(one, "/spec/replicas")),
-          NumberAt(one, "/status/updatedReplicas"),
-          NumberAt(one, "/status/availableReplicas"),
-          Age(one, now),
-          EachOf(containers, "/name"),
-          EachOf(containers, "/image"),
-          Pairs(At(one, "/spec/selector/matchLabels"))};
+  return {
+      TextAt(one, "/metadata/name"),
+      absl::StrCat(NumberAt(one, "/status/readyReplicas"), "/", NumberAt(one, "/spec/replicas")),
+      NumberAt(one, "/status/updatedReplicas"),
+      NumberAt(one, "/status/availableReplicas"),
+      Age(one, now),
+      EachOf(containers, "/name"),
+      EachOf(containers, "/image"),
+      Pairs(At(one, "/spec/selector/matchLabels"))};
 }
 
 Json ReplicaSetCells(const Json& one, absl::Time now) {
@@ -231,7 +233,8 @@ struct BuiltInTable {
 
 std::vector<Column> Named(const char* text, const char* wide = "") {
   std::vector<Column> columns;
-  for (absl::string_view name : absl::StrSplit(text, ',')) columns.push_back({std::string(name), "string", "", 0});
+  for (absl::string_view name : absl::StrSplit(text, ','))
+    columns.push_back({std::string(name), "string", "", 0});
   for (absl::string_view name : absl::StrSplit(wide, ',', absl::SkipEmpty())) {
     columns.push_back({std::string(name), "string", "", 1});
   }
@@ -269,8 +272,7 @@ const BuiltInTable* TableOf(const std::string& id) {
                  At(one, "/data").size() + At(one, "/binaryData").size(), Age(one, now)};
        }},
       {"deployments.apps",
-       Named("Name,Ready,Up-to-date,Available,Age", "Containers,Images,Selector"),
-       DeploymentCells},
+       Named("Name,Ready,Up-to-date,Available,Age", "Containers,Images,Selector"), DeploymentCells},
       {"replicasets.apps", Named("Name,Desired,Current,Ready,Age", "Containers,Images,Selector"),
        ReplicaSetCells},
       {"leases.coordination.k8s.io", Named("Name,Holder,Age"),
@@ -398,10 +400,12 @@ std::string HumanDuration(absl::Duration duration) {
   }
   if (minutes < 180) return absl::StrCat(minutes, "m");
   if (hours < 8) {
-    return minutes % 60 == 0 ? absl::StrCat(hours, "h") : absl::StrCat(hours, "h", minutes % 60, "m");
+    return minutes % 60 == 0 ? absl::StrCat(hours, "h")
+                             : absl::StrCat(hours, "h", minutes % 60, "m");
   }
   if (hours < 48) return absl::StrCat(hours, "h");
-  if (days < 8) return hours % 24 == 0 ? absl::StrCat(days, "d") : absl::StrCat(days, "d", hours % 24, "h");
+  if (days < 8)
+    return hours % 24 == 0 ? absl::StrCat(days, "d") : absl::StrCat(days, "d", hours % 24, "h");
   return absl::StrCat(days, "d");
 }
 

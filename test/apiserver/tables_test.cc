@@ -7,18 +7,10 @@ namespace {
 
 TEST(Tables, AgesAreAsKubectlShowsThem) {
   const std::pair<absl::Duration, const char*> cases[] = {
-      {absl::Seconds(0), "0s"},
-      {absl::Seconds(119), "119s"},
-      {absl::Seconds(120), "2m"},
-      {absl::Seconds(192), "3m12s"},
-      {absl::Minutes(10), "10m"},
-      {absl::Minutes(179), "179m"},
-      {absl::Minutes(190), "3h10m"},
-      {absl::Hours(9), "9h"},
-      {absl::Hours(47), "47h"},
-      {absl::Hours(49), "2d1h"},
-      {absl::Hours(24 * 9), "9d"},
-      {-absl::Seconds(5), "0s"},
+      {absl::Seconds(0), "0s"},      {absl::Seconds(119), "119s"}, {absl::Seconds(120), "2m"},
+      {absl::Seconds(192), "3m12s"}, {absl::Minutes(10), "10m"},   {absl::Minutes(179), "179m"},
+      {absl::Minutes(190), "3h10m"}, {absl::Hours(9), "9h"},       {absl::Hours(47), "47h"},
+      {absl::Hours(49), "2d1h"},     {absl::Hours(24 * 9), "9d"},  {-absl::Seconds(5), "0s"},
   };
   for (const auto& [duration, text] : cases) EXPECT_EQ(HumanDuration(duration), text);
 }

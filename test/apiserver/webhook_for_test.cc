@@ -12,8 +12,8 @@ WebhookForTest::WebhookForTest(const TlsCertificate& certificate, Answer answer)
   ServerTlsOptions options;
   options.certificate = certificate;
   tls_ = ServerTlsContext::Create(std::move(options)).value();
-  listener_ = Listener::Create(loop_, Address::Parse("127.0.0.1:0").value(), Listener::Options())
-                  .value();
+  listener_ =
+      Listener::Create(loop_, Address::Parse("127.0.0.1:0").value(), Listener::Options()).value();
   thread_ = std::thread([this] {
     accepting_.Spawn(Accept());
     loop_.Run();
