@@ -325,9 +325,11 @@ Task<Result<Verdict>> Admission::Ask(Webhook webhook, const Attempt* attempt) {
     failed = answer.status();
     if (answer.ok()) {
       std::string wrong;
-      auto verdict = ReadVerdict(*answer, webhook.name, uid, wrong);
-      if (verdict.has_value()) co_return *std::move(verdict);
-      failed = absl::InternalError(wrong);
+      auto read = Guard([&]() -> Result<std::optional<Verdict>> {
+        return ReadVerdict(*answer, webhook.name, uid, wrong);
+      });
+      if (read.ok() && read->has_value()) co_return std::move(**read);
+      failed = absl::InternalError(read.ok() ? wrong : read.failure().message);
     }
   } else {
     failed = call.status();
@@ -340,8 +342,10 @@ Task<Result<Verdict>> Admission::Ask(Webhook webhook, const Attempt* attempt) {
 
 Task<Result<Json>> Admission::Admit(Attempt attempt, std::vector<std::string>* warnings) {
   for (const char* configurations : {kMutating, kValidating}) {
-    const std::vector<Webhook> webhooks = Find(configurations, attempt);
-    for (const Webhook& webhook : webhooks) {
+    const auto webhooks =
+        Guard([&]() -> Result<std::vector<Webhook>> { return Find(configurations, attempt); });
+    if (!webhooks.ok()) co_return InternalError(webhooks.failure().message);
+    for (const Webhook& webhook : *webhooks) {
       auto verdict = co_await Ask(webhook, &attempt);
       if (!verdict.ok()) co_return verdict.failure();
       warnings->insert(warnings->end(), verdict->warnings.begin(), verdict->warnings.end());
