@@ -165,9 +165,7 @@ Kind KindOf(const ObjectKey& key) {
   return it == kKinds.end() ? Kind::kUnknown : it->kind;
 }
 
-bool IsUsed(Kind kind) {
-  return kind != Kind::kNotUsed && kind != Kind::kUnknown;
-}
+bool IsUsed(Kind kind) { return kind != Kind::kNotUsed && kind != Kind::kUnknown; }
 
 absl::StatusOr<Object> Decode(const RawObject& raw) {
   try {

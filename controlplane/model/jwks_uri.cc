@@ -139,9 +139,9 @@ absl::StatusOr<JwksUri> ParseJwksUri(absl::string_view uri) {
 bool IsForbiddenJwksAddress(absl::string_view ip_bytes) {
   if (ip_bytes.size() == kIpv4) return IsForbiddenIpv4(ip_bytes);
   if (ip_bytes.size() != kIpv6) return true;
-  constexpr absl::string_view kMapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);      // RFC 4291, 2.5.5.2
-  constexpr absl::string_view kCompatible("\0\0\0\0\0\0\0\0\0\0\0\0", 12);      // :: and ::1 too
-  constexpr absl::string_view kNat64("\0\x64\xff\x9b\0\0\0\0\0\0\0\0", 12);     // RFC 6052, 2.1
+  constexpr absl::string_view kMapped("\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);   // RFC 4291, 2.5.5.2
+  constexpr absl::string_view kCompatible("\0\0\0\0\0\0\0\0\0\0\0\0", 12);   // :: and ::1 too
+  constexpr absl::string_view kNat64("\0\x64\xff\x9b\0\0\0\0\0\0\0\0", 12);  // RFC 6052, 2.1
   for (absl::string_view prefix : {kMapped, kCompatible, kNat64}) {
     if (absl::StartsWith(ip_bytes, prefix)) return IsForbiddenIpv4(ip_bytes.substr(prefix.size()));
   }

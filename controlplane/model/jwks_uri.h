@@ -22,8 +22,8 @@ struct JwksUri {
 };
 
 // Of an http or https URL. The error says what is wrong with it, a host that is forbidden by itself
-// included ("localhost", 127.0.0.1, 169.254.169.254 and their other spellings); what a name leads to
-// is for IsForbiddenJwksAddress to say, once it is resolved.
+// included ("localhost", 127.0.0.1, 169.254.169.254 and their other spellings); what a name leads
+// to is for IsForbiddenJwksAddress to say, once it is resolved.
 absl::StatusOr<JwksUri> ParseJwksUri(absl::string_view uri);
 
 // Loopback, link-local, unspecified, multicast and reserved addresses, also inside an IPv6 address

@@ -189,8 +189,8 @@ void Registry::Remove(const ObjectKey& key) {
 
 template <typename Spec>
 void Registry::PutConfig(Configs<Spec>& configs, Object object) {
-  Config<Spec> config{object.key, object.origin, object.creation_timestamp, object.labels,
-                      As<Spec>(object), object.annotations};
+  Config<Spec> config{object.key,    object.origin,    object.creation_timestamp,
+                      object.labels, As<Spec>(object), object.annotations};
   const Name name(object.key.namespace_, object.key.name);
   // The same spec from elsewhere is no change to those who compare pointers.
   const auto known = configs.find(name);

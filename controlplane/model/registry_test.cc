@@ -211,8 +211,9 @@ TEST_F(RegistryTest, SecurityPoliciesComeAndGo) {
       "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
       "metadata: {name: p, annotations: {istio.io/dry-run: 'true'}}\n";
   Apply(policy);
-  Apply("---\napiVersion: security.istio.io/v1beta1\nkind: RequestAuthentication\n"
-        "metadata: {name: r}\nspec: {jwtRules: [{issuer: i, jwksUri: 'https://i/keys'}]}\n");
+  Apply(
+      "---\napiVersion: security.istio.io/v1beta1\nkind: RequestAuthentication\n"
+      "metadata: {name: r}\nspec: {jwtRules: [{issuer: i, jwksUri: 'https://i/keys'}]}\n");
   EXPECT_EQ(problems_, "");
   const World& world = registry_.BuildLocal();
   ASSERT_EQ(world.authorization_policies.size(), 1u);
@@ -223,8 +224,9 @@ TEST_F(RegistryTest, SecurityPoliciesComeAndGo) {
   Apply("---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\n");
   EXPECT_TRUE(registry_.BuildLocal().authorization_policies.begin()->second.annotations.empty());
   // What is broken keeps its last good form: a policy that is mistyped does not let anybody in.
-  Apply("---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\n"
-        "spec: {rules: [{form: []}]}\n");
+  Apply(
+      "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\n"
+      "spec: {rules: [{form: []}]}\n");
   EXPECT_TRUE(absl::StrContains(problems_, "spec.rules[0].form")) << problems_;
   EXPECT_EQ(registry_.BuildLocal().authorization_policies.size(), 1u);
   registry_.Apply({{{"AuthorizationPolicy", "default", "p"}, nullptr},

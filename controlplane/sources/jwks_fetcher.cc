@@ -112,8 +112,9 @@ Task<absl::StatusOr<std::vector<Address>>> JwksFetcher::AddressesOf(JwksUri uri)
   std::erase_if(addresses, [&](const Address& one) { return options_.forbidden(one.ip_bytes()); });
   if (!addresses.empty()) co_return addresses;
   co_return absl::PermissionDeniedError(
-      absl::StrCat("'", uri.host, "' leads to a loopback, link-local or reserved address: weftd "
-                                  "goes to none"));
+      absl::StrCat("'", uri.host,
+                   "' leads to a loopback, link-local or reserved address: weftd "
+                   "goes to none"));
 }
 
 Task<absl::StatusOr<std::unique_ptr<ByteStream>>> JwksFetcher::ConnectTo(JwksUri uri,

@@ -19,8 +19,8 @@ class KeySetStore {
  public:
   explicit KeySetStore(const std::string& data_folder);
 
-  // None if there is no file yet. A torn or foreign file is an error, a key set in it that cannot be
-  // used is left out.
+  // None if there is no file yet. A torn or foreign file is an error, a key set in it that cannot
+  // be used is left out.
   absl::StatusOr<KeySetTexts> Load() const;
   absl::Status Save(const KeySetTexts& key_sets) const;
 

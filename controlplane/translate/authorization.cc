@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "api/envoy/http_rbac.pb.h"
 #include "api/envoy/network_rbac.pb.h"
@@ -41,7 +42,9 @@ constexpr std::array kStages = {
 
 bool IsOnTrial(const PolicyConfig& config) {
   const auto found = config.annotations.find("istio.io/dry-run");
-  return found != config.annotations.end() && found->second == "true";
+  if (found == config.annotations.end()) return false;
+  return absl::EqualsIgnoreCase(found->second, "true") ||
+         absl::EqualsIgnoreCase(found->second, "t") || found->second == "1";
 }
 
 Policies Select(const Policies& policies, AuthorizationPolicy::Action action, bool on_trial) {

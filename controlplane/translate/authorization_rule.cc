@@ -388,7 +388,8 @@ class RuleTranslator {
   std::optional<rbac::Policy> Translate(const security::Rule& rule) {
     std::vector<Principal> common_ids;
     std::vector<Permission> common_rules;
-    for (const security::Condition& when : rule.when()) AddCondition(when, common_ids, common_rules);
+    for (const security::Condition& when : rule.when())
+      AddCondition(when, common_ids, common_rules);
     rbac::Policy policy;
     for (const security::Rule::From& from : rule.from()) {
       std::vector<Principal> ids = common_ids;
@@ -467,7 +468,8 @@ class RuleTranslator {
                     std::vector<Permission>& rules) {
     if (when.key() == "source.cluster") return AddClusters(when.values(), when.not_values(), ids);
     if (const auto* caller = FindAttribute(kCaller, when.key())) {
-      return Add(caller->leaf, caller->http_only, when.key(), when.values(), when.not_values(), ids);
+      return Add(caller->leaf, caller->http_only, when.key(), when.values(), when.not_values(),
+                 ids);
     }
     if (const auto* called = FindAttribute(kCalled, when.key())) {
       return Add(called->leaf, called->http_only, when.key(), when.values(), when.not_values(),

@@ -1,4 +1,5 @@
-// One rule of an AuthorizationPolicy as a policy of Envoy's RBAC: which field becomes which matcher.
+// One rule of an AuthorizationPolicy as a policy of Envoy's RBAC: which field becomes which
+// matcher.
 //
 // As Istio documents it: fields of a source, an operation or the conditions are all to hold, values
 // of one field are alternatives. What only requests have (paths, methods, hosts, headers, tokens) a

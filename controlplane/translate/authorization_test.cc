@@ -81,8 +81,7 @@ TEST(Authorization, WellKnownPolicies) {
       {"only GET, asked to POST", Policy("g", "{rules: [{to: [{operation: {methods: [GET]}}]}]}"),
        post, false},
       {"a token is needed",
-       Policy("t",
-              "{action: DENY, rules: [{from: [{source: {notRequestPrincipals: ['*']}}]}]}"),
+       Policy("t", "{action: DENY, rules: [{from: [{source: {notRequestPrincipals: ['*']}}]}]}"),
        get, false},
       {"mTLS is needed",
        Policy("m", "{action: DENY, rules: [{from: [{source: {notPrincipals: ['*']}}]}]}"), plain,
@@ -95,9 +94,10 @@ TEST(Authorization, WellKnownPolicies) {
 }
 
 TEST(Authorization, DenyComesBeforeAllow) {
-  const std::string both = Policy("allow", "{rules: [{}]}") +
-                           Policy("deny", "{action: DENY, rules: [{to: [{operation: {paths: "
-                                          "['/admin*']}}]}]}");
+  const std::string both =
+      Policy("allow", "{rules: [{}]}") + Policy("deny",
+                                                "{action: DENY, rules: [{to: [{operation: {paths: "
+                                                "['/admin*']}}]}]}");
   EXPECT_EQ(AskOf(Helloworld(), both, {.path = "/admin/x"}),
             "denied: ns[default]-policy[deny]-rule[0]");
   EXPECT_TRUE(Allowed(both, {.path = "/other"}));
@@ -106,8 +106,9 @@ TEST(Authorization, DenyComesBeforeAllow) {
 TEST(Authorization, OneOfSeveralAllowPoliciesIsEnough) {
   const std::string both =
       Policy("a", "{rules: [{to: [{operation: {methods: [GET]}}]}]}") +
-      Policy("b", "{rules: [{to: [{operation: {methods: [PUT]}}]}, {to: [{operation: {methods: "
-                  "[HEAD]}}]}]}");
+      Policy("b",
+             "{rules: [{to: [{operation: {methods: [PUT]}}]}, {to: [{operation: {methods: "
+             "[HEAD]}}]}]}");
   EXPECT_TRUE(Allowed(both, {.method = "GET"}));
   EXPECT_TRUE(Allowed(both, {.method = "HEAD"}));
   EXPECT_EQ(AskOf(Helloworld(), both, {.method = "POST"}), "denied: none");
@@ -262,8 +263,9 @@ TEST(Authorization, EachFieldOfAnOperation) {
   for (const FieldRow& row : rows) {
     ExpectField(row, absl::StrCat("{to: [{operation: {", row.source_or_operation, "}}]}"));
   }
-  EXPECT_TRUE(Allowed(Policy("p", "{rules: [{to: [{operation: {hosts: ['*'], methods: ['*'], "
-                                  "paths: ['*']}}]}]}")));
+  EXPECT_TRUE(Allowed(Policy("p",
+                             "{rules: [{to: [{operation: {hosts: ['*'], methods: ['*'], "
+                             "paths: ['*']}}]}]}")));
 }
 
 TEST(Authorization, EachKeyOfACondition) {
@@ -290,7 +292,8 @@ TEST(Authorization, EachKeyOfACondition) {
       {"key: destination.ip, values: [10.244.0.0/24]", sleep, {.destination_ip = "10.1.1.1"}},
       {"key: destination.port, values: ['5000', '5001']", sleep, {.port = 9000}},
       {"key: destination.port, notValues: ['9000']", sleep, {.port = 9000}},
-      {"key: connection.sni, values: ['*.helloworld.default.svc.cluster.local']", sleep,
+      {"key: connection.sni, values: ['*.helloworld.default.svc.cluster.local']",
+       sleep,
        {.server_name = "other"}},
   };
   for (const FieldRow& row : rows) {
@@ -299,12 +302,12 @@ TEST(Authorization, EachKeyOfACondition) {
 }
 
 TEST(Authorization, PartsOfARuleAllHaveToHold) {
-  const std::string rule = Policy(
-      "p",
-      "{rules: [{from: [{source: {namespaces: [shop]}}, {source: {principals: "
-      "['*/ns/default/sa/sleep'], ipBlocks: [10.244.0.0/16]}}], to: [{operation: {methods: "
-      "[GET]}}, {operation: {paths: [/open]}}], when: [{key: 'request.headers[v]', values: "
-      "['1']}, {key: 'request.headers[w]', values: ['2']}]}]}");
+  const std::string rule =
+      Policy("p",
+             "{rules: [{from: [{source: {namespaces: [shop]}}, {source: {principals: "
+             "['*/ns/default/sa/sleep'], ipBlocks: [10.244.0.0/16]}}], to: [{operation: {methods: "
+             "[GET]}}, {operation: {paths: [/open]}}], when: [{key: 'request.headers[v]', values: "
+             "['1']}, {key: 'request.headers[w]', values: ['2']}]}]}");
   const Call good{.headers = {{"v", "1"}, {"w", "2"}}};
   EXPECT_TRUE(Allowed(rule, good));
   Call call = good;
@@ -348,15 +351,16 @@ TEST(Authorization, OnTcpWhatOnlyRequestsHaveMakesARuleStricter) {
     EXPECT_TRUE(Allowed(Policy("p", "{action: AUDIT, rules: [" + rule + "]}"), tcp)) << rule;
   }
   // With a port, that is what is left of a DENY.
-  const std::string with_port =
-      Policy("p", "{action: DENY, rules: [{to: [{operation: {methods: [GET], ports: ['9001']}}]}]}");
+  const std::string with_port = Policy(
+      "p", "{action: DENY, rules: [{to: [{operation: {methods: [GET], ports: ['9001']}}]}]}");
   EXPECT_TRUE(Allowed(with_port, tcp));
-  const std::string same_port =
-      Policy("p", "{action: DENY, rules: [{to: [{operation: {methods: [GET], ports: ['9000']}}]}]}");
+  const std::string same_port = Policy(
+      "p", "{action: DENY, rules: [{to: [{operation: {methods: [GET], ports: ['9000']}}]}]}");
   EXPECT_FALSE(Allowed(same_port, tcp));
   // One part of a rule that only requests have takes the whole rule from an ALLOW.
-  EXPECT_FALSE(Allowed(Policy("p", "{rules: [{to: [{operation: {ports: ['9000']}}, {operation: "
-                                   "{methods: [GET]}}]}]}"),
+  EXPECT_FALSE(Allowed(Policy("p",
+                              "{rules: [{to: [{operation: {ports: ['9000']}}, {operation: "
+                              "{methods: [GET]}}]}]}"),
                        tcp));
 }
 
@@ -405,8 +409,9 @@ TEST(Authorization, ClustersThatShareATrustDomainCountAsWhicheverAllowsLess) {
 
 TEST(Authorization, UnclearClustersAreNamed) {
   const std::string yaml =
-      Policy("p", "{rules: [{from: [{source: {clusters: [west, nowhere], notClusters: ['*']}}], "
-                  "when: [{key: source.cluster, values: [no*], notValues: [east]}]}]}");
+      Policy("p",
+             "{rules: [{from: [{source: {clusters: [west, nowhere], notClusters: ['*']}}], "
+             "when: [{key: source.cluster, values: [no*], notValues: [east]}]}]}");
   WorldBuilder builder = Helloworld();
   ASSERT_TRUE(builder.Apply(yaml).ok());
   std::vector<std::string> messages;
@@ -433,9 +438,9 @@ TEST(Authorization, UnclearClustersAreNamed) {
 TEST(Authorization, Row58APathHasOneSpellingWherePoliciesAskForIt) {
   const std::string deny =
       Policy("d", "{action: DENY, rules: [{to: [{operation: {paths: ['/admin/*', /admin]}}]}]}");
-  for (const char* path : {"/admin/x", "//admin/x", "/./admin/x", "/a/../admin/x", "/admin%2Fx",
-                           "/admin%5Cx", "/admin\\x", "/%61dmin/x", "/admin;v=1/x", "/admin;",
-                           "/hello/..%2fadmin/x"}) {
+  for (const char* path :
+       {"/admin/x", "//admin/x", "/./admin/x", "/a/../admin/x", "/admin%2Fx", "/admin%5Cx",
+        "/admin\\x", "/%61dmin/x", "/admin;v=1/x", "/admin;", "/hello/..%2fadmin/x"}) {
     EXPECT_FALSE(Allowed(deny, {.path = path})) << path;
   }
   EXPECT_TRUE(Allowed(deny, {.path = "/%2561dmin/x"})) << "decoded once";
@@ -459,8 +464,8 @@ TEST(Authorization, Row59AFragmentHidesNothing) {
 TEST(Authorization, Row60AHostIsOneInEverySpelling) {
   const std::string deny =
       Policy("d", "{action: DENY, rules: [{to: [{operation: {hosts: [admin.example]}}]}]}");
-  for (const char* host : {"admin.example", "ADMIN.example", "admin.example:5000",
-                           "admin.example."}) {
+  for (const char* host :
+       {"admin.example", "ADMIN.example", "admin.example:5000", "admin.example."}) {
     EXPECT_FALSE(Allowed(deny, {.host = host})) << host;
   }
   EXPECT_TRUE(Allowed(deny, {.host = "admin.example.org"}));
@@ -476,9 +481,9 @@ TEST(Authorization, Row61EveryValueOfARepeatedHeaderCounts) {
 TEST(Authorization, Row62DotsAreLiteral) {
   const Call with_dot{.principal = "east.local/ns/a.b/sa/front.end"};
   const Call without{.principal = "east.local/ns/aXb/sa/frontXend"};
-  for (const char* source : {"serviceAccounts: [a.b/front.end]", "namespaces: [a.b]",
-                             "principals: ['*/sa/front.end']", "namespaces: ['a.*']",
-                             "principals: [east.local/ns/a.b/sa/front.end]"}) {
+  for (const char* source :
+       {"serviceAccounts: [a.b/front.end]", "namespaces: [a.b]", "principals: ['*/sa/front.end']",
+        "namespaces: ['a.*']", "principals: [east.local/ns/a.b/sa/front.end]"}) {
     ExpectField({source, with_dot, without}, absl::StrCat("{from: [{source: {", source, "}}]}"));
   }
   ExpectField({"", {.principal = "west.local/ns/a/sa/a"}, {.principal = "westXlocal/ns/a/sa/a"}},
@@ -487,8 +492,7 @@ TEST(Authorization, Row62DotsAreLiteral) {
 
 // An identity of which a part looks like another one's.
 TEST(Authorization, Row51APartOfAnIdentityIsNotAnother) {
-  const std::string allow =
-      Policy("a", "{rules: [{from: [{source: {namespaces: [default]}}]}]}");
+  const std::string allow = Policy("a", "{rules: [{from: [{source: {namespaces: [default]}}]}]}");
   EXPECT_FALSE(Allowed(allow, {.principal = "east.local/ns/x/sa/ns/default/sa/y"}));
   const std::string account =
       Policy("a", "{rules: [{from: [{source: {serviceAccounts: [default/sleep]}}]}]}");

@@ -33,9 +33,8 @@ ClusterDomains::ClusterDomains(const World& world) : own_trust_domain_(world.sel
 std::set<std::string> ClusterDomains::CertainlyOf(const std::vector<std::string>& patterns) const {
   std::set<std::string> domains;
   for (const auto& [domain, clusters] : clusters_) {
-    if (std::all_of(clusters.begin(), clusters.end(), [&](const std::string& cluster) {
-          return MatchesAny(patterns, cluster);
-        })) {
+    if (std::all_of(clusters.begin(), clusters.end(),
+                    [&](const std::string& cluster) { return MatchesAny(patterns, cluster); })) {
       domains.insert(domain);
     }
   }
@@ -45,9 +44,8 @@ std::set<std::string> ClusterDomains::CertainlyOf(const std::vector<std::string>
 std::set<std::string> ClusterDomains::PossiblyOf(const std::vector<std::string>& patterns) const {
   std::set<std::string> domains;
   for (const auto& [domain, clusters] : clusters_) {
-    if (std::any_of(clusters.begin(), clusters.end(), [&](const std::string& cluster) {
-          return MatchesAny(patterns, cluster);
-        })) {
+    if (std::any_of(clusters.begin(), clusters.end(),
+                    [&](const std::string& cluster) { return MatchesAny(patterns, cluster); })) {
       domains.insert(domain);
     }
   }

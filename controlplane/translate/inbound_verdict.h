@@ -1,8 +1,8 @@
 // For tests: what the proxy of a workload says of one connection or request, without a socket: its
 // inbound listener is compiled as the proxy compiles it, and the proxy's own decisions are asked.
 //
-// It knows no World: proxy/config and controlplane/model have types of the same names (Locality), so
-// no file may see both.
+// It knows no World: proxy/config and controlplane/model have types of the same names (Locality),
+// so no file may see both.
 #ifndef WEFT_CONTROLPLANE_TRANSLATE_INBOUND_VERDICT_H_
 #define WEFT_CONTROLPLANE_TRANSLATE_INBOUND_VERDICT_H_
 

@@ -42,8 +42,7 @@ void AddKeys(const google::protobuf::Map<std::string, std::string>& labels,
 }
 
 template <typename Policies>
-void IndexByNamespace(const Policies& sorted,
-                      std::map<std::string, Policies>& by_namespace) {
+void IndexByNamespace(const Policies& sorted, std::map<std::string, Policies>& by_namespace) {
   for (const auto* config : sorted) {
     // Those with targets are for gateways and waypoints, of which there is none.
     if (config->spec->has_target_ref() || !config->spec->target_refs().empty()) continue;

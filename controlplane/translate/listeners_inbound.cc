@@ -35,8 +35,7 @@ struct Guards {
 };
 
 Guards GuardsOf(const TranslationIndex& index, const ProxyView& view) {
-  AuthorizationFilters authorization =
-      AuthorizationFiltersFor(index, view.namespace_, view.labels);
+  AuthorizationFilters authorization = AuthorizationFiltersFor(index, view.namespace_, view.labels);
   Guards guards{std::move(authorization.http), std::move(authorization.tcp),
                 authorization.asks_path};
   if (auto jwt = JwtFilterFor(index, view.namespace_, view.labels)) {
@@ -183,14 +182,12 @@ EncodedResources InboundListeners(const TranslationIndex& index, const ProxyView
   for (const auto& [port, inbound] : ports) {
     Target target{port, IsHttp(inbound.protocol), InboundClusterName(port),
                   absl::StrCat("0.0.0.0_", port)};
-    AddChains(target, guards, index.MtlsModeOf(view.namespace_, view.labels, port), rest,
-              listener);
+    AddChains(target, guards, index.MtlsModeOf(view.namespace_, view.labels, port), rest, listener);
   }
   for (uint16_t port : index.PortsWithMtlsMode(view.namespace_, view.labels)) {
     if (ports.count(port) > 0) continue;
     Target target{port, false, kInboundPassthroughCluster, absl::StrCat("0.0.0.0_", port)};
-    AddChains(target, guards, index.MtlsModeOf(view.namespace_, view.labels, port), rest,
-              listener);
+    AddChains(target, guards, index.MtlsModeOf(view.namespace_, view.labels, port), rest, listener);
   }
   AddRest(guards, rest, listener);
   return {{listener.name(), EncodeResource(listener)}};

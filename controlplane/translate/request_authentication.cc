@@ -15,10 +15,9 @@ using istio::security::v1beta1::JWTRule;
 
 // A public key without a private one: x is SHA-256 of "weft: nobody has the private key 0", which
 // happens to be on the curve; y the even one of the two that go with it.
-constexpr char kNobodysKey[] =
-    R"({"keys":[{"kty":"EC","crv":"P-256","kid":"weft-no-keys",)"
-    R"("x":"-3p2MdQL7s17pxHQlqmTld7XTXKu3tprBshDSLvKjlQ",)"
-    R"("y":"Erqmfsyvo6m5J6dA8tlXGQPIzIKxNfDRMaBVgnZZz_4"}]})";
+constexpr char kNobodysKey[] = R"({"keys":[{"kty":"EC","crv":"P-256","kid":"weft-no-keys",)"
+                               R"("x":"-3p2MdQL7s17pxHQlqmTld7XTXKu3tprBshDSLvKjlQ",)"
+                               R"("y":"Erqmfsyvo6m5J6dA8tlXGQPIzIKxNfDRMaBVgnZZz_4"}]})";
 
 std::string KeysOf(const JWTRule& rule, const World& world) {
   if (!rule.jwks().empty()) return rule.jwks();
@@ -72,8 +71,7 @@ std::optional<HttpFilter> JwtFilterFor(const TranslationIndex& index,
   for (const auto* config : index.RequestAuthenticationsFor(workload_namespace, labels)) {
     for (const JWTRule& rule : config->spec->jwt_rules()) {
       // Padded, so that the order of their names is theirs.
-      const std::string name =
-          absl::StrFormat("origins-%04d", authentication.providers().size());
+      const std::string name = absl::StrFormat("origins-%04d", authentication.providers().size());
       (*authentication.mutable_providers())[name] = ProviderOf(rule, index.world());
     }
   }

@@ -51,8 +51,8 @@ std::string Authentication(const std::string& name, const std::string& spec,
 
 std::string Rule(const std::string& issuer, const certs::TestJwtKey& key,
                  const std::string& more = "") {
-  return absl::StrCat("{issuer: ", issuer, ", jwks: '", key.KeySet(), "'",
-                      more.empty() ? "" : ", ", more, "}");
+  return absl::StrCat("{issuer: ", issuer, ", jwks: '", key.KeySet(), "'", more.empty() ? "" : ", ",
+                      more, "}");
 }
 
 // Tokens of A, kept in the default places unless `more` says otherwise.
@@ -138,8 +138,7 @@ TEST(RequestAuthentication, EachPlaceOfAToken) {
       {"", [](const std::string& t) { return Call{.path = "/a?access_token=" + t}; }},
       {"fromHeaders: [{name: x-jwt, prefix: 'T '}]",
        [](const std::string& t) { return With(t, "X-Jwt", "T "); }},
-      {"fromHeaders: [{name: x-jwt}]",
-       [](const std::string& t) { return With(t, "x-jwt", ""); }},
+      {"fromHeaders: [{name: x-jwt}]", [](const std::string& t) { return With(t, "x-jwt", ""); }},
       {"fromParams: [my_token]",
        [](const std::string& t) { return Call{.path = "/a?b=c&my_token=" + t}; }},
       {"fromCookies: [session]",
@@ -242,9 +241,9 @@ TEST(RequestAuthentication, EachAttributeOfATokenInAPolicy) {
 
 // Istio's way of demanding a token: deny whoever has no principal of one.
 TEST(RequestAuthentication, AuthorizationDemandsTokens) {
-  InboundProxy proxy = ProxyOf(
-      IssuerA() + Policy("{action: DENY, rules: [{from: [{source: {notRequestPrincipals: "
-                         "['*']}}], to: [{operation: {paths: ['/private*']}}]}]}"));
+  InboundProxy proxy =
+      ProxyOf(IssuerA() + Policy("{action: DENY, rules: [{from: [{source: {notRequestPrincipals: "
+                                 "['*']}}], to: [{operation: {paths: ['/private*']}}]}]}"));
   EXPECT_EQ(proxy.Ask({.path = "/public"}), "allowed");
   EXPECT_EQ(proxy.Ask({.path = "/private"}), "denied: ns[default]-policy[p]-rule[0]");
   Call call = With(KeyA().Token(kAlice));
@@ -264,10 +263,9 @@ TEST(RequestAuthentication, APreflightNeedsNoToken) {
 TEST(RequestAuthentication, Row63UnsignedAndConfusedTokensAreRefused) {
   InboundProxy proxy = ProxyOf(IssuerA());
   const std::string good = KeyA().Token(kAlice);
-  for (const std::string& token :
-       {KeyA().TokenWithHeader(R"({"alg":"none"})", kAlice),
-        KeyA().TokenWithHeader(R"({"alg":"HS256"})", kAlice), good.substr(0, good.rfind('.') + 1),
-        good + "=", good + "AA"}) {
+  for (const std::string& token : {KeyA().TokenWithHeader(R"({"alg":"none"})", kAlice),
+                                   KeyA().TokenWithHeader(R"({"alg":"HS256"})", kAlice),
+                                   good.substr(0, good.rfind('.') + 1), good + "=", good + "AA"}) {
     EXPECT_EQ(proxy.Ask(With(token)).substr(0, 6), "token:") << token;
   }
 }
@@ -286,9 +284,8 @@ TEST(RequestAuthentication, Row64WithoutKeysNoTokenIsGood) {
 
 TEST(RequestAuthentication, KeysThatWereFetchedCount) {
   const char* uri = "https://a.example/keys";
-  const std::string rule =
-      Authentication("a", absl::StrCat("{jwtRules: [{issuer: 'https://a.example', jwksUri: '", uri,
-                                       "'}]}"));
+  const std::string rule = Authentication(
+      "a", absl::StrCat("{jwtRules: [{issuer: 'https://a.example', jwksUri: '", uri, "'}]}"));
   InboundProxy proxy = ProxyOf(rule, Helloworld().KeySet(uri, KeyA().KeySet()));
   EXPECT_EQ(proxy.Ask(With(KeyA().Token(kAlice))), "allowed");
   EXPECT_EQ(proxy.Ask(With(KeyB().Token(kAlice))), "token: Jwt verification fails");

@@ -139,7 +139,8 @@ absl::Status WorldBuilder::Apply(absl::string_view yaml) {
     if (kind == "DestinationRule") status = Read(object, kind, world_.destination_rules);
     if (kind == "PeerAuthentication") status = Read(object, kind, world_.peer_authentications);
     if (kind == "AuthorizationPolicy") status = Read(object, kind, world_.authorization_policies);
-    if (kind == "RequestAuthentication") status = Read(object, kind, world_.request_authentications);
+    if (kind == "RequestAuthentication")
+      status = Read(object, kind, world_.request_authentications);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
