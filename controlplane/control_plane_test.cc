@@ -10,6 +10,7 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <string>
 #include <thread>
@@ -25,6 +26,7 @@
 #include "api/istio/ca.grpc.pb.h"
 #include "certs/csr.h"
 #include "certs/key.h"
+#include "certs/test_jwt.h"
 #include "certs/token.h"
 #include "certs/trust_bundle.h"
 #include "controlplane/ads/client.h"
@@ -225,6 +227,26 @@ std::string EndpointsIn(const DiscoveryResponse& response) {
 }
 
 constexpr char kNode[] = "sidecar~10.0.0.1~hello-10-0-0-1.default~default.svc.cluster.local";
+
+TEST(ControlPlane, KeySetsThatWereFetchedOutliveARestart) {
+  Cluster east("east");
+  east.registry.Write("hello.yaml", HelloYaml({"10.0.0.1"}));
+  east.registry.Write("jwt.yaml", R"(
+apiVersion: security.istio.io/v1
+kind: RequestAuthentication
+metadata: {name: jwt, namespace: default}
+spec: {jwtRules: [{issuer: a, jwksUri: "https://keys.invalid/jwks"}]}
+)");
+  const std::string keys = certs::TestJwtKey("ES256").KeySet(R"("kid":"kept-key")");
+  east.data.Write("key_sets.json", nlohmann::json{{"https://keys.invalid/jwks", keys}}.dump());
+  east.Start();
+  Proxy proxy(Plain(east), kNode);
+  absl::SleepFor(absl::Milliseconds(300));
+  proxy.Ask("lds", {});
+  const std::string listeners = proxy.Next("lds").SerializeAsString();
+  EXPECT_TRUE(absl::StrContains(listeners, "kept-key"));
+  EXPECT_FALSE(absl::StrContains(listeners, "weft-no-keys"));
+}
 
 TEST(ControlPlane, PushesAnEditedFileWithinMilliseconds) {
   Cluster east("east");

@@ -9,6 +9,7 @@
 #include "controlplane/federation/merge.h"
 #include "controlplane/model/references.h"
 #include "controlplane/translate/check.h"
+#include "controlplane/translate/key_set_uris.h"
 #include "proxy/base/log.h"
 
 namespace weft {
@@ -41,11 +42,13 @@ Engine::Engine(EventLoop& loop, EngineOptions options, Translations& translation
       registry_(options_.self, options_.exports),
       peer_folder_(options_.peers_folder, options_.self->cluster),
       snapshots_(absl::StrCat(options_.data_folder, "/peers")),
+      key_set_store_(options_.data_folder),
       alive_(std::make_shared<Engine*>(this)) {}
 
 Engine::~Engine() = default;
 
 absl::Status Engine::Start() {
+  StartKeySets();
   if (!options_.peers_folder.empty()) {
     peer_folder_.Poll();
     ApplyPeerFolder();
@@ -174,11 +177,52 @@ void Engine::WriteStatus() {
   status_ = std::move(text);
 }
 
+void Engine::StartKeySets() {
+  auto known = key_set_store_.Load();
+  if (known.ok()) {
+    key_sets_ = *std::move(known);
+  } else {
+    Log(LogLevel::kWarning, "key_sets_not_loaded",
+        {{"reason", std::string(known.status().message())}});
+  }
+  JwksFetcher::Options options;
+  options.roots_pem = certs::ReadFile(kSystemRoots).value_or("");
+  options.seed = std::hash<std::string>()(options_.self->cluster);
+  std::weak_ptr<Engine*> weak = alive_;
+  EventLoop* loop = &loop_;
+  // Not within the fetcher's own task: a new World may tell the fetcher to end it.
+  options.on_keys = [loop, weak](const std::string& uri, const std::string& jwks) {
+    loop->Post([weak, uri, jwks] {
+      if (auto engine = weak.lock()) (*engine)->OnKeySet(uri, jwks);
+    });
+  };
+  jwks_fetcher_ = std::make_unique<JwksFetcher>(loop_, std::move(options));
+}
+
+void Engine::FollowKeySets(const World& local) {
+  const std::map<std::string, absl::Duration> uris = KeySetUris(local);
+  std::erase_if(key_sets_, [&](const auto& known) { return !uris.contains(known.first); });
+  jwks_fetcher_->Follow(uris);
+}
+
+void Engine::OnKeySet(const std::string& uri, const std::string& jwks) {
+  std::shared_ptr<const std::string>& known = key_sets_[uri];
+  if (known != nullptr && *known == jwks) return;
+  known = std::make_shared<const std::string>(jwks);
+  Rebuild();  // forgets it if nobody names it any more
+  absl::Status saved = key_set_store_.Save(key_sets_);
+  if (!saved.ok()) {
+    Log(LogLevel::kWarning, "key_sets_not_saved", {{"reason", std::string(saved.message())}});
+  }
+}
+
 void Engine::Rebuild() {
   // Before the registry was read, a World would be a transient empty set.
   if (!synced_) return;
   const World& local = registry_.BuildLocal();
+  FollowKeySets(local);
   MergedWorld merged = MergeWorld(local, peers_, world_.get());
+  merged.world.key_sets = key_sets_;
   HeldWorld held = HoldDangling(std::move(merged.world), world_.get());
   world_ = std::make_shared<const World>(std::move(held.world));
   ads_.Publish(world_);

@@ -23,6 +23,8 @@
 #include "controlplane/federation/peer_snapshot.h"
 #include "controlplane/model/registry.h"
 #include "controlplane/sources/directory.h"
+#include "controlplane/sources/jwks_fetcher.h"
+#include "controlplane/sources/key_set_store.h"
 #include "controlplane/translations.h"
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/scope.h"
@@ -41,7 +43,8 @@ struct EngineOptions {
   ExportPolicy exports = ExportPolicy::kAll;
   std::vector<std::string> registry_folders;
   std::string peers_folder;  // empty: no peers
-  std::string data_folder;   // for what was last known of the peers, and the status file
+  // For what was last known of the peers, the key sets last fetched, and the status file.
+  std::string data_folder;
   std::vector<GatewayAddress> gateways;
 };
 
@@ -74,6 +77,9 @@ class Engine {
   void WriteStatus();
   std::shared_ptr<const PeerExports> LastKnown(const Peer& peer) const;
   Task<> KeepSnapshots();
+  void StartKeySets();
+  void FollowKeySets(const World& local);
+  void OnKeySet(const std::string& uri, const std::string& jwks);
   void Rebuild();
   void Report(const std::vector<Problem>& problems);
   void ReportChanged(std::vector<std::string> findings);
@@ -97,6 +103,9 @@ class Engine {
   std::set<std::string> unsaved_;  // clusters whose exports changed since their snapshot
   std::map<std::string, std::string> reported_files_;
   std::string status_;  // as last written
+  const KeySetStore key_set_store_;
+  KeySetTexts key_sets_;
+  std::unique_ptr<JwksFetcher> jwks_fetcher_;
   std::map<std::string, std::unique_ptr<PeerClient>> clients_;
   Scope tasks_;
   // What a thread of the source posts may arrive after this is gone.

@@ -32,8 +32,8 @@ constexpr std::array kKinds = {
     KindEntry{"DestinationRule", Kind::kDestinationRule},
     KindEntry{"Gateway", Kind::kGateway},
     KindEntry{"PeerAuthentication", Kind::kPeerAuthentication},
-    KindEntry{"AuthorizationPolicy", Kind::kNotEnforced},
-    KindEntry{"RequestAuthentication", Kind::kNotEnforced},
+    KindEntry{"AuthorizationPolicy", Kind::kAuthorizationPolicy},
+    KindEntry{"RequestAuthentication", Kind::kRequestAuthentication},
     KindEntry{"ConfigMap", Kind::kNotUsed},
     KindEntry{"CronJob", Kind::kNotUsed},
     KindEntry{"DaemonSet", Kind::kNotUsed},
@@ -73,8 +73,11 @@ std::unique_ptr<Message> NewMessage(Kind kind) {
       return std::make_unique<networking::Gateway>();
     case Kind::kPeerAuthentication:
       return std::make_unique<security::PeerAuthentication>();
+    case Kind::kAuthorizationPolicy:
+      return std::make_unique<security::AuthorizationPolicy>();
+    case Kind::kRequestAuthentication:
+      return std::make_unique<security::RequestAuthentication>();
     case Kind::kNotUsed:
-    case Kind::kNotEnforced:
     case Kind::kUnknown:
       break;
   }
@@ -89,6 +92,8 @@ std::vector<absl::string_view> VersionsOf(Kind kind) {
       return {"networking.istio.io/v1", "networking.istio.io/v1beta1",
               "networking.istio.io/v1alpha3"};
     case Kind::kPeerAuthentication:
+    case Kind::kAuthorizationPolicy:
+    case Kind::kRequestAuthentication:
       return {"security.istio.io/v1", "security.istio.io/v1beta1"};
     case Kind::kEndpointSlice:
       return {"discovery.k8s.io/v1"};
@@ -99,7 +104,8 @@ std::vector<absl::string_view> VersionsOf(Kind kind) {
 
 bool IsIstio(Kind kind) {
   return kind == Kind::kVirtualService || kind == Kind::kDestinationRule ||
-         kind == Kind::kGateway || kind == Kind::kPeerAuthentication;
+         kind == Kind::kGateway || kind == Kind::kPeerAuthentication ||
+         kind == Kind::kAuthorizationPolicy || kind == Kind::kRequestAuthentication;
 }
 
 absl::Status CheckVersion(Kind kind, const std::string& version) {
@@ -134,7 +140,7 @@ absl::Status Fill(const RawObject& raw, Kind kind, Message* message) {
 }
 
 absl::StatusOr<Object> DecodeUnguarded(const RawObject& raw) {
-  Object object{KindOf(raw.key), raw.key, raw.origin, "", {}, nullptr};
+  Object object{KindOf(raw.key), raw.key, raw.origin, "", {}, {}, nullptr};
   if (absl::Status status = CheckVersion(object.kind, raw.api_version); !status.ok()) return status;
   kubernetes::ObjectMeta metadata;
   if (absl::Status status =
@@ -144,6 +150,7 @@ absl::StatusOr<Object> DecodeUnguarded(const RawObject& raw) {
   }
   object.creation_timestamp = metadata.creation_timestamp();
   object.labels = Labels(metadata.labels().begin(), metadata.labels().end());
+  object.annotations = Labels(metadata.annotations().begin(), metadata.annotations().end());
   std::unique_ptr<Message> message = NewMessage(object.kind);
   if (absl::Status status = Fill(raw, object.kind, message.get()); !status.ok()) return status;
   object.message = std::move(message);
@@ -158,9 +165,7 @@ Kind KindOf(const ObjectKey& key) {
   return it == kKinds.end() ? Kind::kUnknown : it->kind;
 }
 
-bool IsUsed(Kind kind) {
-  return kind != Kind::kNotUsed && kind != Kind::kNotEnforced && kind != Kind::kUnknown;
-}
+bool IsUsed(Kind kind) { return kind != Kind::kNotUsed && kind != Kind::kUnknown; }
 
 absl::StatusOr<Object> Decode(const RawObject& raw) {
   try {

@@ -30,8 +30,9 @@ enum class Kind {
   kDestinationRule,
   kGateway,
   kPeerAuthentication,
-  kNotUsed,      // ordinary kinds that are of no interest here: Deployment, Secret, …
-  kNotEnforced,  // security policies that this version does not act on: worth a warning
+  kAuthorizationPolicy,
+  kRequestAuthentication,
+  kNotUsed,  // ordinary kinds that are of no interest here: Deployment, Secret, …
   kUnknown,
 };
 Kind KindOf(const ObjectKey& key);
@@ -44,6 +45,7 @@ struct Object {
   std::string origin;
   std::string creation_timestamp;
   Labels labels;
+  Labels annotations;
   // The whole object for Kubernetes kinds (weft.kubernetes.Service, …), the spec for Istio's; never
   // null.
   std::shared_ptr<const google::protobuf::Message> message;

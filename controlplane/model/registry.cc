@@ -21,7 +21,7 @@ constexpr char kServiceNameLabel[] = "kubernetes.io/service-name";
 
 bool Same(const Object& a, const Object& b) {
   return a.origin == b.origin && a.creation_timestamp == b.creation_timestamp &&
-         a.labels == b.labels &&
+         a.labels == b.labels && a.annotations == b.annotations &&
          google::protobuf::util::MessageDifferencer::Equals(*a.message, *b.message);
 }
 
@@ -42,26 +42,13 @@ bool IsSystem(const std::string& namespace_) {
 }
 
 std::optional<Problem> WhySkipped(const RawObject& raw, Kind kind) {
-  switch (kind) {
-    case Kind::kUnknown:
-      return Problem{
-          Severity::kInfo,
-          "",
-          raw.key,
-          raw.origin,
-          "",
-          absl::StrCat("skipped: ", raw.api_version, " is a kind the mesh does not use")};
-    case Kind::kNotEnforced:
-      return Problem{Severity::kWarning,
-                     "",
-                     raw.key,
-                     raw.origin,
-                     "",
-                     "skipped: this kind is not enforced by this version; no request is denied by "
-                     "it"};
-    default:
-      return std::nullopt;
-  }
+  if (kind != Kind::kUnknown) return std::nullopt;
+  return Problem{Severity::kInfo,
+                 "",
+                 raw.key,
+                 raw.origin,
+                 "",
+                 absl::StrCat("skipped: ", raw.api_version, " is a kind the mesh does not use")};
 }
 
 uint16_t SlicePort(const kubernetes::EndpointSlice& slice, const std::string& name) {
@@ -142,8 +129,13 @@ void Registry::Put(Object object) {
     case Kind::kPeerAuthentication:
       PutConfig(local_.peer_authentications, object);
       break;
+    case Kind::kAuthorizationPolicy:
+      PutConfig(local_.authorization_policies, object);
+      break;
+    case Kind::kRequestAuthentication:
+      PutConfig(local_.request_authentications, object);
+      break;
     case Kind::kNotUsed:
-    case Kind::kNotEnforced:
     case Kind::kUnknown:
       return;
   }
@@ -183,8 +175,13 @@ void Registry::Remove(const ObjectKey& key) {
     case Kind::kPeerAuthentication:
       local_.peer_authentications.erase(name);
       break;
+    case Kind::kAuthorizationPolicy:
+      local_.authorization_policies.erase(name);
+      break;
+    case Kind::kRequestAuthentication:
+      local_.request_authentications.erase(name);
+      break;
     case Kind::kNotUsed:
-    case Kind::kNotEnforced:
     case Kind::kUnknown:
       break;
   }
@@ -192,8 +189,8 @@ void Registry::Remove(const ObjectKey& key) {
 
 template <typename Spec>
 void Registry::PutConfig(Configs<Spec>& configs, Object object) {
-  Config<Spec> config{object.key, object.origin, object.creation_timestamp, object.labels,
-                      As<Spec>(object)};
+  Config<Spec> config{object.key,    object.origin,    object.creation_timestamp,
+                      object.labels, As<Spec>(object), object.annotations};
   const Name name(object.key.namespace_, object.key.name);
   // The same spec from elsewhere is no change to those who compare pointers.
   const auto known = configs.find(name);

@@ -200,13 +200,39 @@ TEST_F(RegistryTest, KeepsTheLastGoodStateOfABadObject) {
 TEST_F(RegistryTest, SaysOnceWhatItSkips) {
   Apply(
       "---\napiVersion: example.com/v1\nkind: Thing\nmetadata: {name: t}\n"
-      "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n"
-      "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\n");
+      "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n");
   EXPECT_EQ(problems_,
             "test.yaml:2: info: Thing.example.com default/t: skipped: example.com/v1 is a kind the "
-            "mesh does not use\n"
-            "test.yaml:10: warning: AuthorizationPolicy default/p: skipped: this kind is not "
-            "enforced by this version; no request is denied by it");
+            "mesh does not use");
+}
+
+TEST_F(RegistryTest, SecurityPoliciesComeAndGo) {
+  const std::string policy =
+      "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\n"
+      "metadata: {name: p, annotations: {istio.io/dry-run: 'true'}}\n";
+  Apply(policy);
+  Apply(
+      "---\napiVersion: security.istio.io/v1beta1\nkind: RequestAuthentication\n"
+      "metadata: {name: r}\nspec: {jwtRules: [{issuer: i, jwksUri: 'https://i/keys'}]}\n");
+  EXPECT_EQ(problems_, "");
+  const World& world = registry_.BuildLocal();
+  ASSERT_EQ(world.authorization_policies.size(), 1u);
+  ASSERT_EQ(world.request_authentications.size(), 1u);
+  EXPECT_EQ(world.authorization_policies.begin()->second.annotations.at("istio.io/dry-run"),
+            "true");
+  // The trial is over: that is a change, though the spec is the same.
+  Apply("---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\n");
+  EXPECT_TRUE(registry_.BuildLocal().authorization_policies.begin()->second.annotations.empty());
+  // What is broken keeps its last good form: a policy that is mistyped does not let anybody in.
+  Apply(
+      "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p}\n"
+      "spec: {rules: [{form: []}]}\n");
+  EXPECT_TRUE(absl::StrContains(problems_, "spec.rules[0].form")) << problems_;
+  EXPECT_EQ(registry_.BuildLocal().authorization_policies.size(), 1u);
+  registry_.Apply({{{"AuthorizationPolicy", "default", "p"}, nullptr},
+                   {{"RequestAuthentication", "default", "r"}, nullptr}});
+  EXPECT_TRUE(registry_.BuildLocal().authorization_policies.empty());
+  EXPECT_TRUE(registry_.BuildLocal().request_authentications.empty());
 }
 
 TEST_F(RegistryTest, SurvivesAPodWithoutAnything) {

@@ -37,10 +37,13 @@ std::vector<Problem> Validate(const Object& object) {
       return Check<networking::Gateway>(object, "spec", CheckGateway);
     case Kind::kPeerAuthentication:
       return Check<security::PeerAuthentication>(object, "spec", CheckPeerAuthentication);
+    case Kind::kAuthorizationPolicy:
+      return Check<security::AuthorizationPolicy>(object, "spec", CheckAuthorizationPolicy);
+    case Kind::kRequestAuthentication:
+      return Check<security::RequestAuthentication>(object, "spec", CheckRequestAuthentication);
     case Kind::kNode:
     case Kind::kNamespace:
     case Kind::kNotUsed:
-    case Kind::kNotEnforced:
     case Kind::kUnknown:
       break;
   }

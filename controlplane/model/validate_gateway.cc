@@ -1,4 +1,4 @@
-// Rules of Gateway and PeerAuthentication.
+// Rules of Gateway.
 #include <algorithm>
 #include <array>
 #include <set>
@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "api/istio/networking.pb.h"
-#include "api/istio/security.pb.h"
 #include "controlplane/model/validate_rules.h"
 
 namespace weft {
@@ -97,17 +96,6 @@ void CheckGateway(const networking::Gateway& spec, Checker& check) {
     CheckServerTls(server, check);
   }
   check.SelectorLabels("selector", spec.selector());
-}
-
-void CheckPeerAuthentication(const istio::security::v1beta1::PeerAuthentication& spec,
-                             Checker& check) {
-  check.SelectorLabels("selector.matchLabels", spec.selector().match_labels());
-  if (!spec.port_level_mtls().empty() && spec.selector().match_labels().empty()) {
-    check.Error("portLevelMtls", "needs a selector: ports are those of a workload");
-  }
-  for (const auto& [port, mtls] : spec.port_level_mtls()) {
-    check.RequiredPort(absl::StrCat("portLevelMtls[", port, "]"), port);
-  }
 }
 
 }  // namespace weft

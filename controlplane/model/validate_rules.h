@@ -10,7 +10,9 @@ class Gateway;
 class VirtualService;
 }  // namespace istio::networking::v1alpha3
 namespace istio::security::v1beta1 {
+class AuthorizationPolicy;
 class PeerAuthentication;
+class RequestAuthentication;
 }  // namespace istio::security::v1beta1
 namespace weft::kubernetes {
 class EndpointSlice;
@@ -25,6 +27,10 @@ void CheckDestinationRule(const istio::networking::v1alpha3::DestinationRule& sp
 void CheckGateway(const istio::networking::v1alpha3::Gateway& spec, Checker& check);
 void CheckPeerAuthentication(const istio::security::v1beta1::PeerAuthentication& spec,
                              Checker& check);
+void CheckAuthorizationPolicy(const istio::security::v1beta1::AuthorizationPolicy& spec,
+                              Checker& check);
+void CheckRequestAuthentication(const istio::security::v1beta1::RequestAuthentication& spec,
+                                Checker& check);
 void CheckService(const kubernetes::Service& service, Checker& check);
 void CheckEndpointSlice(const kubernetes::EndpointSlice& slice, Checker& check);
 void CheckPod(const kubernetes::Pod& pod, Checker& check);

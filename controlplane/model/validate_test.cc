@@ -3,6 +3,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "certs/test_jwt.h"
 #include "controlplane/model/testing.h"
 #include "gtest/gtest.h"
 
@@ -244,6 +245,133 @@ TEST(ParseObjects, UnpacksListsAndNamesWhatIsNoObject) {
             "t.yaml:13: Service: 'apiVersion' is missing\n"
             "t.yaml:15: Service default/A: metadata.name: not a valid name: expected lower case "
             "letters, digits, '-' and '.'");
+}
+
+TEST(Validate, AuthorizationPolicy) {
+  const auto rule = [](const std::string& text) { return "{rules: [{" + text + "}]}"; };
+  const auto source = [&](const std::string& text) {
+    return rule("from: [{source: {" + text + "}}]");
+  };
+  const auto operation = [&](const std::string& text) {
+    return rule("to: [{operation: {" + text + "}}]");
+  };
+  const auto when = [&](const std::string& text) { return rule("when: [{" + text + "}]"); };
+  const std::pair<std::string, const char*> rows[] = {
+      {"{}", ""},
+      {"{rules: [{}]}", ""},
+      {"{action: DENY, rules: [{}]}", ""},
+      {"{action: DENY}", "spec.rules: DENY without rules never applies"},
+      {"{action: CUSTOM, provider: {name: x}}", "spec.rules: CUSTOM without rules"},
+      {"{action: AUDIT, rules: [{}]}", ""},
+      {"{action: REFUSE}", "spec.action"},
+      {"{action: CUSTOM, rules: [{}]}", "spec.provider.name: is missing for CUSTOM"},
+      {"{action: CUSTOM, provider: {name: x}, rules: [{}]}",
+       "warning: AuthorizationPolicy default/x: spec.action: CUSTOM: weft-proxy asks no external "
+       "authorizer"},
+      {"{provider: {name: x}}", "spec.provider: is for the action CUSTOM only"},
+      {"{selector: {matchLabels: {app: 'a*'}}}", "spec.selector.matchLabels"},
+      {"{selector: {matchLabels: {a: b}}, targetRef: {kind: Service, name: s}}",
+       "spec.targetRef: cannot be used together with 'selector'"},
+      {"{targetRefs: [{kind: Gateway, name: g}]}", "spec.targetRefs: selects no proxy"},
+      {rule("from: [{}]"), "spec.rules[0].from[0].source: says nothing"},
+      {rule("to: [{}]"), "spec.rules[0].to[0].operation: says nothing"},
+      {rule("form: []"), "spec.rules[0].form"},
+      {source("principals: ['']"), "spec.rules[0].from[0].source.principals[0]: is empty"},
+      {source("principals: [a, 'b*c']"), "source.principals[1]: 'b*c': '*' is a wildcard alone"},
+      {source("principals: ['*a*']"), "source.principals[0]: '*a*'"},
+      {source("principals: ['*', '*/sa/a', 'td/ns/*']"), ""},
+      {source("principals: ['spiffe://td/ns/a/sa/b']"), "is written without its 'spiffe://'"},
+      {source("notPrincipals: ['a**']"), "source.notPrincipals[0]"},
+      {source("requestPrincipals: ['a*b']"), "source.requestPrincipals[0]"},
+      {source("notRequestPrincipals: ['']"), "source.notRequestPrincipals[0]: is empty"},
+      {source("namespaces: ['a*b']"), ""},
+      {source("notNamespaces: ['']"), "source.notNamespaces[0]: is empty"},
+      {source("serviceAccounts: ['a*']"), "serviceAccounts[0]: 'a*': wildcards are not allowed"},
+      {source("serviceAccounts: [a/b/c]"), "is neither NAME nor NAMESPACE/NAME"},
+      {source("notServiceAccounts: [/b]"), "source.notServiceAccounts[0]: '/b'"},
+      {source("serviceAccounts: [a], namespaces: [b]"),
+       "source.serviceAccounts: cannot be used together with 'principals' or 'namespaces'"},
+      {source("trustDomains: ['a*b']"), "source.trustDomains[0]"},
+      {source("notTrustDomains: ['']"), "source.notTrustDomains[0]"},
+      {source("clusters: ['']"), "source.clusters[0]: is empty"},
+      {source("notClusters: ['a*b']"), "source.notClusters[0]"},
+      {source("ipBlocks: [10.0.0.0/8, 1.2.3.4, '::1/128']"), ""},
+      {source("ipBlocks: [10.0.0.0/33]"),
+       "source.ipBlocks[0]: '10.0.0.0/33': the length is out of range 0..32"},
+      {source("notIpBlocks: [10.0.0]"), "source.notIpBlocks[0]: '10.0.0' is neither an IP nor"},
+      {source("remoteIpBlocks: ['::/129']"), "source.remoteIpBlocks[0]"},
+      {source("notRemoteIpBlocks: [x]"), "source.notRemoteIpBlocks[0]"},
+      {operation("hosts: ['a*b']"), "spec.rules[0].to[0].operation.hosts[0]"},
+      {operation("notHosts: ['']"), "operation.notHosts[0]: is empty"},
+      {operation("ports: [http]"), "operation.ports[0]: 'http' is not a port"},
+      {operation("notPorts: ['70000']"), "operation.notPorts[0]: 70000 is out of range"},
+      {operation("methods: ['']"), "operation.methods[0]"},
+      {operation("notMethods: ['']"), "operation.notMethods[0]"},
+      {operation("paths: ['/a/{*}/b/{**}', '/{**}/', '/a*', '/{a}']"), ""},
+      {operation("paths: ['/foo/{*}.txt']"), "operation.paths[0]: '/foo/{*}.txt': '{*}.txt' is"},
+      {operation("paths: ['/*/baz/{*}']"), "operation.paths[0]"},
+      {operation("notPaths: ['/{**}/foo/{*}']"),
+       "operation.notPaths[0]: '/{**}/foo/{*}': '{**}' must be the last operator"},
+      {when("values: [a]"), "spec.rules[0].when[0].key: is missing"},
+      {when("key: source.nam, values: [a]"), "when[0].key: 'source.nam' is not known; there is"},
+      {when("key: source.ip"), "spec.rules[0].when[0]: needs 'values' or 'notValues'"},
+      {when("key: source.ip, values: [x]"), "when[0].values[0]: 'x' is neither an IP"},
+      {when("key: destination.port, notValues: [x]"), "when[0].notValues[0]: 'x' is not a port"},
+      {when("key: 'request.headers[a b]', values: [a]"), "'a b' is not the name of a header"},
+      {when("key: 'request.headers', values: [a]"), "'request.headers' is not known"},
+      {when("key: 'request.auth.claims[a][b]', values: [a]"), ""},
+      {when("key: 'request.auth.claims[a]b]', values: [a]"), "does not name a claim"},
+      {when("key: 'experimental.envoy.filters.network.mysql_proxy[db]', values: [a]"),
+       "weft-proxy has no metadata of such a filter"},
+  };
+  for (const auto& [spec, expected] : rows) {
+    ExpectRows("security.istio.io/v1", "AuthorizationPolicy", {{spec.c_str(), expected}});
+  }
+}
+
+TEST(Validate, RequestAuthentication) {
+  const std::string key = certs::TestJwtKey("ES256").KeySet();
+  const auto rule = [](const std::string& text) {
+    return "{jwtRules: [{issuer: a, jwksUri: 'https://a/keys', " + text + "}]}";
+  };
+  const std::pair<std::string, const char*> rows[] = {
+      {"{}", ""},
+      {"{jwtRules: [{issuer: a, jwks: '" + key + "'}]}", ""},
+      {rule("audiences: [b], fromHeaders: [{name: x, prefix: 'B '}], fromParams: [t], "
+            "fromCookies: [c], outputPayloadToHeader: x-p, forwardOriginalToken: true, timeout: "
+            "3s, spaceDelimitedClaims: [s], outputClaimToHeaders: [{header: h, claim: c.d}]"),
+       ""},
+      {"{jwtRules: [{jwks: '" + key + "'}]}", "spec.jwtRules[0].issuer: is missing"},
+      {"{jwtRules: [{issuer: a}]}",
+       "warning: RequestAuthentication default/x: spec.jwtRules[0]: has neither 'jwks' nor "
+       "'jwksUri': tokens of this issuer are refused"},
+      {"{jwtRules: [{issuer: a, jwks: '{}'}]}", "spec.jwtRules[0].jwks: key set: not a JSON"},
+      {rule("jwks: '" + key + "'"), "spec.jwtRules[0].jwks: cannot be used together"},
+      {"{jwtRules: [{issuer: a, jwksUri: 'ftp://a/keys'}]}",
+       "spec.jwtRules[0].jwksUri: 'ftp://a/keys' must start with https:// or http://"},
+      {"{jwtRules: [{issuer: a, jwksUri: 'http://169.254.169.254/keys'}]}",
+       "spec.jwtRules[0].jwksUri: 'http://169.254.169.254/keys' leads to a loopback, link-local"},
+      {rule("audiences: ['']"), "spec.jwtRules[0].audiences[0]: is empty"},
+      {rule("fromHeaders: [{prefix: x}]"), "spec.jwtRules[0].fromHeaders[0].name: is missing"},
+      {rule("fromHeaders: [{name: 'a b'}]"), "'a b' is not the name of a header"},
+      {rule("fromParams: ['']"), "spec.jwtRules[0].fromParams[0]: is empty"},
+      {rule("fromCookies: ['']"), "spec.jwtRules[0].fromCookies[0]: is empty"},
+      {rule("spaceDelimitedClaims: ['']"), "spec.jwtRules[0].spaceDelimitedClaims[0]: is empty"},
+      {rule("outputPayloadToHeader: host"), "outputPayloadToHeader: 'host' cannot be set"},
+      {rule("outputClaimToHeaders: [{header: ':path', claim: c}]"), "':path' cannot be set"},
+      {rule("outputClaimToHeaders: [{header: h}]"), "outputClaimToHeaders[0].claim: is missing"},
+      {rule("outputClaimToHeaders: [{claim: c}]"), "outputClaimToHeaders[0].header: is missing"},
+      {rule("outputClaimToHeaders: [{header: h, claim: a}, {header: H, claim: b}]"),
+       "spec.jwtRules[0].outputClaimToHeaders[1].header: 'H' is there twice"},
+      {rule("timeout: 0s"), "spec.jwtRules[0].timeout: must be above 0"},
+      {rule("timeout: 5"), "spec.jwtRules[0].timeout"},
+      {rule("issuerr: a"), "issuerr"},
+      {"{selector: {matchLabels: {a: b}}, targetRefs: [{kind: Service, name: s}]}",
+       "spec.targetRefs: cannot be used together with 'selector'"},
+  };
+  for (const auto& [spec, expected] : rows) {
+    ExpectRows("security.istio.io/v1", "RequestAuthentication", {{spec.c_str(), expected}});
+  }
 }
 
 }  // namespace

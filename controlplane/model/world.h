@@ -25,7 +25,9 @@ class VirtualService;
 }  // namespace istio::networking::v1alpha3
 
 namespace istio::security::v1beta1 {
+class AuthorizationPolicy;
 class PeerAuthentication;
+class RequestAuthentication;
 }  // namespace istio::security::v1beta1
 
 namespace weft {
@@ -127,6 +129,7 @@ struct Config {
   std::string creation_timestamp;  // RFC 3339, empty in files: then the name decides who is older
   Labels labels;
   std::shared_ptr<const Spec> spec;
+  Labels annotations = {};
 };
 // Ordered by namespace and name, so translation is deterministic.
 template <typename Spec>
@@ -175,6 +178,10 @@ struct World {
   Configs<istio::networking::v1alpha3::DestinationRule> destination_rules;
   Configs<istio::networking::v1alpha3::Gateway> gateways;
   Configs<istio::security::v1beta1::PeerAuthentication> peer_authentications;
+  Configs<istio::security::v1beta1::AuthorizationPolicy> authorization_policies;
+  Configs<istio::security::v1beta1::RequestAuthentication> request_authentications;
+  // JSON, by the jwksUri of some RequestAuthentication, as last fetched; absent until it was.
+  std::map<std::string, std::shared_ptr<const std::string>> key_sets;
 };
 
 }  // namespace weft

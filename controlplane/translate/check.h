@@ -16,6 +16,7 @@ struct Finding {
   enum class Severity {
     kDangling,     // leads nowhere: requests are answered with 503
     kUnsupported,  // read, and without effect so far
+    kUnclear,      // cannot be told here, so it is read the stricter way
   };
   Severity severity;
   ObjectKey object;
@@ -23,7 +24,8 @@ struct Finding {
   std::string message;  // "http[0].route[1]: host 'a' subset 'v9': no DestinationRule defines it"
 };
 
-// What VirtualServices refer to, as clients in their own namespaces see it. In order of object.
+// What VirtualServices refer to, as clients in their own namespaces see it, and which clusters
+// AuthorizationPolicies name. In order of object.
 std::vector<Finding> CheckConfig(const TranslationIndex& index);
 
 // One line for each name that is used and not there, and each that is there twice where it must

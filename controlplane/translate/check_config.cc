@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "api/istio/networking.pb.h"
 #include "controlplane/translate/check.h"
+#include "controlplane/translate/check_policies.h"
 #include "controlplane/translate/destinations.h"
 
 namespace weft {
@@ -106,7 +107,9 @@ class ConfigCheck {
 std::vector<Finding> CheckConfig(const TranslationIndex& index) {
   ConfigCheck check(index);
   for (const auto& [key, config] : index.world().virtual_services) check.Check(config);
-  return std::move(check).findings();
+  std::vector<Finding> findings = std::move(check).findings();
+  AddPolicyFindings(index, findings);
+  return findings;
 }
 
 }  // namespace weft

@@ -41,6 +41,35 @@ void AddKeys(const google::protobuf::Map<std::string, std::string>& labels,
   for (const auto& [key, value] : labels) keys.insert(key);
 }
 
+template <typename Policies>
+void IndexByNamespace(const Policies& sorted, std::map<std::string, Policies>& by_namespace) {
+  for (const auto* config : sorted) {
+    // Those with targets are for gateways and waypoints, of which there is none.
+    if (config->spec->has_target_ref() || !config->spec->target_refs().empty()) continue;
+    by_namespace[config->key.namespace_].push_back(config);
+  }
+}
+
+template <typename Policies>
+Policies SelectPolicies(const std::map<std::string, Policies>& by_namespace,
+                        const std::string& workload_namespace, const Labels& labels) {
+  Policies selected;
+  const auto add = [&](const std::string& name) {
+    const auto found = by_namespace.find(name);
+    if (found == by_namespace.end()) return;
+    for (const auto* config : found->second) {
+      if (Selects(config->spec->selector().match_labels(), labels)) selected.push_back(config);
+    }
+  };
+  bool in_root = false;
+  for (absl::string_view root : kRootNamespaces) {
+    in_root = in_root || root == workload_namespace;
+    add(std::string(root));
+  }
+  if (!in_root) add(workload_namespace);
+  return selected;
+}
+
 // The mode it states, if it does.
 bool Stated(const PeerAuthentication::MutualTLS& mtls, MtlsMode& mode) {
   switch (mtls.mode()) {
@@ -67,6 +96,7 @@ TranslationIndex::TranslationIndex(const World& world) : world_(world) {
   IndexVirtualServices();
   IndexDestinationRules();
   IndexPeerAuthentications();
+  IndexWorkloadPolicies();
 }
 
 void TranslationIndex::IndexServices() {
@@ -149,6 +179,11 @@ void TranslationIndex::IndexPeerAuthentications() {
     mesh_mtls_ = found->second;
     break;
   }
+}
+
+void TranslationIndex::IndexWorkloadPolicies() {
+  IndexByNamespace(OldestFirst(world_.authorization_policies), authorization_policies_);
+  IndexByNamespace(OldestFirst(world_.request_authentications), request_authentications_);
 }
 
 OutboundScope TranslationIndex::ScopeOf(const ProxyView& view) const {
@@ -255,6 +290,18 @@ std::set<uint16_t> TranslationIndex::PortsWithMtlsMode(absl::string_view workloa
     }
   }
   return ports;
+}
+
+std::vector<const TranslationIndex::AuthorizationPolicyConfig*>
+TranslationIndex::AuthorizationPoliciesFor(const std::string& workload_namespace,
+                                           const Labels& labels) const {
+  return SelectPolicies(authorization_policies_, workload_namespace, labels);
+}
+
+std::vector<const TranslationIndex::RequestAuthenticationConfig*>
+TranslationIndex::RequestAuthenticationsFor(const std::string& workload_namespace,
+                                            const Labels& labels) const {
+  return SelectPolicies(request_authentications_, workload_namespace, labels);
 }
 
 }  // namespace weft

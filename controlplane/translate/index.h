@@ -52,6 +52,8 @@ class TranslationIndex {
   using VirtualServiceConfig = Config<istio::networking::v1alpha3::VirtualService>;
   using DestinationRuleConfig = Config<istio::networking::v1alpha3::DestinationRule>;
   using PeerAuthenticationConfig = Config<istio::security::v1beta1::PeerAuthentication>;
+  using AuthorizationPolicyConfig = Config<istio::security::v1beta1::AuthorizationPolicy>;
+  using RequestAuthenticationConfig = Config<istio::security::v1beta1::RequestAuthentication>;
 
   // A port of a pod, and the service that made it known.
   struct InboundPort {
@@ -100,6 +102,12 @@ class TranslationIndex {
   std::set<uint16_t> PortsWithMtlsMode(absl::string_view workload_namespace,
                                        const Labels& labels) const;
 
+  // All that select a workload: those of the root namespaces, then those of its own, oldest first.
+  std::vector<const AuthorizationPolicyConfig*> AuthorizationPoliciesFor(
+      const std::string& workload_namespace, const Labels& labels) const;
+  std::vector<const RequestAuthenticationConfig*> RequestAuthenticationsFor(
+      const std::string& workload_namespace, const Labels& labels) const;
+
  private:
   template <typename T>
   struct ByHost {
@@ -118,6 +126,7 @@ class TranslationIndex {
   void IndexVirtualServices();
   void IndexDestinationRules();
   void IndexPeerAuthentications();
+  void IndexWorkloadPolicies();
   const PeerAuthenticationConfig* WorkloadPolicy(absl::string_view workload_namespace,
                                                  const Labels& labels) const;
 
@@ -131,6 +140,9 @@ class TranslationIndex {
   std::map<std::string, const PeerAuthenticationConfig*> namespace_mtls_;
   std::map<std::string, std::vector<const PeerAuthenticationConfig*>> workload_mtls_;
   const PeerAuthenticationConfig* mesh_mtls_ = nullptr;
+  // By namespace, oldest first.
+  std::map<std::string, std::vector<const AuthorizationPolicyConfig*>> authorization_policies_;
+  std::map<std::string, std::vector<const RequestAuthenticationConfig*>> request_authentications_;
   std::set<std::string> selected_labels_;
 };
 

@@ -1,9 +1,14 @@
 #include "controlplane/translate/listeners_inbound.h"
 
+#include <utility>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "api/envoy/route.pb.h"
+#include "controlplane/translate/authorization.h"
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/request_authentication.h"
 
 namespace weft {
 namespace {
@@ -12,6 +17,7 @@ using envoy::config::listener::v3::Filter;
 using envoy::config::listener::v3::FilterChain;
 using envoy::config::listener::v3::Listener;
 using envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+using envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 
 // What a set of chains has in common; port 0: all ports without chains of their own.
 struct Target {
@@ -21,7 +27,35 @@ struct Target {
   std::string name;
 };
 
-Filter InboundHttpFilter(const Target& target, bool mtls) {
+// What stands before every port of the workload: who it is that asks, and whether they may.
+struct Guards {
+  std::vector<HttpFilter> http;  // in their order
+  std::vector<Filter> tcp;
+  bool asks_path = false;
+};
+
+Guards GuardsOf(const TranslationIndex& index, const ProxyView& view) {
+  AuthorizationFilters authorization = AuthorizationFiltersFor(index, view.namespace_, view.labels);
+  Guards guards{std::move(authorization.http), std::move(authorization.tcp),
+                authorization.asks_path};
+  if (auto jwt = JwtFilterFor(index, view.namespace_, view.labels)) {
+    guards.http.insert(guards.http.begin(), *std::move(jwt));
+  }
+  return guards;
+}
+
+void AddGuards(const Guards& guards, HttpConnectionManager& http) {
+  HttpFilter router = std::move(*http.mutable_http_filters()->rbegin());
+  http.mutable_http_filters()->RemoveLast();
+  for (const HttpFilter& filter : guards.http) *http.add_http_filters() = filter;
+  *http.add_http_filters() = std::move(router);
+  if (!guards.asks_path) return;
+  // Paths that decide who gets in have one spelling, which the application gets too.
+  http.set_merge_slashes(true);
+  http.set_path_with_escaped_slashes_action(HttpConnectionManager::UNESCAPE_AND_FORWARD);
+}
+
+Filter InboundHttpFilter(const Target& target, const Guards& guards, bool mtls) {
   HttpConnectionManager http =
       NewHttpConnectionManager(absl::StrCat("inbound_0.0.0.0_", target.port));
   auto* routes = http.mutable_route_config();
@@ -41,12 +75,18 @@ Filter InboundHttpFilter(const Target& target, bool mtls) {
   } else {
     http.set_forward_client_cert_details(HttpConnectionManager::SANITIZE);
   }
+  AddGuards(guards, http);
   return HttpFilterOf(http);
 }
 
-Filter FilterFor(const Target& target, bool mtls) {
-  return target.http ? InboundHttpFilter(target, mtls)
-                     : TcpProxyFilter(target.cluster, target.cluster);
+void AddTcpFilters(const Target& target, const Guards& guards, FilterChain& chain) {
+  for (const Filter& filter : guards.tcp) *chain.add_filters() = filter;
+  *chain.add_filters() = TcpProxyFilter(target.cluster, target.cluster);
+}
+
+void AddFilters(const Target& target, const Guards& guards, bool mtls, FilterChain& chain) {
+  if (!target.http) return AddTcpFilters(target, guards, chain);
+  *chain.add_filters() = InboundHttpFilter(target, guards, mtls);
 }
 
 FilterChain NewChain(const Target& target, absl::string_view kind) {
@@ -58,7 +98,7 @@ FilterChain NewChain(const Target& target, absl::string_view kind) {
   return chain;
 }
 
-void AddMtlsChain(const Target& target, Listener& listener) {
+void AddMtlsChain(const Target& target, const Guards& guards, Listener& listener) {
   FilterChain chain = NewChain(target, "-mtls");
   auto* match = chain.mutable_filter_chain_match();
   match->set_transport_protocol("tls");
@@ -66,22 +106,22 @@ void AddMtlsChain(const Target& target, Listener& listener) {
     match->add_application_protocols(std::string(protocol));
   }
   *chain.mutable_transport_socket() = MeshDownstreamTls();
-  *chain.add_filters() = FilterFor(target, /*mtls=*/true);
+  AddFilters(target, guards, /*mtls=*/true, chain);
   *listener.add_filter_chains() = std::move(chain);
 }
 
-void AddPlainChain(const Target& target, Listener& listener) {
+void AddPlainChain(const Target& target, const Guards& guards, Listener& listener) {
   FilterChain chain = NewChain(target, "-plain");
   chain.mutable_filter_chain_match()->set_transport_protocol("raw_buffer");
-  *chain.add_filters() = FilterFor(target, /*mtls=*/false);
+  AddFilters(target, guards, /*mtls=*/false, chain);
   *listener.add_filter_chains() = std::move(chain);
 }
 
 // TLS of the application's own: its bytes are none of ours.
-void AddTlsPassthroughChain(const Target& target, Listener& listener) {
+void AddTlsPassthroughChain(const Target& target, const Guards& guards, Listener& listener) {
   FilterChain chain = NewChain(target, "-tls-passthrough");
   chain.mutable_filter_chain_match()->set_transport_protocol("tls");
-  *chain.add_filters() = TcpProxyFilter(target.cluster, target.cluster);
+  AddTcpFilters(target, guards, chain);
   *listener.add_filter_chains() = std::move(chain);
 }
 
@@ -90,28 +130,29 @@ void AddTlsPassthroughChain(const Target& target, Listener& listener) {
 void AddRefusals(Target target, Listener& listener) {
   target.http = false;
   target.cluster = kBlackHoleCluster;
-  AddPlainChain(target, listener);
-  AddTlsPassthroughChain(target, listener);
+  AddPlainChain(target, Guards(), listener);
+  AddTlsPassthroughChain(target, Guards(), listener);
 }
 
-void AddChains(const Target& target, MtlsMode mode, MtlsMode rest, Listener& listener) {
-  if (mode != MtlsMode::kDisable) AddMtlsChain(target, listener);
+void AddChains(const Target& target, const Guards& guards, MtlsMode mode, MtlsMode rest,
+               Listener& listener) {
+  if (mode != MtlsMode::kDisable) AddMtlsChain(target, guards, listener);
   if (mode == MtlsMode::kStrict) {
     if (rest != MtlsMode::kStrict) AddRefusals(target, listener);
     return;
   }
-  AddPlainChain(target, listener);
-  AddTlsPassthroughChain(target, listener);
+  AddPlainChain(target, guards, listener);
+  AddTlsPassthroughChain(target, guards, listener);
 }
 
 // Ports that no service names. Without mTLS they are the listener's default, whatever the bytes.
-void AddRest(MtlsMode mode, Listener& listener) {
+void AddRest(const Guards& guards, MtlsMode mode, Listener& listener) {
   Target rest{0, false, kInboundPassthroughCluster, "virtualInbound-catchall"};
-  if (mode != MtlsMode::kDisable) AddMtlsChain(rest, listener);
+  if (mode != MtlsMode::kDisable) AddMtlsChain(rest, guards, listener);
   if (mode == MtlsMode::kStrict) return;
   auto* chain = listener.mutable_default_filter_chain();
   chain->set_name(rest.name);
-  *chain->add_filters() = FilterFor(rest, /*mtls=*/false);
+  AddFilters(rest, guards, /*mtls=*/false, *chain);
 }
 
 Listener NewVirtualInbound() {
@@ -135,19 +176,20 @@ Listener NewVirtualInbound() {
 
 EncodedResources InboundListeners(const TranslationIndex& index, const ProxyView& view) {
   Listener listener = NewVirtualInbound();
+  const Guards guards = GuardsOf(index, view);
   const auto& ports = index.InboundPortsOf(view.address);
   const MtlsMode rest = index.MtlsModeOf(view.namespace_, view.labels);
   for (const auto& [port, inbound] : ports) {
     Target target{port, IsHttp(inbound.protocol), InboundClusterName(port),
                   absl::StrCat("0.0.0.0_", port)};
-    AddChains(target, index.MtlsModeOf(view.namespace_, view.labels, port), rest, listener);
+    AddChains(target, guards, index.MtlsModeOf(view.namespace_, view.labels, port), rest, listener);
   }
   for (uint16_t port : index.PortsWithMtlsMode(view.namespace_, view.labels)) {
     if (ports.count(port) > 0) continue;
     Target target{port, false, kInboundPassthroughCluster, absl::StrCat("0.0.0.0_", port)};
-    AddChains(target, index.MtlsModeOf(view.namespace_, view.labels, port), rest, listener);
+    AddChains(target, guards, index.MtlsModeOf(view.namespace_, view.labels, port), rest, listener);
   }
-  AddRest(rest, listener);
+  AddRest(guards, rest, listener);
   return {{listener.name(), EncodeResource(listener)}};
 }
 

@@ -313,6 +313,34 @@ TEST(InboundListeners, ChainsFollowPeerAuthentication) {
        "kind: PeerAuthentication\nmetadata: {name: a}\n"
        "spec: {selector: {matchLabels: {app: other}}, mtls: {mode: STRICT}}",
        permissive, permissive, true},
+      {"UNSET inherits, from mesh to port",
+       "kind: PeerAuthentication\nmetadata: {name: a, namespace: istio-system}\n"
+       "spec: {mtls: {mode: STRICT}}\n---\n"
+       "kind: PeerAuthentication\nmetadata: {name: b}\nspec: {mtls: {mode: UNSET}}\n---\n"
+       "kind: PeerAuthentication\nmetadata: {name: c}\n"
+       "spec: {selector: {matchLabels: {app: helloworld}}, portLevelMtls: {5000: {mode: UNSET}}}",
+       strict, strict, false},
+      {"workload over namespace",
+       "kind: PeerAuthentication\nmetadata: {name: a}\nspec: {mtls: {mode: STRICT}}\n---\n"
+       "kind: PeerAuthentication\nmetadata: {name: b}\n"
+       "spec: {selector: {matchLabels: {app: helloworld}}, mtls: {mode: PERMISSIVE}}",
+       permissive, permissive, true},
+      {"the older of two (files: by name)",
+       "kind: PeerAuthentication\nmetadata: {name: b}\n"
+       "spec: {selector: {matchLabels: {app: helloworld}}, mtls: {mode: DISABLE}}\n---\n"
+       "kind: PeerAuthentication\nmetadata: {name: a}\n"
+       "spec: {selector: {matchLabels: {version: v1}}, mtls: {mode: STRICT}}",
+       strict, strict, false},
+      {"a selector in the root namespace is for workloads there",
+       "kind: PeerAuthentication\nmetadata: {name: a, namespace: istio-system}\n"
+       "spec: {selector: {matchLabels: {app: helloworld}}, mtls: {mode: STRICT}}",
+       permissive, permissive, true},
+      {"weft-system before istio-system",
+       "kind: PeerAuthentication\nmetadata: {name: a, namespace: istio-system}\n"
+       "spec: {mtls: {mode: STRICT}}\n---\n"
+       "kind: PeerAuthentication\nmetadata: {name: b, namespace: weft-system}\n"
+       "spec: {mtls: {mode: DISABLE}}",
+       disabled, disabled, true},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);

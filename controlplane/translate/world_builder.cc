@@ -24,7 +24,11 @@ absl::Status Read(const YAML::Node& object, const std::string& kind, Configs<Spe
   absl::Status status =
       YamlToMessage(object["spec"], UnknownFields::kReject, spec.get(), kind + " " + name);
   if (!status.ok()) return status;
-  configs[{name_space, name}] = {{kind, name_space, name}, "test.yaml", "", {}, spec};
+  Labels annotations;
+  if (const YAML::Node given = object["metadata"]["annotations"]; given.IsDefined()) {
+    annotations = given.as<Labels>();
+  }
+  configs[{name_space, name}] = {{kind, name_space, name}, "test.yaml", "", {}, spec, annotations};
   return absl::OkStatus();
 }
 
@@ -53,6 +57,18 @@ WorldBuilder::WorldBuilder() {
 WorldBuilder& WorldBuilder::PeerGateways(std::vector<GatewayAddress> gateways) {
   world_.peers["west"] = std::make_shared<Peer>(
       Peer{"west", "net-west", "west.local", "WEST ROOT", std::move(gateways)});
+  return *this;
+}
+
+WorldBuilder& WorldBuilder::SharedTrustDomain() {
+  auto peer = std::make_shared<Peer>(*world_.peers.at("west"));
+  peer->trust_domain = world_.self->trust_domain;
+  world_.peers["west"] = peer;
+  return *this;
+}
+
+WorldBuilder& WorldBuilder::KeySet(const std::string& uri, std::string jwks) {
+  world_.key_sets[uri] = std::make_shared<const std::string>(std::move(jwks));
   return *this;
 }
 
@@ -122,6 +138,9 @@ absl::Status WorldBuilder::Apply(absl::string_view yaml) {
     if (kind == "VirtualService") status = Read(object, kind, world_.virtual_services);
     if (kind == "DestinationRule") status = Read(object, kind, world_.destination_rules);
     if (kind == "PeerAuthentication") status = Read(object, kind, world_.peer_authentications);
+    if (kind == "AuthorizationPolicy") status = Read(object, kind, world_.authorization_policies);
+    if (kind == "RequestAuthentication")
+      status = Read(object, kind, world_.request_authentications);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();

@@ -32,6 +32,10 @@ class WorldBuilder {
   WorldBuilder& Remote(const std::string& name_space, const std::string& name,
                        const std::string& version, uint32_t pods, Locality locality = {});
   WorldBuilder& PeerGateways(std::vector<GatewayAddress> gateways);
+  // East and west are of one trust domain.
+  WorldBuilder& SharedTrustDomain();
+  // Keys as fetched from there.
+  WorldBuilder& KeySet(const std::string& uri, std::string jwks);
   // Istio's kinds of a YAML text; others are passed over.
   absl::Status Apply(absl::string_view yaml);
 
