@@ -75,6 +75,9 @@ class Engine {
   std::shared_ptr<const PeerExports> LastKnown(const Peer& peer) const;
   Task<> KeepSnapshots();
   void Rebuild();
+  void FollowEndpoints(const World& merged);
+  void Publish(World world);
+  void PublishOwnState();
   void Report(const std::vector<Problem>& problems);
   void ReportChanged(std::vector<std::string> findings);
 
@@ -88,6 +91,8 @@ class Engine {
 
   Registry registry_;
   bool synced_ = false;
+  bool peers_changed_ = true;  // since the last World
+  World local_;                // what the last World was made of, beside the peers
   std::shared_ptr<const World> world_;
   std::map<std::string, PeerState> peers_;
   std::vector<std::string> reported_;  // findings about the World as a whole
