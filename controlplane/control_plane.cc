@@ -18,6 +18,7 @@
 #include "absl/time/clock.h"
 #include "certs/file.h"
 #include "controlplane/ads/ads_service.h"
+#include "controlplane/ads/load_report_service.h"
 #include "controlplane/ads/node.h"
 #include "controlplane/ca/authority.h"
 #include "controlplane/ca/ca_service.h"
@@ -107,6 +108,7 @@ struct ControlPlane::Running {
   Translations translations;
   std::unique_ptr<grpc::Service> ca;
   std::unique_ptr<AdsService> ads;
+  std::unique_ptr<grpc::Service> load_reports;
   std::unique_ptr<PeerServer> peer_server;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<grpc::Server> xds_grpc;
@@ -147,6 +149,7 @@ void ControlPlane::Running::MakeServices() {
       [this](const std::shared_ptr<const World>& world, const ProxyView& view) {
         return translations.Of(world, view);
       });
+  load_reports = MakeLoadReportService(connections, metrics);
   peer_server = std::make_unique<PeerServer>(
       loop, connections, epoch,
       [this](const certs::SpiffeId& identity) { return engine->FindPeer(identity); });
@@ -173,6 +176,7 @@ absl::Status ControlPlane::Running::StartServers() {
   xds.AddListeningPort(options.xds_plain.ToString(), grpc::InsecureServerCredentials(),
                        &plain_port);
   xds.RegisterService(ads->service());
+  xds.RegisterService(load_reports.get());
   xds.RegisterService(ca.get());
   xds_grpc = xds.BuildAndStart();
   if (xds_grpc == nullptr || plain_port == 0) {
@@ -278,6 +282,7 @@ absl::Status ControlPlane::Running::StartPages() {
   pages["/debug/syncz"] = [this](const Query&) {
     return Page(SyncPage(ads->Proxies(), engine->PeerStatuses()));
   };
+  pages["/debug/adsz"] = [this](const Query&) { return Page(AdsPage(ads->Proxies())); };
   pages["/debug/registryz"] = [this](const Query&) {
     return engine->ready() ? Page(RegistryPage(*engine->world())) : Refusal(503, "not ready\n");
   };

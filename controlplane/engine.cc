@@ -8,6 +8,7 @@
 #include "controlplane/federation/exports.h"
 #include "controlplane/federation/merge.h"
 #include "controlplane/model/references.h"
+#include "controlplane/model/world_change.h"
 #include "controlplane/translate/check.h"
 #include "controlplane/translate/key_set_uris.h"
 #include "proxy/base/log.h"
@@ -84,6 +85,7 @@ void Engine::OnPeerChange(const PeerState& state) {
   const bool trust_changed = *peers_[state.peer->cluster].peer != *state.peer;
   peers_[state.peer->cluster] = state;
   unsaved_.insert(state.peer->cluster);
+  peers_changed_ = true;
   WriteStatus();
   if (trust_changed) on_peers_(peers_);
   Rebuild();
@@ -127,6 +129,7 @@ Task<> Engine::WatchPeerFolder() {
 }
 
 void Engine::ApplyPeerFolder() {
+  peers_changed_ = true;
   for (const auto& [file, problem] : peer_folder_.problems()) {
     if (reported_files_[file] == problem) continue;
     Log(LogLevel::kError, "peer_file_refused", {{"file", file}, {"reason", problem}});
@@ -221,17 +224,16 @@ void Engine::Rebuild() {
   if (!synced_) return;
   const World& local = registry_.BuildLocal();
   FollowKeySets(local);
+  const bool endpoints_only = world_ != nullptr && !std::exchange(peers_changed_, false) &&
+                              world_->key_sets == key_sets_ &&
+                              ChangeBetween(local_, local).endpoints_only();
+  local_ = local;
   MergedWorld merged = MergeWorld(local, peers_, world_.get());
+  if (endpoints_only) return FollowEndpoints(merged.world);
   merged.world.key_sets = key_sets_;
   HeldWorld held = HoldDangling(std::move(merged.world), world_.get());
-  world_ = std::make_shared<const World>(std::move(held.world));
-  ads_.Publish(world_);
-
-  auto own = std::make_shared<OwnState>();
-  own->self = options_.self;
-  own->gateways = options_.gateways;
-  own->exports = Exports(local);
-  peer_server_.Publish(std::move(own));
+  Publish(std::move(held.world));
+  PublishOwnState();
 
   std::vector<std::string> findings;
   for (const Problem& problem : merged.problems) findings.push_back(ToString(problem));
@@ -243,6 +245,28 @@ void Engine::Rebuild() {
         absl::StrCat(finding.origin, ": ", ToString(finding.object), ": ", finding.message));
   }
   ReportChanged(std::move(findings));
+}
+
+// Nearly every change: no reference leads elsewhere than before, and no finding is another one.
+void Engine::FollowEndpoints(const World& merged) {
+  World next = *world_;
+  next.endpoints = merged.endpoints;
+  next.workloads = merged.workloads;
+  Publish(std::move(next));
+  if (!peers_.empty()) PublishOwnState();
+}
+
+void Engine::Publish(World world) {
+  world_ = std::make_shared<const World>(std::move(world));
+  ads_.Publish(world_);
+}
+
+void Engine::PublishOwnState() {
+  auto own = std::make_shared<OwnState>();
+  own->self = options_.self;
+  own->gateways = options_.gateways;
+  own->exports = Exports(local_);
+  peer_server_.Publish(std::move(own));
 }
 
 void Engine::Report(const std::vector<Problem>& problems) {

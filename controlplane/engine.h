@@ -81,6 +81,9 @@ class Engine {
   void FollowKeySets(const World& local);
   void OnKeySet(const std::string& uri, const std::string& jwks);
   void Rebuild();
+  void FollowEndpoints(const World& merged);
+  void Publish(World world);
+  void PublishOwnState();
   void Report(const std::vector<Problem>& problems);
   void ReportChanged(std::vector<std::string> findings);
 
@@ -94,6 +97,8 @@ class Engine {
 
   Registry registry_;
   bool synced_ = false;
+  bool peers_changed_ = true;  // since the last World
+  World local_;                // what the last World was made of, beside the peers
   std::shared_ptr<const World> world_;
   std::map<std::string, PeerState> peers_;
   std::vector<std::string> reported_;  // findings about the World as a whole

@@ -1,56 +1,208 @@
 #include "controlplane/translations.h"
 
-#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "controlplane/model/world_change.h"
 #include "controlplane/translate/check.h"
+#include "controlplane/translate/gateway.h"
+#include "controlplane/translate/proxyless.h"
+#include "controlplane/translate/refresh.h"
 #include "proxy/base/log.h"
 
 namespace weft {
 namespace {
 
-// Views come and go with pods; beyond this, what is remembered of them starts anew.
+// Views and scopes come and go with pods; beyond this, what is remembered of them starts anew.
 constexpr size_t kMaxRememberedViews = 20000;
+constexpr size_t kMaxRememberedScopes = 2000;
+constexpr size_t kMaxTouched = 200000;
+
+bool Reported(const std::vector<std::string>& contradictions, const std::string& whose) {
+  if (contradictions.empty()) return false;
+  Log(LogLevel::kError, "translation_contradicts_itself",
+      {{"proxy", whose},
+       {"first", contradictions.front()},
+       {"findings", absl::StrCat(contradictions.size())}});
+  return true;
+}
+
+std::shared_ptr<const Resources> Share(Resources resources) {
+  return std::make_shared<const Resources>(std::move(resources));
+}
+
+bool Same(const Resources& a, const Resources& b) {
+  for (auto type : kAllResources) {
+    if (!(a.*type == b.*type)) return false;
+  }
+  return true;
+}
+
+Resources FromScratch(const TranslationIndex& index, ProxyRole role, const OutboundScope& scope) {
+  switch (role) {
+    case ProxyRole::kGateway:
+      return GatewayResources(index);
+    case ProxyRole::kProxyless:
+      return ProxylessResources(index, scope);
+    case ProxyRole::kSidecar:
+      break;
+  }
+  return OutboundResources(index, scope);
+}
+
+Resources Refreshed(const TranslationIndex& index, ProxyRole role, const OutboundScope& scope,
+                    const std::vector<std::string>& hosts, const Resources& former) {
+  switch (role) {
+    case ProxyRole::kGateway:
+      return RefreshGateway(index, hosts, former);
+    case ProxyRole::kProxyless:
+      return RefreshProxyless(index, scope, hosts, former);
+    case ProxyRole::kSidecar:
+      break;
+  }
+  return RefreshOutbound(index, scope, hosts, former);
+}
+
+// `outbound` and `inbound` together. What neither changed of stays as `former` has it.
+Resources Combine(const Resources& outbound, const Resources& inbound, const Resources* former,
+                  const Resources* former_outbound, const Resources* former_inbound) {
+  Resources both;
+  for (auto type : kAllResources) {
+    if (former != nullptr && (former_outbound->*type).SharesAllWith(outbound.*type) &&
+        (former_inbound->*type).SharesAllWith(inbound.*type)) {
+      both.*type = former->*type;
+      continue;
+    }
+    both.*type = outbound.*type;
+    for (const auto& [name, bytes] : inbound.*type) (both.*type).emplace(name, bytes);
+  }
+  return both;
+}
 
 }  // namespace
 
 const TranslationIndex& Translations::IndexOf(const std::shared_ptr<const World>& world) {
   if (world != world_) {
-    outbound_.clear();
-    index_ = std::make_unique<TranslationIndex>(*world);
+    ++number_;
+    Follow(*world);
     world_ = world;
   }
   return *index_;
 }
 
-Resources Translations::Translated(const ProxyView& view) {
-  if (view.role == ProxyRole::kGateway) return Translate(*index_, view);
-  const OutboundScope scope = index_->ScopeOf(view);
-  auto found = outbound_.find(scope);
-  if (found == outbound_.end()) {
-    found = outbound_.emplace(scope, OutboundResources(*index_, scope)).first;
+void Translations::Follow(const World& world) {
+  const WorldChange change = world_ == nullptr ? WorldChange() : ChangeBetween(*world_, world);
+  if (change.extent != WorldChange::Extent::kMore) {
+    Touch(*world_, change.hosts);
+    Touch(world, change.hosts);
+    if (change.endpoints_only()) {
+      index_->Follow(world, change.hosts);
+    } else {
+      index_ = std::make_unique<TranslationIndex>(world);
+    }
+    RefreshShared(change.hosts);
+    if (!change.endpoints_only()) RefreshRoutes();
+    return;
   }
-  Resources resources = InboundResources(*index_, view);
-  AddResources(found->second, resources);
-  return resources;
+  index_ = std::make_unique<TranslationIndex>(world);
+  inbounds_since_ = number_;
+  touched_.clear();
+  // What nobody asked for since the change before is still what its proxies have.
+  shared_.merge(former_);
+  former_ = std::exchange(shared_, {});
+  if (former_.size() > kMaxRememberedScopes) former_.clear();
+}
+
+void Translations::Touch(const World& world, const std::vector<std::string>& hosts) {
+  if (touched_.size() > kMaxTouched) {
+    touched_.clear();
+    inbounds_since_ = number_;
+  }
+  for (const std::string& host : hosts) {
+    const auto found = world.endpoints.find(host);
+    if (found == world.endpoints.end()) continue;
+    for (const Endpoint& endpoint : *found->second) {
+      if (!endpoint.remote()) touched_[endpoint.address] = number_;
+    }
+  }
+}
+
+void Translations::RefreshShared(const std::vector<std::string>& hosts) {
+  if (hosts.empty()) return;
+  for (auto& [scope, shared] : shared_) {
+    const Resources& former = *shared;
+    Resources fresh = Refreshed(*index_, scope.first, scope.second, hosts, former);
+    if (!Same(former, fresh)) shared = Share(std::move(fresh));
+  }
+}
+
+void Translations::RefreshRoutes() {
+  for (auto& [scope, shared] : shared_) {
+    const auto& [role, outbound] = scope;
+    if (role == ProxyRole::kGateway) continue;  // it knows no routes
+    Resources fresh = role == ProxyRole::kProxyless
+                          ? ShareEqual(*shared, FromScratch(*index_, role, outbound))
+                          : RefreshOutboundRoutes(*index_, outbound, *shared);
+    if (Same(*shared, fresh)) continue;
+    Resources routes;
+    routes.listeners = fresh.listeners;
+    routes.routes = fresh.routes;
+    if (Reported(CheckResources(routes, &fresh), outbound.namespace_)) continue;
+    shared = Share(std::move(fresh));
+  }
+}
+
+std::shared_ptr<const Resources> Translations::SharedOf(const Scope& scope) {
+  std::shared_ptr<const Resources>& shared = shared_[scope];
+  if (shared != nullptr) return shared;
+  ++full_translations_;
+  Resources fresh = FromScratch(*index_, scope.first, scope.second);
+  const bool refused = Reported(CheckResources(fresh), scope.second.namespace_);
+  const auto former = former_.find(scope);
+  if (former == former_.end()) return shared = Share(std::move(fresh));
+  shared = std::move(former->second);
+  former_.erase(former);
+  if (refused) return shared;
+  fresh = ShareEqual(*shared, fresh);
+  if (!Same(*shared, fresh)) shared = Share(std::move(fresh));
+  return shared;
+}
+
+bool Translations::InboundHolds(const ProxyView& view, const View& known) const {
+  if (known.inbound == nullptr || known.inbound_made < inbounds_since_) return false;
+  const auto touched = touched_.find(view.address);
+  return touched == touched_.end() || touched->second <= known.inbound_made;
+}
+
+std::shared_ptr<const Resources> Translations::InboundOf(const ProxyView& view, const View& known,
+                                                         const Resources& outbound) {
+  Resources fresh = InboundResources(*index_, view);
+  const bool refused = Reported(CheckResources(fresh, &outbound), view.address);
+  if (known.inbound == nullptr) return Share(std::move(fresh));
+  if (refused) return known.inbound;
+  fresh = ShareEqual(*known.inbound, fresh);
+  return Same(*known.inbound, fresh) ? known.inbound : Share(std::move(fresh));
 }
 
 std::shared_ptr<const Resources> Translations::Of(const std::shared_ptr<const World>& world,
                                                   const ProxyView& view) {
   IndexOf(world);
-  if (last_good_.size() > kMaxRememberedViews) last_good_.clear();
-  auto resources = std::make_shared<const Resources>(Translated(view));
-  const std::vector<std::string> contradictions = CheckResources(*resources);
-  std::shared_ptr<const Resources>& last_good = last_good_[view];
-  if (contradictions.empty() || last_good == nullptr) last_good = std::move(resources);
-  if (!contradictions.empty()) {
-    Log(LogLevel::kError, "translation_contradicts_itself",
-        {{"proxy", view.address},
-         {"first", contradictions.front()},
-         {"findings", absl::StrCat(contradictions.size())}});
+  if (view.role == ProxyRole::kGateway) return SharedOf({view.role, {}});
+  const auto outbound = SharedOf({view.role, index_->ScopeOf(view)});
+  if (view.role == ProxyRole::kProxyless) return outbound;
+  if (views_.size() > kMaxRememberedViews) views_.clear();
+  View& known = views_[view];
+  const bool holds = InboundHolds(view, known);
+  if (holds && known.outbound == outbound) return known.both;
+  const auto inbound = holds ? known.inbound : InboundOf(view, known, *outbound);
+  known.inbound_made = number_;
+  if (known.both == nullptr || known.outbound != outbound || known.inbound != inbound) {
+    known.both = Share(
+        Combine(*outbound, *inbound, known.both.get(), known.outbound.get(), known.inbound.get()));
   }
-  return last_good;
+  known.outbound = outbound;
+  known.inbound = inbound;
+  return known.both;
 }
 
 }  // namespace weft

@@ -1,12 +1,19 @@
-// Translations: every view's resources of the newest World, each made once and checked.
+// Translations: every view's resources of the newest World.
 //
-// Sidecars of one scope share their outbound part. What would contradict itself is not handed out:
-// the view keeps what it had. One thread's (the engine's).
+// What proxies of one scope share is translated once for all of them; after a change of endpoints
+// only what the changed services make of it, after one of VirtualServices only the routes. A view
+// that a change does not concern keeps the very same Resources object. What would contradict itself
+// is not handed out: the scope or the view keeps what it had. One thread's (the engine's).
 #ifndef WEFT_CONTROLPLANE_TRANSLATIONS_H_
 #define WEFT_CONTROLPLANE_TRANSLATIONS_H_
 
+#include <cstdint>
 #include <map>
 #include <memory>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "controlplane/model/world.h"
 #include "controlplane/translate/translate.h"
@@ -15,19 +22,43 @@ namespace weft {
 
 class Translations {
  public:
-  // Never null.
+  // Never null; the same object as before if the view's resources are what they were.
   std::shared_ptr<const Resources> Of(const std::shared_ptr<const World>& world,
                                       const ProxyView& view);
   // The index of `world`, valid until the next World.
   const TranslationIndex& IndexOf(const std::shared_ptr<const World>& world);
 
+  // How many scopes were translated from scratch so far.
+  uint64_t full_translations() const { return full_translations_; }
+
  private:
-  Resources Translated(const ProxyView& view);
+  using Scope = std::pair<ProxyRole, OutboundScope>;
+  struct View {
+    std::shared_ptr<const Resources> outbound;
+    std::shared_ptr<const Resources> inbound;  // null: this role has none
+    uint64_t inbound_made = 0;                 // the number of the World
+    std::shared_ptr<const Resources> both;
+  };
+
+  void Follow(const World& world);
+  void RefreshShared(const std::vector<std::string>& hosts);
+  void RefreshRoutes();
+  void Touch(const World& world, const std::vector<std::string>& hosts);
+  std::shared_ptr<const Resources> SharedOf(const Scope& scope);
+  std::shared_ptr<const Resources> InboundOf(const ProxyView& view, const View& known,
+                                             const Resources& outbound);
+  bool InboundHolds(const ProxyView& view, const View& known) const;
 
   std::shared_ptr<const World> world_;
+  uint64_t number_ = 0;  // of Worlds
   std::unique_ptr<TranslationIndex> index_;
-  std::map<OutboundScope, Resources> outbound_;  // of world_
-  std::map<ProxyView, std::shared_ptr<const Resources>> last_good_;
+  std::map<Scope, std::shared_ptr<const Resources>> shared_;  // of world_
+  // What was made before more than endpoints changed, and not asked for since.
+  std::map<Scope, std::shared_ptr<const Resources>> former_;
+  uint64_t inbounds_since_ = 0;  // the World before which no inbound part holds
+  std::unordered_map<std::string, uint64_t> touched_;  // by pod address: the last World since
+  std::map<ProxyView, View> views_;
+  uint64_t full_translations_ = 0;
 };
 
 }  // namespace weft

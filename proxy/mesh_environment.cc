@@ -24,6 +24,15 @@ absl::Status ReadLabels(absl::string_view text, std::map<std::string, std::strin
   return absl::OkStatus();
 }
 
+absl::Status ReadDelta(absl::string_view text, bool* delta) {
+  if (text != "true" && text != "false") {
+    return absl::InvalidArgumentError(
+        absl::StrCat("WEFT_DELTA_XDS: expected true or false, found '", text, "'"));
+  }
+  *delta = text == "true";
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<MeshEnvironment> ReadMeshEnvironment(MeshRole role,
@@ -65,6 +74,10 @@ absl::StatusOr<MeshEnvironment> ReadMeshEnvironment(MeshRole role,
   if (const char* path = lookup("WEFT_ROOT_CERT_PATH")) e.root_cert_path = path;
   if (const char* labels = lookup("WEFT_LABELS")) {
     absl::Status status = ReadLabels(labels, &e.labels);
+    if (!status.ok()) return status;
+  }
+  if (const char* delta = lookup("WEFT_DELTA_XDS")) {
+    absl::Status status = ReadDelta(delta, &e.delta_xds);
     if (!status.ok()) return status;
   }
   return e;

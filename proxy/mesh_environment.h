@@ -25,7 +25,8 @@ struct MeshEnvironment {
   std::string network;
   std::string mesh_id;
   std::string trust_domain;
-  Address discovery;  // weftd, mTLS xDS and CA
+  Address discovery;       // weftd, mTLS xDS and CA
+  bool delta_xds = false;  // whether to ask for changes only, rather than for the whole state
   std::string workload;
   std::map<std::string, std::string> labels;
   std::string token_path = "/var/run/secrets/tokens/weft-token";

@@ -202,6 +202,7 @@ absl::Status Proxy::ConfigureFromMesh(const MeshEnvironment& environment) {
   AdsClient::Options options;
   options.connect = [this] { return identity_->ConnectToControlPlane(); };
   options.connection.scheme = "https";
+  if (environment.delta_xds) options.form = Subscription::Form::kDelta;
   options.node = sources_->node();
   sources_->AddAds(std::move(options));
   // A sidecar without config is of no use: it is not live before that has come.

@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <set>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +20,7 @@ namespace weft {
 namespace {
 
 using envoy::service::discovery::v3::AggregatedDiscoveryService;
+using envoy::service::discovery::v3::DeltaDiscoveryRequest;
 using envoy::service::discovery::v3::DiscoveryRequest;
 
 // A NACK's text is the proxy's; what is kept and logged of it is bounded.
@@ -38,12 +40,38 @@ SubscriptionRequest ToSubscriptionRequest(const DiscoveryRequest& request) {
   return read;
 }
 
+DeltaSubscriptionRequest ToSubscriptionRequest(const DeltaDiscoveryRequest& request) {
+  DeltaSubscriptionRequest read;
+  read.subscribe.assign(request.resource_names_subscribe().begin(),
+                        request.resource_names_subscribe().end());
+  read.unsubscribe.assign(request.resource_names_unsubscribe().begin(),
+                          request.resource_names_unsubscribe().end());
+  read.initial_versions.insert(request.initial_resource_versions().begin(),
+                               request.initial_resource_versions().end());
+  read.nonce = request.response_nonce();
+  if (request.has_error_detail()) {
+    read.error = request.error_detail().message().substr(0, kMaxError);
+  }
+  return read;
+}
+
+std::string NameOf(ProxyRole role) {
+  switch (role) {
+    case ProxyRole::kSidecar:
+      return "sidecar";
+    case ProxyRole::kGateway:
+      return "router";
+    case ProxyRole::kProxyless:
+      return "grpc";
+  }
+  return "";
+}
+
 }  // namespace
 
 struct AdsService::State {
   State(EventLoop& loop, const Connections& connections, Metrics& metrics, Translator translate);
 
-  std::shared_ptr<const Resources> Translated(const ProxyView& view);
   Task<> PushWhenDirty();
 
   EventLoop& loop;
@@ -58,7 +86,6 @@ struct AdsService::State {
   // Versions only have to differ, also from those of the process before this one.
   const std::string epoch = absl::StrCat(absl::ToUnixMillis(absl::Now()));
   uint64_t worlds = 0;
-  std::map<ProxyView, std::shared_ptr<const Resources>> translated;  // of `world`
 
   std::set<Stream*> streams;
   bool dirty = false;
@@ -88,17 +115,36 @@ class AdsService::Stream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   void Push();
   ProxyStatus Status() const;
 
- private:
+ protected:
+  struct Written {
+    grpc::ByteBuffer bytes;
+    absl::string_view type;
+  };
+
   ~Stream() override {
     if (!service_.streams.erase(this) || !node_.has_value()) return;
     service_.metrics.ProxyDisconnected();
     Log(LogLevel::kInfo, "proxy_disconnected", {{"node", node_->id}});
   }
 
+  AdsService::State& service() { return service_; }
+  const ClientNode& node() const { return *node_; }
+  // The node is only sure to be in the first message.
+  absl::Status IdentifyOnce(const envoy::config::core::v3::Node& node) {
+    return node_.has_value() ? absl::OkStatus() : Identify(node);
+  }
+
+ private:
+  // What the form of the protocol makes different.
+  virtual absl::Status HandleRequest(grpc::ByteBuffer& bytes) = 0;
+  virtual std::vector<Written> Next(const Resources& resources) = 0;
+  virtual absl::string_view form() const = 0;
+  virtual std::vector<TypeStatus> Types() const = 0;
+
   void Start();
   void HandleRead(bool ok);
-  absl::Status HandleRequest(const DiscoveryRequest& request);
-  absl::Status Identify(const DiscoveryRequest& request);
+  absl::Status Identify(const envoy::config::core::v3::Node& node);
+  const ProxyView& View();
   void HandleWritten(bool ok);
   void WriteNext();
   void End(absl::Status status);
@@ -107,11 +153,17 @@ class AdsService::Stream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   const std::string peer_;
   std::optional<ConnectionPeer> connection_;
   std::optional<ClientNode> node_;  // once it was accepted
-  AdsClient client_;
+  // What it sees, made from the node and this workload.
+  std::optional<ProxyView> view_;
+  std::shared_ptr<const Workload> workload_;
 
   grpc::ByteBuffer incoming_;
-  std::deque<grpc::ByteBuffer> outgoing_;  // of one push; the front is being written
+  std::deque<Written> outgoing_;  // of one push; the front is being written
   bool dirty_ = false;
+  bool asked_ = false;                     // something since the last look
+  std::shared_ptr<const Resources> seen_;  // at the last look
+  MonotonicTime push_began_;
+  std::optional<MonotonicTime> push_changed_;  // if the push is of a change: when that came
   std::optional<absl::Status> ending_;
   bool finished_ = false;
 };
@@ -136,11 +188,7 @@ void AdsService::Stream::End(absl::Status status) {
 void AdsService::Stream::HandleRead(bool ok) {
   if (ending_.has_value()) return;
   if (!ok) return End(absl::OkStatus());
-  DiscoveryRequest request;
-  grpc::Status parsed =
-      grpc::SerializationTraits<DiscoveryRequest>::Deserialize(&incoming_, &request);
-  absl::Status status =
-      parsed.ok() ? HandleRequest(request) : absl::InvalidArgumentError("not a DiscoveryRequest");
+  absl::Status status = HandleRequest(incoming_);
   if (!status.ok()) {
     Log(LogLevel::kWarning, "proxy_refused",
         {{"peer", connection_.has_value() ? connection_->address : peer_},
@@ -148,34 +196,13 @@ void AdsService::Stream::HandleRead(bool ok) {
     return End(std::move(status));
   }
   StartRead(&incoming_);
+  asked_ = true;
   Push();
 }
 
-absl::Status AdsService::Stream::HandleRequest(const DiscoveryRequest& request) {
-  // The node is only sure to be in the first message.
-  if (!node_.has_value()) {
-    absl::Status identified = Identify(request);
-    if (!identified.ok()) return identified;
-  }
-  const ResourceType* type = FindResourceType(request.type_url());
-  if (type == nullptr) {
-    Log(LogLevel::kDebug, "type_not_served",
-        {{"node", node_->id}, {"type", request.type_url().substr(0, kMaxError)}});
-    return absl::OkStatus();
-  }
-  if (client_.OnRequest(*type, ToSubscriptionRequest(request)) == Subscription::Received::kNack) {
-    service_.metrics.Rejected(type->name);
-    Log(LogLevel::kWarning, "proxy_nack",
-        {{"node", node_->id},
-         {"type", std::string(type->name)},
-         {"error", client_.Find(*type)->last_error()}});
-  }
-  return absl::OkStatus();
-}
-
-absl::Status AdsService::Stream::Identify(const DiscoveryRequest& request) {
+absl::Status AdsService::Stream::Identify(const envoy::config::core::v3::Node& from) {
   if (service_.world == nullptr) return absl::UnavailableError("no configuration yet");
-  auto node = ReadNode(request.node());
+  auto node = ReadNode(from);
   if (!node.ok()) return node.status();
   if (connection_.has_value()) {
     absl::Status checked = CheckNode(*node, *connection_->identity, *service_.world);
@@ -184,8 +211,22 @@ absl::Status AdsService::Stream::Identify(const DiscoveryRequest& request) {
   node_ = *std::move(node);
   service_.metrics.ProxyConnected();
   Log(LogLevel::kInfo, "proxy_connected",
-      {{"node", node_->id}, {"peer", connection_.has_value() ? connection_->address : peer_}});
+      {{"node", node_->id},
+       {"peer", connection_.has_value() ? connection_->address : peer_},
+       {"form", std::string(form())}});
   return absl::OkStatus();
+}
+
+// Of what a World may change, only the workload makes a view another one.
+const ProxyView& AdsService::Stream::View() {
+  const auto found = service_.world->workloads.find(node_->address);
+  const bool known = found != service_.world->workloads.end();
+  const auto& workload = known ? found->second : nullptr;
+  if (!view_.has_value() || workload != workload_) {
+    view_ = ViewOf(*node_, *service_.world);
+    workload_ = workload;
+  }
+  return *view_;
 }
 
 void AdsService::Stream::Push() {
@@ -196,15 +237,25 @@ void AdsService::Stream::Push() {
 void AdsService::Stream::WriteNext() {
   if (ending_.has_value() || !dirty_ || !node_.has_value()) return;
   dirty_ = false;
-  auto resources = service_.Translated(ViewOf(*node_, *service_.world));
-  for (const AdsClient::Response& response : client_.Next(*resources, service_.version)) {
-    service_.metrics.Pushed(response.type->name);
-    outgoing_.push_back(EncodeResponse(response));
+  auto resources = service_.translate(service_.world, View());
+  const bool asked = std::exchange(asked_, false);
+  const bool changed = seen_ != nullptr && seen_ != resources;
+  if (!asked && !changed && seen_ != nullptr) return;
+  seen_ = std::move(resources);
+  push_began_ = service_.loop.Now();
+  push_changed_.reset();
+  if (changed) push_changed_ = service_.changed_at;
+  for (Written& written : Next(*seen_)) {
+    service_.metrics.Pushed(written.type);
+    outgoing_.push_back(std::move(written));
   }
-  if (!outgoing_.empty()) StartWrite(&outgoing_.front());
+  if (!outgoing_.empty()) StartWrite(&outgoing_.front().bytes);
 }
 
 void AdsService::Stream::HandleWritten(bool ok) {
+  if (ok) {
+    service_.metrics.Written(outgoing_.front().type, service_.loop.Now() - push_began_);
+  }
   outgoing_.pop_front();
   if (!ok) outgoing_.clear();
   if (ending_.has_value()) {
@@ -212,31 +263,92 @@ void AdsService::Stream::HandleWritten(bool ok) {
     return End(absl::OkStatus());
   }
   if (!ok) return;  // the read fails too, and ends the stream
-  if (!outgoing_.empty()) return StartWrite(&outgoing_.front());
-  service_.metrics.Converged(service_.loop.Now() - service_.changed_at);
+  if (!outgoing_.empty()) return StartWrite(&outgoing_.front().bytes);
+  if (push_changed_.has_value()) {
+    service_.metrics.Converged(service_.loop.Now() - *push_changed_);
+  }
   WriteNext();
 }
 
 ProxyStatus AdsService::Stream::Status() const {
   ProxyStatus status;
-  status.node = node_.has_value() ? node_->id : "";
-  status.peer = connection_.has_value() ? connection_->address : peer_;
-  if (connection_.has_value()) status.identity = connection_->identity->ToString();
-  for (const ResourceType& type : ResourceTypes()) {
-    const Subscription* subscription = client_.Find(type);
-    if (subscription == nullptr) continue;
-    TypeStatus of_type;
-    of_type.type = std::string(type.name);
-    of_type.sent = subscription->sent_version();
-    of_type.acked = subscription->acked_version();
-    of_type.error = subscription->last_error();
-    status.types.push_back(std::move(of_type));
+  status.form = std::string(form());
+  if (node_.has_value()) {
+    status.node = node_->id;
+    status.role = NameOf(node_->role);
   }
+  status.peer = connection_.has_value() ? connection_->address : peer_;
+  if (connection_.has_value() && connection_->identity.has_value()) {
+    status.identity = connection_->identity->ToString();
+  }
+  status.types = Types();
   return status;
 }
 
-// The raw flavour of the stream: responses are written as bytes that were encoded once. Delta is
-// the generated default: UNIMPLEMENTED.
+// A stream of one form: Request is the message, Of the subscriptions behind it.
+template <typename Request, typename Of>
+class AdsService::StreamOf final : public AdsService::Stream {
+ public:
+  using Stream::Stream;
+
+ private:
+  absl::Status HandleRequest(grpc::ByteBuffer& bytes) override {
+    Request request;
+    if (!grpc::SerializationTraits<Request>::Deserialize(&bytes, &request).ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("not a ", Request::descriptor()->name()));
+    }
+    absl::Status identified = IdentifyOnce(request.node());
+    if (!identified.ok()) return identified;
+    const ResourceType* type = FindResourceType(request.type_url());
+    if (type == nullptr) {
+      Log(LogLevel::kDebug, "type_not_served",
+          {{"node", node().id}, {"type", request.type_url().substr(0, kMaxError)}});
+      return absl::OkStatus();
+    }
+    if (client_.OnRequest(*type, ToSubscriptionRequest(request)) == Received::kNack) {
+      service().metrics.Rejected(type->name);
+      Log(LogLevel::kWarning, "proxy_nack",
+          {{"node", node().id},
+           {"type", std::string(type->name)},
+           {"error", client_.Find(*type)->last_error()}});
+    }
+    return absl::OkStatus();
+  }
+
+  std::vector<Written> Next(const Resources& resources) override {
+    std::vector<Written> written;
+    for (const auto& response : client_.Next(resources, service().version)) {
+      written.push_back({EncodeResponse(response), response.type->name});
+    }
+    return written;
+  }
+
+  absl::string_view form() const override {
+    return std::is_same_v<Of, DeltaSubscription> ? "delta" : "sotw";
+  }
+
+  std::vector<TypeStatus> Types() const override {
+    std::vector<TypeStatus> types;
+    for (const ResourceType& type : ResourceTypes()) {
+      const Of* subscription = client_.Find(type);
+      if (subscription == nullptr) continue;
+      TypeStatus of_type;
+      of_type.type = std::string(type.name);
+      of_type.wildcard = subscription->interest().wildcard();
+      of_type.names = subscription->interest().names().size();
+      of_type.resources = subscription->interest().sent().size();
+      of_type.sent = subscription->sent_version();
+      of_type.acked = subscription->acked_version();
+      of_type.error = subscription->last_error();
+      types.push_back(std::move(of_type));
+    }
+    return types;
+  }
+
+  BasicAdsClient<Of> client_;
+};
+
+// The raw flavour of the streams: responses are written as bytes that were encoded once.
 class AdsService::Endpoint final
     : public AggregatedDiscoveryService::WithRawCallbackMethod_StreamAggregatedResources<
           AggregatedDiscoveryService::WithRawCallbackMethod_DeltaAggregatedResources<
@@ -246,7 +358,11 @@ class AdsService::Endpoint final
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StreamAggregatedResources(
       grpc::CallbackServerContext* context) override {
-    return new Stream(state_, context->peer());
+    return new StreamOf<DiscoveryRequest, Subscription>(state_, context->peer());
+  }
+  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* DeltaAggregatedResources(
+      grpc::CallbackServerContext* context) override {
+    return new StreamOf<DeltaDiscoveryRequest, DeltaSubscription>(state_, context->peer());
   }
 
  private:
@@ -260,12 +376,6 @@ AdsService::State::State(EventLoop& loop, const Connections& connections, Metric
       metrics(metrics),
       translate(std::move(translate)),
       service(std::make_unique<Endpoint>(*this)) {}
-
-std::shared_ptr<const Resources> AdsService::State::Translated(const ProxyView& view) {
-  std::shared_ptr<const Resources>& cached = translated[view];
-  if (cached == nullptr) cached = translate(world, view);
-  return cached;
-}
 
 Task<> AdsService::State::PushWhenDirty() {
   while (true) {
@@ -289,7 +399,6 @@ grpc::Service* AdsService::service() { return state_->service.get(); }
 void AdsService::Publish(std::shared_ptr<const World> world) {
   state_->world = std::move(world);
   state_->version = absl::StrCat(state_->epoch, "/", ++state_->worlds);
-  state_->translated.clear();
   state_->changed_at = state_->loop.Now();
   state_->dirty = true;
   state_->became_dirty.Notify();
@@ -303,7 +412,7 @@ std::vector<ProxyStatus> AdsService::Proxies() const {
 
 std::shared_ptr<const Resources> AdsService::ResourcesFor(const ProxyView& view) {
   if (state_->world == nullptr) return nullptr;
-  return state_->Translated(view);
+  return state_->translate(state_->world, view);
 }
 
 }  // namespace weft

@@ -5,8 +5,8 @@
 // slow proxy gets the newest state when its last write is done, and nothing in between. A change is
 // pushed at once; those that follow within kCoalesce go together.
 //
-// The same view of the same World is translated once, however many proxies have it, and a
-// resource's bytes are shared by all of them.
+// Both forms of the protocol, on a stream each. A resource's bytes are shared by all streams, and a
+// stream whose Resources are what they were is not looked at any further.
 #ifndef WEFT_CONTROLPLANE_ADS_ADS_SERVICE_H_
 #define WEFT_CONTROLPLANE_ADS_ADS_SERVICE_H_
 
@@ -36,7 +36,10 @@ inline constexpr absl::Duration kCoalesce = absl::Milliseconds(8);
 // One proxy's subscription to one type, as /debug/syncz shows it.
 struct TypeStatus {
   std::string type;  // "cds"
-  std::string sent;  // version, empty if none
+  bool wildcard = false;
+  size_t names = 0;      // asked for by name
+  size_t resources = 0;  // that it was sent, as they are now
+  std::string sent;      // version, empty if none
   std::string acked;
   std::string error;  // of a NACK that no ACK followed
 };
@@ -44,12 +47,15 @@ struct ProxyStatus {
   std::string node;
   std::string peer;      // address
   std::string identity;  // empty on the plain port
+  std::string role;      // "sidecar", "router", "grpc"; empty before its first message
+  std::string form;      // "sotw" or "delta"
   std::vector<TypeStatus> types;
 };
 
 class AdsService {
  public:
-  // On the loop's thread, at most once for each view of a World; never null.
+  // On the loop's thread, for each stream that may have to be told of a World; never null, and the
+  // same object as before if it holds the same.
   using Translator = std::function<std::shared_ptr<const Resources>(
       const std::shared_ptr<const World>&, const ProxyView&)>;
 
@@ -72,6 +78,8 @@ class AdsService {
  private:
   class Endpoint;  // what is registered with gRPC
   class Stream;    // one ADS stream
+  template <typename Request, typename Of>
+  class StreamOf;  // in one form of the protocol
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -36,16 +36,18 @@ const ResourceType* FindResourceType(absl::string_view url) {
   return nullptr;
 }
 
-Subscription::Received AdsClient::OnRequest(const ResourceType& type,
-                                            const SubscriptionRequest& request) {
+template <typename Of>
+Received BasicAdsClient<Of>::OnRequest(const ResourceType& type,
+                                       const typename Of::Request& request) {
   static_assert(std::size(kResourceTypes) == kTypes);
-  std::optional<Subscription>& subscription = subscriptions_[&type - kResourceTypes];
+  std::optional<Of>& subscription = subscriptions_[&type - kResourceTypes];
   if (!subscription.has_value()) subscription.emplace(type.rules);
   return subscription->OnRequest(request);
 }
 
-std::vector<AdsClient::Response> AdsClient::Next(const Resources& resources,
-                                                 const std::string& version) {
+template <typename Of>
+std::vector<typename BasicAdsClient<Of>::Response> BasicAdsClient<Of>::Next(
+    const Resources& resources, const std::string& version) {
   std::vector<Response> responses;
   for (size_t i = 0; i < kTypes; ++i) {
     if (!subscriptions_[i].has_value()) continue;
@@ -64,9 +66,13 @@ std::vector<AdsClient::Response> AdsClient::Next(const Resources& resources,
   return responses;
 }
 
-const Subscription* AdsClient::Find(const ResourceType& type) const {
-  const std::optional<Subscription>& subscription = subscriptions_[&type - kResourceTypes];
+template <typename Of>
+const Of* BasicAdsClient<Of>::Find(const ResourceType& type) const {
+  const std::optional<Of>& subscription = subscriptions_[&type - kResourceTypes];
   return subscription.has_value() ? &*subscription : nullptr;
 }
+
+template class BasicAdsClient<Subscription>;
+template class BasicAdsClient<DeltaSubscription>;
 
 }  // namespace weft

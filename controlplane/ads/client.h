@@ -1,6 +1,6 @@
 // AdsClient: what one proxy subscribed to over one ADS stream, of all types, and what to send it
-// next, in the order that never leaves a reference dangling at the receiver: secrets, clusters,
-// endpoints, listeners, routes, then the name table.
+// next; in either form of the protocol; in the order that never leaves a reference dangling at the
+// receiver: secrets, clusters, endpoints, listeners, routes, then the name table.
 //
 // Pure; belongs to one stream; not thread-safe.
 #ifndef WEFT_CONTROLPLANE_ADS_CLIENT_H_
@@ -13,6 +13,7 @@
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "controlplane/ads/delta_subscription.h"
 #include "controlplane/ads/subscription.h"
 #include "controlplane/translate/resources.h"
 
@@ -29,24 +30,29 @@ absl::Span<const ResourceType> ResourceTypes();
 // Null for a type that weftd does not serve.
 const ResourceType* FindResourceType(absl::string_view url);
 
-class AdsClient {
+// Of is Subscription or DeltaSubscription.
+template <typename Of>
+class BasicAdsClient {
  public:
-  Subscription::Received OnRequest(const ResourceType& type, const SubscriptionRequest& request);
+  Received OnRequest(const ResourceType& type, const typename Of::Request& request);
 
   struct Response {
     const ResourceType* type;
-    SubscriptionResponse body;
+    typename Of::Response body;
   };
   // All that is due now to bring the client to `resources`.
   std::vector<Response> Next(const Resources& resources, const std::string& version);
 
   // Null if the client never asked for the type.
-  const Subscription* Find(const ResourceType& type) const;
+  const Of* Find(const ResourceType& type) const;
 
  private:
   static constexpr size_t kTypes = 6;
-  std::array<std::optional<Subscription>, kTypes> subscriptions_;
+  std::array<std::optional<Of>, kTypes> subscriptions_;
 };
+
+using AdsClient = BasicAdsClient<Subscription>;
+using DeltaAdsClient = BasicAdsClient<DeltaSubscription>;
 
 }  // namespace weft
 

@@ -28,10 +28,26 @@ Labels ReadLabels(const google::protobuf::Struct& metadata) {
   return labels;
 }
 
+constexpr char kProxylessGenerator[] = "grpc";
+constexpr char kDefaultNamespace[] = "default";
+
+ClientNode ProxylessNode(const envoy::config::core::v3::Node& node) {
+  ClientNode read;
+  read.role = ProxyRole::kProxyless;
+  read.id = node.id();
+  read.namespace_ = Text(node.metadata(), "NAMESPACE");
+  if (read.namespace_.empty()) read.namespace_ = kDefaultNamespace;
+  read.service_account = Text(node.metadata(), "SERVICE_ACCOUNT");
+  read.labels = ReadLabels(node.metadata());
+  read.locality = {node.locality().region(), node.locality().zone()};
+  return read;
+}
+
 }  // namespace
 
 absl::StatusOr<ClientNode> ReadNode(const envoy::config::core::v3::Node& node) {
   if (node.id().size() > kMaxNodeId) return absl::InvalidArgumentError("node id: too long");
+  if (Text(node.metadata(), "GENERATOR") == kProxylessGenerator) return ProxylessNode(node);
   const std::vector<std::string> parts = absl::StrSplit(node.id(), '~');
   const auto malformed = [&](absl::string_view why) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -72,6 +88,7 @@ absl::Status CheckNode(const ClientNode& node, const certs::SpiffeId& identity,
   if (node.role == ProxyRole::kGateway && identity.namespace_ != kSystemNamespace) {
     return denied(absl::StrCat("gateways run in the namespace ", kSystemNamespace));
   }
+  if (node.role == ProxyRole::kProxyless) return absl::OkStatus();
   auto found = world.workloads.find(node.address);
   if (found == world.workloads.end()) {
     return absl::UnavailableError(absl::StrCat("no workload is known at ", node.address));
@@ -93,6 +110,7 @@ ProxyView ViewOf(const ClientNode& node, const World& world) {
   view.cluster = world.self->cluster;
   view.network = world.self->network;
   view.labels = node.labels;
+  view.locality = node.locality;
   auto found = world.workloads.find(node.address);
   if (found == world.workloads.end() || found->second->namespace_ != node.namespace_) return view;
   view.service_account = found->second->service_account;

@@ -26,18 +26,21 @@ inline constexpr char kSystemNamespace[] = "weft-system";
 struct ClientNode {
   ProxyRole role = ProxyRole::kSidecar;
   std::string id;       // as it was sent; bounded, may hold any bytes
-  std::string address;  // of the pod
+  std::string address;  // of the pod; empty if proxyless
   std::string namespace_;
   std::string service_account;
-  Labels labels;  // as stated; those of a known workload win
+  Labels labels;      // as stated; those of a known workload win
+  Locality locality;  // likewise
 };
 
-// Reads "sidecar~IP~POD.NS~NS.svc.cluster.local" ("router~…" for a gateway) and the metadata.
+// Reads "sidecar~IP~POD.NS~NS.svc.cluster.local" ("router~…" for a gateway) and the metadata. With
+// GENERATOR "grpc" there it is a proxyless client: any id will do, and NAMESPACE says what it sees
+// ("default" unless stated).
 absl::StatusOr<ClientNode> ReadNode(const envoy::config::core::v3::Node& node);
 
 // Whether whoever proved to be `identity` may be `node`: the same namespace and service account,
 // and a workload that runs as that at the node's address. PermissionDenied if not; Unavailable if
-// no workload at that address is known (yet).
+// no workload at that address is known (yet). A proxyless client need be no workload of ours.
 absl::Status CheckNode(const ClientNode& node, const certs::SpiffeId& identity, const World& world);
 
 // What makes this proxy's configuration: from the World where it knows the workload.

@@ -45,6 +45,32 @@ TEST(ReadNode, NamesWhatIsWrong) {
   EXPECT_FALSE(ReadNode(Node("sidecar~10.0.0.1~p." + std::string(2000, 'x') + "~d", "sa")).ok());
 }
 
+TEST(ReadNode, AProxylessClientHasAnyIdAndNeedBeNoPod) {
+  envoy::config::core::v3::Node node = Node("whatever~it is", "");
+  auto& fields = *node.mutable_metadata()->mutable_fields();
+  fields["GENERATOR"].set_string_value("grpc");
+  node.mutable_locality()->set_region("r2");
+  ASSERT_TRUE(ReadNode(node).ok());
+  EXPECT_EQ(ReadNode(node)->namespace_, "default");
+  fields["NAMESPACE"].set_string_value("shop");
+  (*fields["LABELS"].mutable_struct_value()->mutable_fields())["app"].set_string_value("till");
+  const auto read = ReadNode(node);
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->role, ProxyRole::kProxyless);
+  const ProxyView view = ViewOf(*read, TestWorld());
+  EXPECT_EQ(view.namespace_, "shop");
+  EXPECT_EQ(view.address, "");
+  EXPECT_EQ(view.locality.region, "r2");
+  EXPECT_EQ(view.labels, (Labels{{"app", "till"}}));
+
+  const auto allowed = [&](const char* identity) {
+    return CheckNode(*read, *certs::SpiffeId::Parse(identity), TestWorld()).ok();
+  };
+  EXPECT_TRUE(allowed("spiffe://east.weft/ns/shop/sa/till"));
+  EXPECT_FALSE(allowed("spiffe://east.weft/ns/default/sa/till")) << "another namespace's view";
+  EXPECT_FALSE(allowed("spiffe://west.weft/ns/shop/sa/till"));
+}
+
 TEST(CheckNode, Row78AnotherProxysNodeIdIsRefused) {
   struct Case {
     const char* id;

@@ -2,7 +2,9 @@
 
 #include <grpcpp/support/slice.h>
 
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "api/envoy/discovery.pb.h"
@@ -10,11 +12,16 @@
 namespace weft {
 namespace {
 
+using envoy::service::discovery::v3::DeltaDiscoveryResponse;
 using envoy::service::discovery::v3::DiscoveryResponse;
+using envoy::service::discovery::v3::Resource;
 
 // The key of a length-delimited field: number and wire type (protobuf encoding, "Message
 // Structure").
-constexpr char kResourcesKey = (DiscoveryResponse::kResourcesFieldNumber << 3) | 2;
+constexpr char KeyOf(int field) { return static_cast<char>((field << 3) | 2); }
+constexpr char kResourcesKey = KeyOf(DiscoveryResponse::kResourcesFieldNumber);
+constexpr char kDeltaResourcesKey = KeyOf(DeltaDiscoveryResponse::kResourcesFieldNumber);
+constexpr char kResourceKey = KeyOf(Resource::kResourceFieldNumber);
 
 void AppendVarint(std::string& bytes, size_t value) {
   while (value >= 0x80) {
@@ -33,6 +40,26 @@ grpc::Slice Borrow(const std::shared_ptr<const std::string>& resource) {
   return grpc::Slice(const_cast<char*>(resource->data()), resource->size(), release, keep);
 }
 
+// Bytes of our own, with borrowed ones between them.
+class Bytes {
+ public:
+  explicit Bytes(std::string head) : own_(std::move(head)) {}
+  std::string& own() { return own_; }
+  void Add(const std::shared_ptr<const std::string>& borrowed) {
+    slices_.emplace_back(own_);
+    own_.clear();
+    slices_.push_back(Borrow(borrowed));
+  }
+  grpc::ByteBuffer Finish() {
+    if (!own_.empty()) slices_.emplace_back(own_);
+    return grpc::ByteBuffer(slices_.data(), slices_.size());
+  }
+
+ private:
+  std::string own_;
+  std::vector<grpc::Slice> slices_;
+};
+
 }  // namespace
 
 grpc::ByteBuffer EncodeResponse(const AdsClient::Response& response) {
@@ -42,17 +69,37 @@ grpc::ByteBuffer EncodeResponse(const AdsClient::Response& response) {
   head.set_nonce(response.body.nonce);
   head.mutable_control_plane()->set_identifier("weftd");
   // Serialized messages that follow each other merge, repeated fields by appending.
-  std::string bytes = head.SerializeAsString();
-  std::vector<grpc::Slice> slices;
+  Bytes bytes(head.SerializeAsString());
   for (const auto& [name, resource] : response.body.resources) {
-    bytes += kResourcesKey;
-    AppendVarint(bytes, resource->size());
-    slices.emplace_back(bytes);
-    bytes.clear();
-    slices.push_back(Borrow(resource));
+    bytes.own() += kResourcesKey;
+    AppendVarint(bytes.own(), resource->size());
+    bytes.Add(resource);
   }
-  if (!bytes.empty()) slices.emplace_back(bytes);
-  return grpc::ByteBuffer(slices.data(), slices.size());
+  return bytes.Finish();
+}
+
+grpc::ByteBuffer EncodeResponse(const DeltaAdsClient::Response& response) {
+  DeltaDiscoveryResponse head;
+  head.set_system_version_info(response.body.version);
+  head.set_type_url(std::string(response.type->url));
+  head.set_nonce(response.body.nonce);
+  head.mutable_control_plane()->set_identifier("weftd");
+  for (const std::string& name : response.body.removed) head.add_removed_resources(name);
+  Bytes bytes(head.SerializeAsString());
+  for (const auto& [name, resource] : response.body.resources) {
+    Resource wrapper;
+    wrapper.set_name(name);
+    wrapper.set_version(VersionOf(*resource));
+    // The wrapper's last field is the resource itself.
+    std::string around = wrapper.SerializeAsString();
+    around += kResourceKey;
+    AppendVarint(around, resource->size());
+    bytes.own() += kDeltaResourcesKey;
+    AppendVarint(bytes.own(), around.size() + resource->size());
+    bytes.own() += around;
+    bytes.Add(resource);
+  }
+  return bytes.Finish();
 }
 
 }  // namespace weft

@@ -1,4 +1,5 @@
-// A DiscoveryResponse on the wire, made around resources that are encoded already.
+// A DiscoveryResponse or DeltaDiscoveryResponse on the wire, made around resources that are encoded
+// already.
 #ifndef WEFT_CONTROLPLANE_ADS_RESPONSE_H_
 #define WEFT_CONTROLPLANE_ADS_RESPONSE_H_
 
@@ -9,6 +10,7 @@
 namespace weft {
 
 grpc::ByteBuffer EncodeResponse(const AdsClient::Response& response);
+grpc::ByteBuffer EncodeResponse(const DeltaAdsClient::Response& response);
 
 }  // namespace weft
 

@@ -1,19 +1,12 @@
 #include "controlplane/ads/subscription.h"
 
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
 namespace weft {
-namespace {
-
-using Resource = std::shared_ptr<const std::string>;
-
-bool SameBytes(const Resource& a, const Resource& b) { return a == b || *a == *b; }
-
-}  // namespace
-
-Subscription::Received Subscription::OnRequest(const SubscriptionRequest& request) {
+Received Subscription::OnRequest(const SubscriptionRequest& request) {
   // A client that reconnects may bring the nonce of its last stream; before anything was sent on
   // this one, no nonce can be stale.
   const bool first = responses_ == 0;
@@ -35,54 +28,42 @@ void Subscription::SetNames(const std::vector<std::string>& names) {
   const bool wildcard = rules_.wildcard && all;
   if (!named.empty()) ever_named_ = true;
 
-  if (wildcard && !wildcard_) {
-    sent_.clear();
-    answer_due_ = true;
-  }
+  const bool was_wildcard = interest_.wildcard();
+  std::vector<std::string> added;
   for (const std::string& name : named) {
-    if (names_.contains(name)) continue;
-    if (!wildcard) sent_.erase(name);
+    if (!interest_.names().Contains(name)) added.push_back(name);
+  }
+  // An ACK, as most are.
+  const bool same_names = added.empty() && named.size() == interest_.names().size();
+  if (same_names && wildcard == was_wildcard) return;
+
+  if (!same_names) interest_.SetNames({named.begin(), named.end()});
+  interest_.SetWildcard(wildcard);
+  if (wildcard && !was_wildcard) {
+    interest_.ForgetAll();
     answer_due_ = true;
   }
-  if (!wildcard) {
-    std::erase_if(sent_, [&](const auto& sent) { return !named.contains(sent.first); });
-  }
-  wildcard_ = wildcard;
-  names_ = std::move(named);
-}
-
-EncodedResources Subscription::Wanted(const EncodedResources& current) const {
-  if (wildcard_) return current;
-  EncodedResources wanted;
-  for (const std::string& name : names_) {
-    auto found = current.find(name);
-    if (found != current.end()) wanted.insert(*found);
-  }
-  return wanted;
+  if (added.empty()) return;
+  answer_due_ = true;
+  if (wildcard) return;
+  for (const std::string& name : added) interest_.Forget(name);
 }
 
 std::optional<SubscriptionResponse> Subscription::Next(const EncodedResources& current,
                                                        const std::string& version) {
-  EncodedResources wanted = Wanted(current);
+  Interest::Difference difference = interest_.Advance(current);
   const bool answer_due = std::exchange(answer_due_, false);
-  std::vector<std::string> changed;
-  for (const auto& [name, resource] : wanted) {
-    auto sent = sent_.find(name);
-    if (sent == sent_.end() || !SameBytes(sent->second, resource)) changed.push_back(name);
-  }
-  // Nothing changed, and as many as before: so nothing went either.
-  const bool same = changed.empty() && wanted.size() == sent_.size();
-  // What is gone is forgotten, so that it is sent when it comes back.
-  sent_ = std::move(wanted);
-  if (rules_.full_state ? same && !answer_due : changed.empty()) return std::nullopt;
+  const bool due = rules_.full_state
+                       ? answer_due || !difference.changed.empty() || !difference.gone.empty()
+                       : !difference.changed.empty();
+  if (!due) return std::nullopt;
 
   SubscriptionResponse response = Respond(version);
-  if (rules_.full_state) {
-    response.resources = sent_;
-  } else {
-    for (const std::string& name : changed) response.resources.insert(*sent_.find(name));
+  if (rules_.full_state) response.resources = interest_.sent();
+  for (auto& [name, resource] : difference.changed) {
+    if (!rules_.full_state) response.resources.emplace(name, resource);
+    response.changed.push_back(std::move(name));
   }
-  response.changed = std::move(changed);
   return response;
 }
 

@@ -12,8 +12,7 @@
 //  - Names that were added are sent even if unchanged since: the client has forgotten them.
 //  - What a client refused is not sent again until it changes. Versions are opaque.
 //
-// What was sent is kept as shared pointers, so "did it change?" costs a comparison of pointers, and
-// of bytes where those differ. Delta xDS needs the same state and another way to write it.
+// The same in delta form is delta_subscription.h.
 //
 // Belongs to one stream; not thread-safe.
 #ifndef WEFT_CONTROLPLANE_ADS_SUBSCRIPTION_H_
@@ -21,10 +20,10 @@
 
 #include <cstdint>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "controlplane/ads/interest.h"
 #include "controlplane/translate/resources.h"
 
 namespace weft {
@@ -36,6 +35,14 @@ struct DeliveryRules {
   bool full_state = false;
   // A first request without names asks for everything.
   bool wildcard = false;
+};
+
+// What a request did.
+enum class Received {
+  kSubscribed,  // the first request, or one that answers nothing
+  kAck,
+  kNack,
+  kStale,  // answers another response than it should: that part of it is ignored
 };
 
 // The part of a DiscoveryRequest that counts after the type and the node were looked at.
@@ -54,14 +61,12 @@ struct SubscriptionResponse {
 
 class Subscription {
  public:
+  using Request = SubscriptionRequest;
+  using Response = SubscriptionResponse;
+
   explicit Subscription(DeliveryRules rules) : rules_(rules) {}
 
-  enum class Received {
-    kSubscribed,  // the first request, or one that answers nothing
-    kAck,
-    kNack,
-    kStale,  // ignored
-  };
+  // kStale: all of the request is ignored.
   Received OnRequest(const SubscriptionRequest& request);
 
   // The response that brings the client from what it was sent to `current`, if one is due. Taking
@@ -70,28 +75,24 @@ class Subscription {
                                            const std::string& version);
 
   // The client is going to drop what it has of this name; so it is sent again.
-  void Forget(const std::string& name) { sent_.erase(name); }
+  void Forget(const std::string& name) { interest_.Forget(name); }
 
   // For /debug/syncz. Empty before the first response, or the first answer.
   const std::string& sent_version() const { return sent_version_; }
   const std::string& acked_version() const { return acked_version_; }
   const std::string& last_error() const { return last_error_; }  // of a NACK, until the next ACK
-  bool wildcard() const { return wildcard_; }
-  const std::set<std::string>& names() const { return names_; }
+  const Interest& interest() const { return interest_; }
 
  private:
   void SetNames(const std::vector<std::string>& names);
-  EncodedResources Wanted(const EncodedResources& current) const;
   SubscriptionResponse Respond(const std::string& version);
 
   const DeliveryRules rules_;
-  bool wildcard_ = false;
+  Interest interest_;
   bool ever_named_ = false;
-  std::set<std::string> names_;
   // A full-state response is due even if nothing changed: absence is an answer too.
   bool answer_due_ = false;
 
-  EncodedResources sent_;
   uint64_t responses_ = 0;
   std::string nonce_;  // of the last response
   std::string sent_version_;

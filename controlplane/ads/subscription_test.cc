@@ -38,13 +38,11 @@ class Client {
     return absl::StrCat(nonce_, ": ", absl::StrJoin(bytes, " "));
   }
 
-  Subscription::Received Asks(std::vector<std::string> names) { return Says(names, "", {}); }
-  Subscription::Received Acks(std::vector<std::string> names) { return Says(names, nonce_, {}); }
-  Subscription::Received Nacks(std::vector<std::string> names) {
-    return Says(names, nonce_, "no such filter");
-  }
-  Subscription::Received Says(std::vector<std::string> names, std::string nonce,
-                              std::optional<std::string> error) {
+  Received Asks(std::vector<std::string> names) { return Says(names, "", {}); }
+  Received Acks(std::vector<std::string> names) { return Says(names, nonce_, {}); }
+  Received Nacks(std::vector<std::string> names) { return Says(names, nonce_, "no such filter"); }
+  Received Says(std::vector<std::string> names, std::string nonce,
+                std::optional<std::string> error) {
     SubscriptionRequest request;
     request.names = std::move(names);
     request.nonce = std::move(nonce);
@@ -58,8 +56,6 @@ class Client {
   std::string nonce_;
   int states_ = 0;
 };
-
-using Received = Subscription::Received;
 
 TEST(Subscription, FirstRequestIsAnsweredAndAckIsNot) {
   Client client(kCds);
@@ -188,7 +184,7 @@ TEST(Subscription, Row75EmptyListAfterNamesIsNotAWildcard) {
   client.Asks({"a"});
   EXPECT_EQ(client.Sees(Make({{"a", "a1"}, {"b", "b1"}})), "1: a1");
   client.Acks({});
-  EXPECT_FALSE(client.subscription().wildcard());
+  EXPECT_FALSE(client.subscription().interest().wildcard());
   EXPECT_EQ(client.Sees(Make({{"a", "a2"}, {"b", "b2"}})), "-");
 }
 

@@ -6,7 +6,18 @@
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+
 namespace weft {
+namespace {
+
+// Clusters are named by clients; what comes beyond these is counted together.
+constexpr size_t kMostClusters = 10000;
+
+}  // namespace
 
 struct Metrics::Series {
   prometheus::Registry registry;
@@ -36,6 +47,20 @@ struct Metrics::Series {
           .Register(registry)
           .Add({}, prometheus::Histogram::BucketBoundaries{.001, .002, .005, .01, .02, .05, .1, .5,
                                                            1, 3, 5, 10});
+  prometheus::Family<prometheus::Histogram>& push_time =
+      prometheus::BuildHistogram()
+          .Name("pilot_xds_push_time")
+          .Help("Seconds that one response took to be made and written, by type.")
+          .Register(registry);
+  prometheus::Family<prometheus::Counter>& loads =
+      prometheus::BuildCounter()
+          .Name("weft_xds_client_requests_total")
+          .Help("Calls that proxyless clients report, by cluster and result.")
+          .Register(registry);
+  std::mutex mutex;                                                    // over the three that follow
+  std::map<std::string, prometheus::Counter*, std::less<>> pushes_of;  // by type
+  std::map<std::string, prometheus::Histogram*, std::less<>> push_time_of;
+  std::set<std::string> clusters;  // that reported load
   prometheus::Family<prometheus::Gauge>& peers = prometheus::BuildGauge()
                                                      .Name("weft_peers")
                                                      .Help("Linked clusters, by state.")
@@ -49,7 +74,41 @@ void Metrics::ProxyConnected() { series_->proxies.Increment(); }
 void Metrics::ProxyDisconnected() { series_->proxies.Decrement(); }
 
 void Metrics::Pushed(absl::string_view type) {
-  series_->pushes.Add({{"type", std::string(type)}}).Increment();
+  std::lock_guard<std::mutex> lock(series_->mutex);
+  prometheus::Counter*& counter = series_->pushes_of[std::string(type)];
+  if (counter == nullptr) counter = &series_->pushes.Add({{"type", std::string(type)}});
+  counter->Increment();
+}
+
+void Metrics::Written(absl::string_view type, absl::Duration took) {
+  std::lock_guard<std::mutex> lock(series_->mutex);
+  prometheus::Histogram*& histogram = series_->push_time_of[std::string(type)];
+  if (histogram == nullptr) {
+    histogram = &series_->push_time.Add(
+        {{"type", std::string(type)}},
+        prometheus::Histogram::BucketBoundaries{.001, .01, .1, .5, 1, 3, 5, 10, 20, 30});
+  }
+  histogram->Observe(absl::ToDoubleSeconds(took));
+}
+
+void Metrics::Loaded(const std::string& cluster, const Load& load) {
+  std::string name = cluster;
+  {
+    std::lock_guard<std::mutex> lock(series_->mutex);
+    if (series_->clusters.size() < kMostClusters) {
+      series_->clusters.insert(name);
+    } else if (series_->clusters.count(name) == 0) {
+      name = "other";
+    }
+  }
+  const auto count = [&](const char* result, uint64_t calls) {
+    if (calls == 0) return;
+    series_->loads.Add({{"cluster", name}, {"result", result}})
+        .Increment(static_cast<double>(calls));
+  };
+  count("success", load.succeeded);
+  count("error", load.failed);
+  count("dropped", load.dropped);
 }
 
 void Metrics::Rejected(absl::string_view type) {

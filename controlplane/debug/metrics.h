@@ -2,6 +2,7 @@
 #ifndef WEFT_CONTROLPLANE_DEBUG_METRICS_H_
 #define WEFT_CONTROLPLANE_DEBUG_METRICS_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -19,9 +20,18 @@ class Metrics {
   void ProxyDisconnected();
   void Pushed(absl::string_view type);    // "cds", …
   void Rejected(absl::string_view type);  // a NACK
+  // One response, from the look at what is due to its last byte being handed on.
+  void Written(absl::string_view type, absl::Duration took);
   // From a change of the World to the last write of what it means for one proxy.
   void Converged(absl::Duration took);
   void SetPeers(int configured, int synced);
+  // What a proxyless client says of its calls to one cluster since it last did.
+  struct Load {
+    uint64_t succeeded = 0;
+    uint64_t failed = 0;
+    uint64_t dropped = 0;
+  };
+  void Loaded(const std::string& cluster, const Load& load);
 
   std::string Text() const;  // Prometheus' text format
 

@@ -45,6 +45,7 @@ std::string SyncPage(const std::vector<ProxyStatus>& proxies,
     page["proxies"].push_back({{"node", proxy.node},
                                {"peer", proxy.peer},
                                {"identity", proxy.identity},
+                               {"form", proxy.form},
                                {"types", std::move(types)}});
   }
   for (const PeerStatus& peer : peers) {
@@ -54,6 +55,25 @@ std::string SyncPage(const std::vector<ProxyStatus>& proxies,
                              {"services", peer.services},
                              {"refused", peer.refused},
                              {"error", peer.last_error}});
+  }
+  return Dump(page);
+}
+
+std::string AdsPage(const std::vector<ProxyStatus>& proxies) {
+  Json page = {{"totalClients", proxies.size()}, {"clients", Json::array()}};
+  for (const ProxyStatus& proxy : proxies) {
+    Json watches = Json::object();
+    for (const TypeStatus& type : proxy.types) {
+      watches[type.type] = {{"wildcard", type.wildcard},
+                            {"names", type.names},
+                            {"resources", type.resources},
+                            {"nack", !type.error.empty()}};
+    }
+    page["clients"].push_back({{"connectionId", proxy.node},
+                               {"address", proxy.peer},
+                               {"role", proxy.role},
+                               {"form", proxy.form},
+                               {"watches", std::move(watches)}});
   }
   return Dump(page);
 }

@@ -14,6 +14,8 @@ namespace weft {
 
 // Proxies with what they were sent and acknowledged, and the linked clusters.
 std::string SyncPage(const std::vector<ProxyStatus>& proxies, const std::vector<PeerStatus>& peers);
+// Connections as they are: form of the protocol, and by type what was asked for and sent.
+std::string AdsPage(const std::vector<ProxyStatus>& proxies);
 // Services and their endpoints.
 std::string RegistryPage(const World& world);
 // The names and sizes of one proxy's resources.

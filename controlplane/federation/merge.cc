@@ -18,7 +18,7 @@ bool IsSystem(const std::string& namespace_) {
 
 // The old pointer where the value is the same.
 template <typename T>
-std::shared_ptr<const T> Reuse(const std::map<std::string, std::shared_ptr<const T>>* before,
+std::shared_ptr<const T> Reuse(const SharedMap<std::string, std::shared_ptr<const T>>* before,
                                const std::string& key, T value) {
   if (before != nullptr) {
     const auto it = before->find(key);

@@ -33,8 +33,9 @@ std::shared_ptr<const T> As(const Object& object) {
 // Keeps the old pointer where the value is the same.
 template <typename Map, typename Value>
 void Assign(Map& map, const typename Map::key_type& key, Value value) {
-  auto& slot = map[key];
-  if (slot == nullptr || *slot != value) slot = std::make_shared<const Value>(std::move(value));
+  const auto known = map.find(key);
+  if (known != map.end() && *known->second == value) return;
+  map[key] = std::make_shared<const Value>(std::move(value));
 }
 
 bool IsSystem(const std::string& namespace_) {
@@ -218,7 +219,6 @@ void Registry::PutSlice(const Name& name, std::shared_ptr<const kubernetes::Endp
 }
 
 void Registry::PutPod(const Name& name, std::shared_ptr<const kubernetes::Pod> pod) {
-  workloads_changed_ = true;
   const auto touch = [this](const std::string& key) {
     const auto users = services_by_pod_.find(key);
     if (users == services_by_pod_.end()) return;
@@ -229,12 +229,14 @@ void Registry::PutPod(const Name& name, std::shared_ptr<const kubernetes::Pod> p
   if (const auto old = pods_.find(name); old != pods_.end()) {
     const std::string& address = old->second->status().pod_ip();
     touch(address);
+    changed_workloads_.insert(address);
     pods_at_[address].erase(name);
     if (pods_at_[address].empty()) pods_at_.erase(address);
     pods_.erase(old);
   }
   if (pod == nullptr) return;
   touch(pod->status().pod_ip());
+  changed_workloads_.insert(pod->status().pod_ip());
   if (HasAddress(*pod)) pods_at_[pod->status().pod_ip()].insert(name);
   pods_[name] = std::move(pod);
 }
@@ -250,7 +252,7 @@ void Registry::PutNode(const std::string& name, std::shared_ptr<const kubernetes
     nodes_[name] = std::move(node);
   }
   if (before == after) return;
-  workloads_changed_ = true;
+  for (const auto& [address, pods] : pods_at_) changed_workloads_.insert(address);
   for (const auto& [service, object] : services_) changed_services_.insert(service);
 }
 
@@ -258,7 +260,7 @@ void Registry::PutNode(const std::string& name, std::shared_ptr<const kubernetes
 
 const World& Registry::BuildLocal() {
   for (const Name& name : std::exchange(changed_services_, {})) BuildService(name);
-  if (std::exchange(workloads_changed_, false)) BuildWorkloads();
+  for (const std::string& address : std::exchange(changed_workloads_, {})) BuildWorkload(address);
   return local_;
 }
 
@@ -348,25 +350,19 @@ Locality Registry::LocalityAt(const std::string& node, const std::string& zone) 
   return {"", zone};
 }
 
-void Registry::BuildWorkloads() {
-  std::map<std::string, std::shared_ptr<const Workload>> workloads;
-  for (const auto& [address, names] : pods_at_) {
-    // Two pods claim an address only while one of them is going; then the last name counts.
-    const Name& name = *names.rbegin();
-    const kubernetes::Pod& pod = *pods_.at(name);
-    Workload workload{name.first,
-                      name.second,
-                      address,
-                      ServiceAccountOf(pod),
-                      WorkloadOf(pod),
-                      Labels(pod.metadata().labels().begin(), pod.metadata().labels().end()),
-                      LocalityAt(pod.spec().node_name(), ""),
-                      IsInjected(pod)};
-    const auto known = local_.workloads.find(address);
-    if (known != local_.workloads.end()) workloads[address] = known->second;
-    Assign(workloads, address, std::move(workload));
+void Registry::BuildWorkload(const std::string& address) {
+  const auto at = pods_at_.find(address);
+  if (at == pods_at_.end()) {
+    local_.workloads.erase(address);
+    return;
   }
-  local_.workloads = std::move(workloads);
+  // Two pods claim an address only while one of them is going; then the last name counts.
+  const Name& name = *at->second.rbegin();
+  const kubernetes::Pod& pod = *pods_.at(name);
+  Assign(local_.workloads, address,
+         Workload{name.first, name.second, address, ServiceAccountOf(pod), WorkloadOf(pod),
+                  Labels(pod.metadata().labels().begin(), pod.metadata().labels().end()),
+                  LocalityAt(pod.spec().node_name(), ""), IsInjected(pod)});
 }
 
 }  // namespace weft

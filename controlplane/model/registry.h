@@ -54,7 +54,7 @@ class Registry {
   void PutConfig(Configs<Spec>& configs, Object object);
 
   void BuildService(const Name& name);
-  void BuildWorkloads();
+  void BuildWorkload(const std::string& address);
   Endpoints EndpointsOf(const Name& name, const kubernetes::Service& object,
                         const Service& service);
   const kubernetes::Pod* PodBehind(const Name& service, const std::string& pod_name,
@@ -74,7 +74,7 @@ class Registry {
   std::map<std::string, std::shared_ptr<const kubernetes::Node>> nodes_;
 
   std::set<Name> changed_services_;
-  bool workloads_changed_ = false;
+  std::set<std::string> changed_workloads_;  // addresses
   // Services whose endpoints came out as they did because of a pod (there or not), by
   // "namespace/pod" or address. Entries are a superset: stale ones cost a needless look.
   std::map<std::string, std::set<Name>> services_by_pod_;

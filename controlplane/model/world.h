@@ -2,8 +2,8 @@
 //
 // The engine's one thread makes a new World for each change and publishes it as a
 // shared_ptr<const World>; readers keep the one they hold. Objects inside are shared between
-// Worlds, so a new World costs a copy of pointers, and "did this change?" is a comparison of
-// pointers.
+// Worlds, and so are the maps that hold them (SharedMap): a new World costs next to nothing, and
+// "did this change?" is a comparison of pointers.
 //
 // A World holds services as the mesh sees them: the cluster's own objects with what peers export
 // already merged in (controlplane/federation). Everything in it was validated (controlplane/model/
@@ -17,6 +17,8 @@
 #include <string>
 #include <tuple>
 #include <vector>
+
+#include "controlplane/model/shared_map.h"
 
 namespace istio::networking::v1alpha3 {
 class DestinationRule;
@@ -133,7 +135,7 @@ struct Config {
 };
 // Ordered by namespace and name, so translation is deterministic.
 template <typename Spec>
-using Configs = std::map<std::pair<std::string, std::string>, Config<Spec>>;
+using Configs = SharedMap<std::pair<std::string, std::string>, Config<Spec>>;
 
 struct GatewayAddress {
   std::string address;  // an IP
@@ -169,10 +171,10 @@ struct World {
   std::shared_ptr<const ClusterIdentity> self;
   std::map<std::string, std::shared_ptr<const Peer>> peers;  // by cluster
 
-  std::map<std::string, std::shared_ptr<const Service>> services;     // by host
-  std::map<std::string, std::shared_ptr<const Endpoints>> endpoints;  // by host; local and remote
-  std::map<std::string, std::shared_ptr<const Workload>> workloads;   // by pod address
-  std::map<std::string, std::shared_ptr<const Labels>> namespaces;
+  SharedMap<std::string, std::shared_ptr<const Service>> services;     // by host
+  SharedMap<std::string, std::shared_ptr<const Endpoints>> endpoints;  // by host; local and remote
+  SharedMap<std::string, std::shared_ptr<const Workload>> workloads;   // by pod address
+  SharedMap<std::string, std::shared_ptr<const Labels>> namespaces;
 
   Configs<istio::networking::v1alpha3::VirtualService> virtual_services;
   Configs<istio::networking::v1alpha3::DestinationRule> destination_rules;

@@ -29,8 +29,10 @@ struct Finding {
 std::vector<Finding> CheckConfig(const TranslationIndex& index);
 
 // One line for each name that is used and not there, and each that is there twice where it must
-// not be; empty if the resources fit together.
-std::vector<std::string> CheckResources(const Resources& resources);
+// not be; empty if the resources fit together. Names may also lead to what lies `beside` them,
+// which is not itself looked at; null: nothing.
+std::vector<std::string> CheckResources(const Resources& resources,
+                                        const Resources* beside = nullptr);
 
 }  // namespace weft
 

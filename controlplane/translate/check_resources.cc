@@ -26,7 +26,8 @@ using envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext;
 
 class ResourceCheck {
  public:
-  explicit ResourceCheck(const Resources& resources) : resources_(resources) {}
+  ResourceCheck(const Resources& resources, const Resources* beside)
+      : resources_(resources), beside_(beside) {}
 
   std::vector<std::string> Run() && {
     CheckClusters();
@@ -44,6 +45,11 @@ class ResourceCheck {
     return false;
   }
 
+  bool Has(EncodedResources Resources::* type, const std::string& name) const {
+    return (resources_.*type).contains(name) ||
+           (beside_ != nullptr && (beside_->*type).contains(name));
+  }
+
   void CheckClusters() {
     std::set<std::string> assigned;
     for (const auto& [name, bytes] : resources_.clusters) {
@@ -52,7 +58,7 @@ class ResourceCheck {
       if (cluster.type() == Cluster::EDS) {
         const std::string& assignment = cluster.eds_cluster_config().service_name();
         assigned.insert(assignment);
-        if (resources_.endpoints.count(assignment) == 0) {
+        if (!Has(&Resources::endpoints, assignment)) {
           Complain(absl::StrCat("cluster '", name, "': no assignment '", assignment, "'"));
         }
       }
@@ -72,7 +78,7 @@ class ResourceCheck {
     if (!socket.typed_config().UnpackTo(&tls)) return;
     const auto& combined = tls.common_tls_context().combined_validation_context();
     const std::string& secret = combined.validation_context_sds_secret_config().name();
-    if (!secret.empty() && resources_.secrets.count(secret) == 0) {
+    if (!secret.empty() && !Has(&Resources::secrets, secret)) {
       Complain(absl::StrCat("'", name, "': no secret '", secret, "'"));
     }
   }
@@ -151,26 +157,27 @@ class ResourceCheck {
   void CheckHttp(const HttpConnectionManager& http, const std::string& where) {
     if (http.has_route_config()) return CheckRouteConfiguration(http.route_config());
     const std::string& routes = http.rds().route_config_name();
-    if (resources_.routes.count(routes) == 0) {
+    if (!Has(&Resources::routes, routes)) {
       Complain(absl::StrCat(where, ": no routes '", routes, "'"));
     }
   }
 
   void CheckCluster(const std::string& cluster, const std::string& where) {
-    if (resources_.clusters.count(cluster) > 0) return;
+    if (Has(&Resources::clusters, cluster)) return;
     Complain(absl::StrCat(where, ": no cluster '", cluster, "'"));
   }
 
   void Complain(std::string complaint) { complaints_.push_back(std::move(complaint)); }
 
   const Resources& resources_;
+  const Resources* const beside_;
   std::vector<std::string> complaints_;
 };
 
 }  // namespace
 
-std::vector<std::string> CheckResources(const Resources& resources) {
-  return ResourceCheck(resources).Run();
+std::vector<std::string> CheckResources(const Resources& resources, const Resources* beside) {
+  return ResourceCheck(resources, beside).Run();
 }
 
 }  // namespace weft

@@ -280,19 +280,26 @@ Cluster InboundCluster(const std::string& address, uint16_t port, Protocol proto
 
 bool OutboundCluster::has_endpoints() const { return !IsPassthrough(policy); }
 
+std::vector<OutboundCluster> ListOutboundClusters(const Service& service, const AppliedRule& rule) {
+  std::vector<OutboundCluster> list;
+  std::vector<const Subset*> subsets = rule.Subsets();
+  subsets.insert(subsets.begin(), nullptr);  // the service as a whole
+  for (const ServicePort& port : service.ports) {
+    if (port.protocol == Protocol::kUdp) continue;
+    for (const Subset* subset : subsets) {
+      list.push_back({OutboundClusterName(port.port, subset ? subset->name() : "", service.host),
+                      &service, &port, subset, rule.For(port.port, subset)});
+    }
+  }
+  return list;
+}
+
 std::vector<OutboundCluster> ListOutboundClusters(const TranslationIndex& index,
                                                   const AppliedRules& rules) {
   std::vector<OutboundCluster> list;
   for (const auto& [host, service] : index.world().services) {
-    const AppliedRule& rule = rules.at(service.get());
-    std::vector<const Subset*> subsets = rule.Subsets();
-    subsets.insert(subsets.begin(), nullptr);  // the service as a whole
-    for (const ServicePort& port : service->ports) {
-      if (port.protocol == Protocol::kUdp) continue;
-      for (const Subset* subset : subsets) {
-        list.push_back({OutboundClusterName(port.port, subset ? subset->name() : "", host),
-                        service.get(), &port, subset, rule.For(port.port, subset)});
-      }
+    for (OutboundCluster& cluster : ListOutboundClusters(*service, rules.at(service.get()))) {
+      list.push_back(std::move(cluster));
     }
   }
   return list;

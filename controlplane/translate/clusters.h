@@ -24,7 +24,8 @@ struct OutboundCluster {
   bool has_endpoints() const;
 };
 
-// In order of host, port, subset.
+// In order of host, port, subset; of one service, and of all.
+std::vector<OutboundCluster> ListOutboundClusters(const Service& service, const AppliedRule& rule);
 std::vector<OutboundCluster> ListOutboundClusters(const TranslationIndex& index,
                                                   const AppliedRules& rules);
 

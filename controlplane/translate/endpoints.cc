@@ -35,6 +35,9 @@ struct Place {
   uint32_t shared_by = 1;  // gateways that share these pods
 };
 
+// What a client can dial: with mesh TLS other clusters' gateways, too.
+enum class Reach { kMesh, kPlain };
+
 // 0 in the same zone, 1 in the same region, 2 elsewhere.
 int DistanceBetween(const Locality& a, const Locality& b) {
   if (a.region != b.region) return 2;
@@ -48,9 +51,9 @@ bool LocalityMatters(const OutboundCluster& cluster) {
 }
 
 std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index,
-                                             const OutboundCluster& cluster) {
+                                             const OutboundCluster& cluster, Reach reach) {
   std::vector<const Endpoint*> selected;
-  const bool mesh_tls = ClientTlsOf(cluster.policy) == ClientTls::kMesh;
+  const bool mesh_tls = reach == Reach::kMesh && ClientTlsOf(cluster.policy) == ClientTls::kMesh;
   for (const Endpoint& endpoint : index.EndpointsOf(*cluster.service)) {
     if (!endpoint.ready) continue;
     // A gateway routes by the server name of mesh TLS and passes it through to a sidecar.
@@ -79,8 +82,8 @@ Place LocalPlace(const TranslationIndex& index, const OutboundCluster& cluster,
 // The places of one cluster. Groups behind the same gateway are one place: the gateway decides
 // among its pods, whatever zone they are in, so the nearest of them says how near it is.
 std::vector<Place> PlacesOf(const TranslationIndex& index, const Locality& client,
-                            const OutboundCluster& cluster) {
-  const std::vector<const Endpoint*> endpoints = SelectEndpoints(index, cluster);
+                            const OutboundCluster& cluster, Reach reach) {
+  const std::vector<const Endpoint*> endpoints = SelectEndpoints(index, cluster, reach);
   const bool by_distance =
       client.stated() && LocalityMatters(cluster) &&
       std::all_of(endpoints.begin(), endpoints.end(),
@@ -179,7 +182,25 @@ EncodedResources OutboundEndpoints(const TranslationIndex& index, const Locality
   for (const OutboundCluster& cluster : list) {
     if (!cluster.has_endpoints()) continue;
     assignments.emplace(
-        cluster.name, EncodeResource(AssignmentOf(cluster.name, PlacesOf(index, client, cluster))));
+        cluster.name,
+        EncodeResource(AssignmentOf(cluster.name, PlacesOf(index, client, cluster, Reach::kMesh))));
+  }
+  return assignments;
+}
+
+EncodedResources PlainEndpoints(const TranslationIndex& index, const Locality& client,
+                                const std::vector<OutboundCluster>& list) {
+  EncodedResources assignments;
+  for (const OutboundCluster& cluster : list) {
+    std::vector<Place> places = PlacesOf(index, client, cluster, Reach::kPlain);
+    for (Place& place : places) place.mtls = false;
+    ClusterLoadAssignment assignment = AssignmentOf(cluster.name, std::move(places));
+    if (assignment.endpoints().empty()) {
+      auto* nowhere = assignment.add_endpoints();
+      nowhere->mutable_locality();
+      nowhere->mutable_load_balancing_weight()->set_value(1);
+    }
+    assignments.emplace(cluster.name, EncodeResource(assignment));
   }
   return assignments;
 }

@@ -14,6 +14,11 @@ namespace weft {
 EncodedResources OutboundEndpoints(const TranslationIndex& index, const Locality& client,
                                    const std::vector<OutboundCluster>& list);
 
+// The same for clients that speak no mesh TLS: pods of this cluster only, each as it is, and always
+// a locality, as gRPC's clients refuse an assignment without one.
+EncodedResources PlainEndpoints(const TranslationIndex& index, const Locality& client,
+                                const std::vector<OutboundCluster>& list);
+
 }  // namespace weft
 
 #endif  // WEFT_CONTROLPLANE_TRANSLATE_ENDPOINTS_H_

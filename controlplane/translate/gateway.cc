@@ -110,6 +110,7 @@ ClusterLoadAssignment LocalAssignment(const TranslationIndex& index, const std::
 }
 
 void AddExported(const TranslationIndex& index, const Service& service, Resources& resources) {
+  if (!service.exported || !service.local) return;
   std::map<std::string, const Subset*> subsets = AllSubsets(index, service);
   subsets[""] = nullptr;  // the service as a whole
   for (const ServicePort& port : service.ports) {
@@ -135,10 +136,16 @@ void AddPeerApi(const ClusterIdentity& self, Resources& resources) {
 
 }  // namespace
 
+Resources GatewayServiceResources(const TranslationIndex& index, const Service& service) {
+  Resources resources;
+  AddExported(index, service, resources);
+  return resources;
+}
+
 Resources GatewayResources(const TranslationIndex& index) {
   Resources resources;
   for (const auto& [host, service] : index.world().services) {
-    if (service->exported && service->local) AddExported(index, *service, resources);
+    AddExported(index, *service, resources);
   }
   AddPeerApi(*index.world().self, resources);
   resources.clusters.emplace(kBlackHoleCluster,

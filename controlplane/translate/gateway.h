@@ -10,6 +10,8 @@ namespace weft {
 
 // Only exported services get a cluster; a server name without one closes the connection.
 Resources GatewayResources(const TranslationIndex& index);
+// The part of it that one service makes.
+Resources GatewayServiceResources(const TranslationIndex& index, const Service& service);
 
 }  // namespace weft
 

@@ -91,7 +91,7 @@ bool Stated(const PeerAuthentication::MutualTLS& mtls, MtlsMode& mode) {
 
 bool IsHttp(Protocol protocol) { return protocol == Protocol::kHttp; }
 
-TranslationIndex::TranslationIndex(const World& world) : world_(world) {
+TranslationIndex::TranslationIndex(const World& world) : own_(world), world_(own_) {
   IndexServices();
   IndexVirtualServices();
   IndexDestinationRules();
@@ -108,14 +108,37 @@ void TranslationIndex::IndexServices() {
       } else {
         tcp_ports_.emplace_back(service.get(), &port);
       }
-      for (const Endpoint& endpoint : EndpointsOf(*service)) {
-        if (endpoint.remote()) continue;
-        auto target = endpoint.target_ports.find(port.port);
-        if (target == endpoint.target_ports.end()) continue;
-        inbound_ports_[endpoint.address].try_emplace(target->second,
-                                                     InboundPort{service.get(), port.protocol});
-      }
     }
+    AddAddresses(*service);
+  }
+}
+
+void TranslationIndex::AddAddresses(const Service& service) {
+  const auto by_host = [](const Service* a, const Service* b) { return a->host < b->host; };
+  for (const Endpoint& endpoint : EndpointsOf(service)) {
+    if (endpoint.remote()) continue;
+    std::vector<const Service*>& there = services_at_[endpoint.address];
+    const auto at = std::lower_bound(there.begin(), there.end(), &service, by_host);
+    if (at == there.end() || *at != &service) there.insert(at, &service);
+  }
+}
+
+void TranslationIndex::RemoveAddresses(const Service& service) {
+  for (const Endpoint& endpoint : EndpointsOf(service)) {
+    const auto found = services_at_.find(endpoint.address);
+    if (found == services_at_.end()) continue;
+    std::erase(found->second, &service);
+    if (found->second.empty()) services_at_.erase(found);
+  }
+}
+
+void TranslationIndex::Follow(const World& next, const std::vector<std::string>& hosts) {
+  for (const std::string& host : hosts) {
+    if (const Service* service = FindService(host)) RemoveAddresses(*service);
+  }
+  own_ = next;
+  for (const std::string& host : hosts) {
+    if (const Service* service = FindService(host)) AddAddresses(*service);
   }
 }
 
@@ -238,11 +261,24 @@ std::vector<const TranslationIndex::DestinationRuleConfig*> TranslationIndex::De
   return rules;
 }
 
-const std::map<uint16_t, TranslationIndex::InboundPort>& TranslationIndex::InboundPortsOf(
+std::map<uint16_t, TranslationIndex::InboundPort> TranslationIndex::InboundPortsOf(
     const std::string& address) const {
-  static const std::map<uint16_t, InboundPort> kNone;
-  auto found = inbound_ports_.find(address);
-  return found == inbound_ports_.end() ? kNone : found->second;
+  std::map<uint16_t, InboundPort> ports;
+  const auto found = services_at_.find(address);
+  if (found == services_at_.end()) return ports;
+  for (const Service* service : found->second) {
+    for (const ServicePort& port : service->ports) {
+      if (port.protocol == Protocol::kUdp) continue;
+      for (const Endpoint& endpoint : EndpointsOf(*service)) {
+        if (endpoint.address != address) continue;
+        const auto target = endpoint.target_ports.find(port.port);
+        if (target != endpoint.target_ports.end()) {
+          ports.try_emplace(target->second, InboundPort{service, port.protocol});
+        }
+      }
+    }
+  }
+  return ports;
 }
 
 const TranslationIndex::PeerAuthenticationConfig* TranslationIndex::WorkloadPolicy(

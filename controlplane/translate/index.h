@@ -1,7 +1,7 @@
 // What translation looks up again and again, arranged once per World and shared by all views.
 //
-// It borrows the World, which must outlive it, and never changes: any thread may read it. Which
-// policy wins is decided here and in destination_rule.h, and nowhere else.
+// It keeps the World it is of. Which policy wins is decided here and in destination_rule.h, and
+// nowhere else. Never changes but by Follow(): any thread may read it between two of these.
 #ifndef WEFT_CONTROLPLANE_TRANSLATE_INDEX_H_
 #define WEFT_CONTROLPLANE_TRANSLATE_INDEX_H_
 
@@ -10,6 +10,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -67,6 +68,10 @@ class TranslationIndex {
 
   const World& world() const { return world_; }
 
+  // Goes on to a World that differs from this one in nothing but the endpoints of `hosts` (and
+  // workloads): see ChangeBetween. Costs what these hosts have of endpoints.
+  void Follow(const World& next, const std::vector<std::string>& hosts);
+
   OutboundScope ScopeOf(const ProxyView& view) const;
 
   // "reviews" in namespace "default" → "reviews.default.svc.cluster.local"; "reviews.prod" and
@@ -92,7 +97,7 @@ class TranslationIndex {
   std::vector<const DestinationRuleConfig*> DestinationRulesFor(const std::string& host) const;
 
   // Ports of the pod at `address` by number.
-  const std::map<uint16_t, InboundPort>& InboundPortsOf(const std::string& address) const;
+  std::map<uint16_t, InboundPort> InboundPortsOf(const std::string& address) const;
 
   // How a workload takes connections; without a port: on ports that have no setting of their own.
   MtlsMode MtlsModeOf(absl::string_view workload_namespace, const Labels& labels) const;
@@ -130,10 +135,15 @@ class TranslationIndex {
   const PeerAuthenticationConfig* WorkloadPolicy(absl::string_view workload_namespace,
                                                  const Labels& labels) const;
 
+  void AddAddresses(const Service& service);
+  void RemoveAddresses(const Service& service);
+
+  World own_;
   const World& world_;
   std::map<uint16_t, std::vector<const Service*>> http_ports_;
   std::vector<std::pair<const Service*, const ServicePort*>> tcp_ports_;
-  std::map<std::string, std::map<uint16_t, InboundPort>> inbound_ports_;  // by pod address
+  // The services with an endpoint at a pod's address, in order of host.
+  std::unordered_map<std::string, std::vector<const Service*>> services_at_;
   ByHost<VirtualServiceConfig> virtual_services_;
   ByHost<DestinationRuleConfig> destination_rules_;
   // Namespace-wide policies by namespace, and those that select workloads, oldest first.

@@ -15,7 +15,11 @@ namespace weft {
 
 // What makes two proxies differ; the cache key of config: a generator receives this and the World
 // and nothing else.
-enum class ProxyRole { kSidecar, kGateway };  // kGateway: east-west
+enum class ProxyRole {
+  kSidecar,
+  kGateway,    // east-west
+  kProxyless,  // an application that speaks xDS itself, by gRPC's own client
+};
 
 struct ProxyView {
   ProxyRole role = ProxyRole::kSidecar;
@@ -31,8 +35,9 @@ struct ProxyView {
   friend auto operator<=>(const ProxyView&, const ProxyView&) = default;
 };
 
-// Serialized google.protobuf.Any's of one type, by resource name.
-using EncodedResources = std::map<std::string, std::shared_ptr<const std::string>>;
+// Serialized google.protobuf.Any's of one type, by resource name. Copies share all they have in
+// common, so what changed between two of them is cheap to tell.
+using EncodedResources = SharedMap<std::string, std::shared_ptr<const std::string>>;
 
 struct Resources {
   EncodedResources clusters;    // envoy.config.cluster.v3.Cluster
@@ -42,6 +47,10 @@ struct Resources {
   EncodedResources secrets;     // envoy.extensions.transport_sockets.tls.v3.Secret: "ROOTCA"
   EncodedResources name_table;  // istio.networking.nds.v1.NameTable, one resource named ""
 };
+
+inline constexpr EncodedResources Resources::* kAllResources[] = {
+    &Resources::clusters, &Resources::endpoints, &Resources::listeners,
+    &Resources::routes,   &Resources::secrets,   &Resources::name_table};
 
 }  // namespace weft
 

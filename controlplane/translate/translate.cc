@@ -7,6 +7,7 @@
 #include "controlplane/translate/listeners_inbound.h"
 #include "controlplane/translate/listeners_outbound.h"
 #include "controlplane/translate/names.h"
+#include "controlplane/translate/proxyless.h"
 #include "controlplane/translate/routes.h"
 #include "controlplane/translate/secrets.h"
 
@@ -34,14 +35,18 @@ Resources InboundResources(const TranslationIndex& index, const ProxyView& view)
 }
 
 void AddResources(const Resources& more, Resources& to) {
-  for (auto type : {&Resources::clusters, &Resources::endpoints, &Resources::listeners,
-                    &Resources::routes, &Resources::secrets, &Resources::name_table}) {
-    (to.*type).insert((more.*type).begin(), (more.*type).end());
+  for (auto type : kAllResources) {
+    if ((to.*type).empty()) {
+      to.*type = more.*type;
+    } else {
+      (to.*type).insert((more.*type).begin(), (more.*type).end());
+    }
   }
 }
 
 Resources Translate(const TranslationIndex& index, const ProxyView& view) {
   if (view.role == ProxyRole::kGateway) return GatewayResources(index);
+  if (view.role == ProxyRole::kProxyless) return ProxylessResources(index, index.ScopeOf(view));
   Resources resources = OutboundResources(index, index.ScopeOf(view));
   AddResources(InboundResources(index, view), resources);
   return resources;

@@ -1,0 +1,62 @@
+#include "controlplane/model/world_change.h"
+
+#include <tuple>
+
+namespace weft {
+namespace {
+
+template <typename T>
+bool Same(const std::shared_ptr<T>& a, const std::shared_ptr<T>& b) {
+  return a == b;
+}
+template <typename Value>
+bool Same(const std::map<std::string, Value>& a, const std::map<std::string, Value>& b) {
+  return a == b;
+}
+// Of shared objects the pointers count, wherever they lie.
+template <typename T>
+bool Same(const SharedMap<std::string, std::shared_ptr<T>>& a,
+          const SharedMap<std::string, std::shared_ptr<T>>& b) {
+  return a == b;
+}
+// Of configs their own addresses, too: an index points to them.
+template <typename Spec>
+bool Same(const Configs<Spec>& a, const Configs<Spec>& b) {
+  return a.SharesAllWith(b);
+}
+
+// Names every member, so that one that is new does not compile before it was thought of here.
+auto Others(const World& world) {
+  const auto& [self, peers, services, endpoints, workloads, namespaces, virtual_services,
+               destination_rules, gateways, peer_authentications, authorization_policies,
+               request_authentications, key_sets] = world;
+  (void)endpoints;
+  (void)workloads;
+  (void)virtual_services;
+  return std::tie(self, peers, services, namespaces, destination_rules, gateways,
+                  peer_authentications, authorization_policies, request_authentications, key_sets);
+}
+
+template <typename... T>
+bool AllSame(const std::tuple<T...>& a, const std::tuple<T...>& b) {
+  return [&]<size_t... I>(std::index_sequence<I...>) {
+    return (Same(std::get<I>(a), std::get<I>(b)) && ...);
+  }(std::index_sequence_for<T...>());
+}
+
+}  // namespace
+
+WorldChange ChangeBetween(const World& before, const World& after) {
+  WorldChange change;
+  if (!AllSame(Others(before), Others(after))) return change;
+  change.extent = Same(before.virtual_services, after.virtual_services)
+                      ? WorldChange::Extent::kEndpoints
+                      : WorldChange::Extent::kVirtualServices;
+  using Map = decltype(World::endpoints);
+  Map::Diff(
+      before.endpoints, after.endpoints,
+      [&](const std::string& host, const auto*, const auto*) { change.hosts.push_back(host); });
+  return change;
+}
+
+}  // namespace weft

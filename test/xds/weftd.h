@@ -1,0 +1,85 @@
+// What the tests of discovery share: weftd as a process of its own with a folder as its registry,
+// services that say who they are, and other people's xDS clients as processes that are told what to
+// call. Every wait is bounded.
+#ifndef WEFT_TEST_XDS_WEFTD_H_
+#define WEFT_TEST_XDS_WEFTD_H_
+
+#include <sys/types.h>
+
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace weft::test {
+
+int FreePort();
+// Polls until the condition holds; false if it does not within 20 s.
+bool Eventually(const std::function<bool()>& condition);
+
+class Weftd {
+ public:
+  // Ready when the constructor returns.
+  Weftd();
+  ~Weftd();
+  Weftd(const Weftd&) = delete;
+  Weftd& operator=(const Weftd&) = delete;
+
+  void Start();
+  void Stop();
+  int port() const { return plain_port_; }  // plain xDS, on 127.0.0.1
+  // Replaces a file of the registry at once.
+  void Write(const std::string& file, const std::string& yaml);
+  void Remove(const std::string& file);
+  std::string Metrics() const;
+  std::string Debug(const std::string& page) const;  // "syncz"
+
+ private:
+  const std::string folder_;
+  const int plain_port_;
+  const int monitoring_port_;
+  const int debug_port_;
+  pid_t pid_ = -1;
+};
+
+// A Service with its EndpointSlice, in namespace "default". `pods`: address to version, which is
+// the label the subsets of a DestinationRule select on.
+std::string ServiceYaml(const std::string& name, int port,
+                        const std::map<std::string, std::string>& pods);
+
+// Another process, asked and answered by lines.
+class LineProcess {
+ public:
+  LineProcess(const std::vector<std::string>& argv, const std::vector<std::string>& environment);
+  ~LineProcess();
+  LineProcess(const LineProcess&) = delete;
+  LineProcess& operator=(const LineProcess&) = delete;
+
+  // "" if it has ended.
+  std::string Ask(const std::string& line);
+
+ private:
+  pid_t pid_ = -1;
+  FILE* in_ = nullptr;
+  FILE* out_ = nullptr;
+};
+
+// Answers every gRPC call at address:port with its name.
+class NamedServer {
+ public:
+  NamedServer(const std::string& name, const std::string& address, int port);
+  ~NamedServer();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Where a file of the bootstrap that gRPC's clients read is, for this weftd.
+std::string WriteGrpcBootstrap(const Weftd& weftd, const std::string& node_id);
+
+}  // namespace weft::test
+
+#endif  // WEFT_TEST_XDS_WEFTD_H_
