@@ -8,7 +8,6 @@
 #include "controlplane/federation/exports.h"
 #include "controlplane/federation/merge.h"
 #include "controlplane/model/references.h"
-#include "controlplane/translate/check.h"
 #include "proxy/base/log.h"
 
 namespace weft {
@@ -192,12 +191,6 @@ void Engine::Rebuild() {
   std::vector<std::string> findings;
   for (const Problem& problem : merged.problems) findings.push_back(ToString(problem));
   for (const Problem& problem : held.problems) findings.push_back(ToString(problem));
-  for (const Finding& finding : CheckConfig(translations_.IndexOf(world_))) {
-    // What dangles is told above, with the object that is held back.
-    if (finding.severity == Finding::Severity::kDangling) continue;
-    findings.push_back(
-        absl::StrCat(finding.origin, ": ", ToString(finding.object), ": ", finding.message));
-  }
   ReportChanged(std::move(findings));
 }
 

@@ -11,7 +11,7 @@
 namespace weft {
 
 // One assignment per cluster that has endpoints, also where there is none to assign.
-EncodedResources OutboundEndpoints(const TranslationIndex& index, const Locality& client,
+EncodedResources OutboundEndpoints(const TranslationIndex& index, const OutboundScope& scope,
                                    const std::vector<OutboundCluster>& list);
 
 }  // namespace weft
