@@ -9,7 +9,7 @@
 #include "controlplane/federation/merge.h"
 #include "controlplane/model/references.h"
 #include "controlplane/model/world_change.h"
-#include "controlplane/translate/check.h"
+#include "controlplane/translate/check_policies.h"
 #include "controlplane/translate/key_set_uris.h"
 #include "proxy/base/log.h"
 
@@ -238,11 +238,8 @@ void Engine::Rebuild() {
   std::vector<std::string> findings;
   for (const Problem& problem : merged.problems) findings.push_back(ToString(problem));
   for (const Problem& problem : held.problems) findings.push_back(ToString(problem));
-  for (const Finding& finding : CheckConfig(translations_.IndexOf(world_))) {
-    // What dangles is told above, with the object that is held back.
-    if (finding.severity == Finding::Severity::kDangling) continue;
-    findings.push_back(
-        absl::StrCat(finding.origin, ": ", ToString(finding.object), ": ", finding.message));
+  for (const Problem& problem : CheckPolicies(translations_.IndexOf(world_))) {
+    findings.push_back(ToString(problem));
   }
   ReportChanged(std::move(findings));
 }

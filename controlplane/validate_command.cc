@@ -6,20 +6,11 @@
 
 #include "controlplane/model/problem.h"
 #include "controlplane/sources/validate_directories.h"
-#include "controlplane/translate/check.h"
 
 namespace weft {
 namespace {
 
 void Print(const std::string& line) { fprintf(stderr, "%s\n", line.c_str()); }
-
-void PrintUnsupported(const World& world) {
-  const TranslationIndex index(world);
-  for (const Finding& finding : CheckConfig(index)) {
-    if (finding.severity != Finding::Severity::kUnsupported) continue;
-    Print(finding.origin + ": " + ToString(finding.object) + ": " + finding.message);
-  }
-}
 
 }  // namespace
 
@@ -27,7 +18,6 @@ int ValidateFolders(const std::vector<std::string>& folders,
                     const std::vector<std::string>& linked) {
   const Validation validation = Validate(folders, linked);
   for (const Problem& problem : validation.problems) Print(ToString(problem));
-  PrintUnsupported(validation.world);
   return HasErrors(validation.problems) ? EX_DATAERR : EX_OK;
 }
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "api/istio/networking.pb.h"
+#include "controlplane/model/delegates.h"
 
 namespace weft {
 namespace {
@@ -32,6 +33,7 @@ class References {
   }
 
   std::vector<Problem> Check() {
+    problems_ = WithDelegates(world_.virtual_services).problems;
     for (const auto& [name, config] : world_.virtual_services) CheckVirtualService(config);
     for (const auto& [name, config] : world_.destination_rules) CheckDestinationRule(config);
     return std::move(problems_);
@@ -44,7 +46,15 @@ class References {
     if (absl::StartsWith(host, "*")) return host;
     if (!absl::StrContains(host, ".")) return absl::StrCat(host, ".", namespace_, kServiceSuffix);
     std::string full = absl::StrCat(absl::StripSuffix(host, ".svc"), kServiceSuffix);
-    return world_.services.contains(full) ? full : host;
+    return world_.services.contains(full) || world_.aliases.contains(full) ? full : host;
+  }
+
+  // The same for what requests are sent to, which may be another name of a service.
+  std::string ResolveTarget(const std::string& host, const std::string& namespace_) const {
+    const std::string resolved = Resolve(host, namespace_);
+    const auto alias = world_.aliases.find(resolved);
+    if (alias == world_.aliases.end()) return resolved;
+    return Resolve(alias->second.target, alias->second.namespace_);
   }
 
   void CheckVirtualService(const Config<VirtualService>& config) {
@@ -80,7 +90,7 @@ class References {
 
   void CheckDestination(const Config<VirtualService>& config, const std::string& path,
                         const Destination& destination) {
-    const std::string host = Resolve(destination.host(), config.key.namespace_);
+    const std::string host = ResolveTarget(destination.host(), config.key.namespace_);
     const auto service = world_.services.find(host);
     if (service == world_.services.end()) {
       return Add(Severity::kError, config, absl::StrCat(path, ".host"),
@@ -147,6 +157,20 @@ class References {
 
 std::vector<Problem> CheckReferences(const World& world) { return References(world).Check(); }
 
+namespace {
+
+// A root in its last good form needs the delegates it had then, unless they are still there.
+void KeepDelegates(const Config<VirtualService>& root, const World& previous, World& world) {
+  for (const networking::HTTPRoute& route : root.spec->http()) {
+    if (!route.has_delegate()) continue;
+    const auto before =
+        previous.virtual_services.find(NameOf(route.delegate(), root.key.namespace_));
+    if (before != previous.virtual_services.end()) world.virtual_services.insert(*before);
+  }
+}
+
+}  // namespace
+
 HeldWorld HoldDangling(World world, const World* previous) {
   HeldWorld held{std::move(world), {}};
   held.problems = CheckReferences(held.world);
@@ -158,6 +182,7 @@ HeldWorld HoldDangling(World world, const World* previous) {
     const auto before = previous->virtual_services.find(name);
     if (before != previous->virtual_services.end()) {
       held.world.virtual_services.insert(*before);
+      KeepDelegates(before->second, *previous, held.world);
     }
   }
   return held;

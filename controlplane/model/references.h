@@ -10,8 +10,9 @@
 
 namespace weft {
 
-// Errors for what would be a black hole: a VirtualService that leads to no service, port or subset,
-// or is bound to no Gateway. A DestinationRule for an unknown host is a warning: it does nothing.
+// Errors for what would be a black hole: a VirtualService that leads to no service, port, subset or
+// delegate, or is bound to no Gateway. A DestinationRule for an unknown host is a warning: it does
+// nothing.
 std::vector<Problem> CheckReferences(const World& world);
 
 // The world, in which each VirtualService with a dangling reference is as it was in `previous`, or

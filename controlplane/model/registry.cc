@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "api/istio/networking.pb.h"
 #include "api/istio/security.pb.h"
 #include "api/kubernetes/core.pb.h"
@@ -267,9 +268,17 @@ const World& Registry::BuildLocal() {
 void Registry::BuildService(const Name& name) {
   const std::string host = HostOf(name.second, name.first);
   const auto object = services_.find(name);
-  if (object == services_.end() || object->second->spec().type() == "ExternalName") {
+  const bool exists = object != services_.end();
+  const bool alias = exists && object->second->spec().type() == "ExternalName";
+  if (!alias) local_.aliases.erase(host);
+  if (!exists || alias) {
     local_.services.erase(host);
     local_.endpoints.erase(host);
+    if (alias) {
+      const absl::string_view target = object->second->spec().external_name();
+      local_.aliases[host] = {host, name.first, name.second,
+                              std::string(absl::StripSuffix(target, "."))};
+    }
     return;
   }
   Service service = ServiceFrom({"Service", name.first, name.second}, *object->second);
@@ -302,6 +311,7 @@ Endpoints Registry::EndpointsOf(const Name& name, const kubernetes::Service& obj
       endpoint.trust_domain = self_->trust_domain;
       endpoint.namespace_ = name.first;
       endpoint.address = address;
+      endpoint.hostname = place.hostname();
       std::string node = place.node_name();
       const auto* pod = PodBehind(name, place.target_ref().name(), address);
       if (pod != nullptr) {

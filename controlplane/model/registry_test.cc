@@ -115,6 +115,28 @@ TEST_F(RegistryTest, MakesEndpointsFromSlicesPodsAndNodes) {
   EXPECT_TRUE(workload.injected);
 }
 
+TEST_F(RegistryTest, AnExternalNameIsAnAliasAndNoService) {
+  const std::string alias =
+      "---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\n"
+      "spec: {type: ExternalName, externalName: other.example.}\n";
+  Apply(kService);
+  registry_.BuildLocal();
+  Apply(alias);
+  EXPECT_EQ(problems_, "");
+  const World world = registry_.BuildLocal();
+  EXPECT_EQ(world.services.count(kHost), 0u);
+  EXPECT_EQ(world.aliases.at(kHost), (Alias{kHost, "default", "web", "other.example"}));
+  Apply(kService);
+  EXPECT_TRUE(registry_.BuildLocal().aliases.empty());
+  EXPECT_EQ(registry_.BuildLocal().services.count(kHost), 1u);
+}
+
+TEST_F(RegistryTest, APodOfAHeadlessServiceKeepsItsHostname) {
+  Apply(absl::StrCat(kService, Slice("[{addresses: [10.1.0.1], hostname: web-0}]")));
+  ASSERT_EQ(EndpointsNow().size(), 1u);
+  EXPECT_EQ(EndpointsNow()[0].hostname, "web-0");
+}
+
 TEST_F(RegistryTest, DoesNotDependOnTheOrderOfObjects) {
   const std::vector<std::string> parts = {kNode, kService, Pod("web-1", "10.1.0.1"),
                                           Slice(kTwoPods)};

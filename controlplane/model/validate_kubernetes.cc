@@ -39,7 +39,7 @@ void CheckService(const kubernetes::Service& service, Checker& check) {
     check.Error("type", absl::StrCat("'", type, "' is not a type of Service"));
   }
   if (type == "ExternalName") {
-    check.Info("type", "skipped: a Service of type ExternalName is only a DNS alias");
+    check.Host("externalName", service.spec().external_name(), /*wildcard=*/false);
     return;
   }
   const std::string& address = service.spec().cluster_ip();

@@ -10,7 +10,10 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "api/istio/networking.pb.h"
+#include "controlplane/model/grpc_status.h"
+#include "controlplane/model/subnet.h"
 #include "controlplane/model/validate_rules.h"
+#include "re2/re2.h"
 
 namespace weft {
 namespace {
@@ -57,7 +60,7 @@ void CheckHeaderMatches(absl::string_view field, const Map& headers, Checker& ch
   for (const auto& [name, match] : headers) {
     const Checker::In at(check, absl::StrCat("[", name, "]"));
     check.HeaderName("", name);
-    CheckString("", match, check);
+    if (match.regex() != "*") CheckString("", match, check);  // Istio's way to say "any value"
   }
 }
 
@@ -70,10 +73,14 @@ void CheckMatch(const HTTPMatchRequest& match, Checker& check) {
   CheckHeaderMatches("withoutHeaders", match.without_headers(), check);
   for (const auto& [name, value] : match.query_params()) {
     if (name.empty()) check.Error("queryParams", "a parameter without a name");
+    if (value.regex() == "*") continue;  // as above
     CheckString(absl::StrCat("queryParams[", name, "]"), value, check);
   }
   check.Port("port", match.port());
   check.SelectorLabels("sourceLabels", match.source_labels());
+  if (!match.stat_prefix().empty()) {
+    check.Warning("statPrefix", "has no effect: the proxy counts by cluster, not by route");
+  }
 }
 
 bool MatchesAll(const HTTPMatchRequest& match) {
@@ -125,17 +132,55 @@ void CheckDestinations(const Routes& routes, Checker& check) {
 
 // ---- What a route does.
 
+bool IsAuthority(absl::string_view name) {
+  return absl::EqualsIgnoreCase(name, "host") || name == ":authority";
+}
+
+// Headers that make up the message's own frame are not for a route to change, but for the authority
+// of a request, which may be set.
+void CheckChangedHeader(const char* field, const std::string& name, bool may_be_authority,
+                        Checker& check) {
+  check.HeaderName(field, name);
+  if (may_be_authority && IsAuthority(name)) return;
+  if (absl::StartsWith(name, ":") || IsAuthority(name) ||
+      absl::EqualsIgnoreCase(name, "content-length") ||
+      absl::EqualsIgnoreCase(name, "transfer-encoding")) {
+    check.Error(field,
+                absl::StrCat("'", name, "' cannot be changed by a route",
+                             IsAuthority(name) ? "; use request.set or rewrite.authority" : ""));
+  }
+}
+
+// Values may hold operators, as "%DOWNSTREAM_REMOTE_ADDRESS%": a '%' that is meant is doubled.
+void CheckHeaderValue(const char* field, const std::string& name, const std::string& value,
+                      Checker& check) {
+  static const re2::RE2* const kFormat =
+      new re2::RE2(R"(([^%\r\n\x00]|%%|%[A-Z0-9_]+(\([^%\r\n]*?\))?(:[0-9]+)?%)*)");
+  if (re2::RE2::FullMatch(value, *kFormat)) return;
+  check.Error(field, absl::StrCat("'", name, ": ", value,
+                                  "': a '%' that opens no operator is written '%%'"));
+}
+
+void CheckOperations(const char* field, const networking::Headers::HeaderOperations& operations,
+                     bool of_request, Checker& check) {
+  const Checker::In in(check, field);
+  for (const auto& [name, value] : operations.set()) {
+    CheckChangedHeader("set", name, of_request, check);
+    CheckHeaderValue("set", name, value, check);
+  }
+  for (const auto& [name, value] : operations.add()) {
+    CheckChangedHeader("add", name, false, check);
+    CheckHeaderValue("add", name, value, check);
+  }
+  for (const std::string& name : operations.remove()) {
+    CheckChangedHeader("remove", name, false, check);
+  }
+}
+
 void CheckHeaders(const networking::Headers& headers, Checker& check) {
-  const auto check_operations = [&check](const char* field,
-                                         const networking::Headers::HeaderOperations& operations) {
-    const Checker::In in(check, field);
-    for (const auto& [name, value] : operations.set()) check.HeaderName("set", name);
-    for (const auto& [name, value] : operations.add()) check.HeaderName("add", name);
-    for (const std::string& name : operations.remove()) check.HeaderName("remove", name);
-  };
   const Checker::In in(check, "headers");
-  check_operations("request", headers.request());
-  check_operations("response", headers.response());
+  CheckOperations("request", headers.request(), /*of_request=*/true, check);
+  CheckOperations("response", headers.response(), /*of_request=*/false, check);
 }
 
 void CheckRedirect(const networking::HTTPRedirect& redirect, Checker& check) {
@@ -172,6 +217,11 @@ void CheckRewrite(const networking::HTTPRewrite& rewrite, Checker& check) {
     check.Error("uriRegexRewrite.match", "is missing");
   }
   check.Regex("uriRegexRewrite.match", rewrite.uri_regex_rewrite().match());
+  const re2::RE2 pattern(rewrite.uri_regex_rewrite().match(), re2::RE2::Quiet);
+  std::string error;
+  if (pattern.ok() && !pattern.CheckRewriteString(rewrite.uri_regex_rewrite().rewrite(), &error)) {
+    check.Error("uriRegexRewrite.rewrite", error);
+  }
 }
 
 void CheckRetryOn(absl::string_view policy, Checker& check) {
@@ -199,27 +249,88 @@ void CheckRetries(const networking::HTTPRetry& retries, Checker& check) {
   check.Duration("perTryTimeout", retries.per_try_timeout());
   check.Duration("backoff", retries.backoff());
   if (!retries.retry_on().empty()) CheckRetryOn(retries.retry_on(), check);
+  if (retries.retry_remote_localities()) {
+    check.Info("retryRemoteLocalities",
+               "is how it always is: a retry goes to an endpoint that was not tried, of another "
+               "locality once those of the nearest were");
+  }
+  if (retries.has_retry_ignore_previous_hosts() && !retries.retry_ignore_previous_hosts()) {
+    check.Warning("retryIgnorePreviousHosts",
+                  "false has no effect: a retry never goes to an endpoint that was tried as long "
+                  "as another is left");
+  }
+}
+
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"
+void CheckDelay(const networking::HTTPFaultInjection::Delay& delay, Checker& check) {
+  const Checker::In in(check, "delay");
+  check.Range("percentage.value", delay.percentage().value(), 0, 100);
+  check.Range("percent", delay.percent(), 0, 100);
+  if (!delay.has_percentage() && delay.percent() == 0) {
+    check.Warning("percentage", "is missing: no request is delayed");
+  }
+  if (!delay.exponential_delay().empty()) {
+    return check.Error("exponentialDelay", "is not supported; use fixedDelay");
+  }
+  if (delay.fixed_delay().empty()) check.Error("fixedDelay", "is missing");
+  check.Duration("fixedDelay", delay.fixed_delay());
+}
+#pragma clang diagnostic pop
+
+void CheckAbort(const networking::HTTPFaultInjection::Abort& abort, Checker& check) {
+  using Abort = networking::HTTPFaultInjection::Abort;
+  const Checker::In in(check, "abort");
+  check.Range("percentage.value", abort.percentage().value(), 0, 100);
+  if (!abort.has_percentage()) check.Warning("percentage", "is missing: no request is aborted");
+  switch (abort.error_type_case()) {
+    case Abort::kHttpStatus:
+      check.Range("httpStatus", abort.http_status(), 200, 599);
+      break;
+    case Abort::kGrpcStatus:
+      if (!GrpcStatusNamed(abort.grpc_status()).has_value()) {
+        check.Error("grpcStatus", absl::StrCat("'", abort.grpc_status(),
+                                               "' is no status of gRPC; 'UNAVAILABLE' or 14 is"));
+      }
+      break;
+    case Abort::kHttp2Error:
+      check.Error("http2Error", "is not supported; use httpStatus or grpcStatus");
+      break;
+    case Abort::ERROR_TYPE_NOT_SET:
+      check.Error("", "httpStatus or grpcStatus is needed");
+      break;
+  }
 }
 
 void CheckFault(const networking::HTTPFaultInjection& fault, Checker& check) {
-  using Fault = networking::HTTPFaultInjection;
   const Checker::In in(check, "fault");
   if (!fault.has_delay() && !fault.has_abort()) check.Error("", "set delay or abort");
-  if (fault.has_abort()) {
-    check.Range("abort.percentage.value", fault.abort().percentage().value(), 0, 100);
-    if (fault.abort().error_type_case() == Fault::Abort::ERROR_TYPE_NOT_SET) {
-      check.Error("abort", "httpStatus or grpcStatus is needed");
+  if (fault.has_delay()) CheckDelay(fault.delay(), check);
+  if (fault.has_abort()) CheckAbort(fault.abort(), check);
+}
+
+void CheckCors(const networking::CorsPolicy& cors, Checker& check) {
+  const Checker::In in(check, "corsPolicy");
+  check.Duration("maxAge", cors.max_age());
+  for (int i = 0; i < cors.allow_origins_size(); ++i) {
+    const std::string field = absl::StrCat("allowOrigins[", i, "]");
+    if (cors.allow_origins(i).match_type_case() == StringMatch::MATCH_TYPE_NOT_SET) {
+      check.Error(field, "needs one of exact, prefix and regex");
     }
-    if (fault.abort().error_type_case() == Fault::Abort::kHttpStatus) {
-      check.Range("abort.httpStatus", fault.abort().http_status(), 200, 599);
-    }
+    CheckString(field, cors.allow_origins(i), check);
   }
-  if (fault.has_delay()) {
-    check.Range("delay.percentage.value", fault.delay().percentage().value(), 0, 100);
-    if (fault.delay().fixed_delay().empty()) check.Error("delay.fixedDelay", "is missing");
-    check.Duration("delay.fixedDelay", fault.delay().fixed_delay());
+  for (const std::string& name : cors.allow_headers()) {
+    if (name != "*") check.HeaderName("allowHeaders", name);
+  }
+  for (const std::string& name : cors.expose_headers()) {
+    if (name != "*") check.HeaderName("exposeHeaders", name);
   }
 }
+
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"
+uint32_t MirrorPercentOf(const HTTPRoute& route) { return route.mirror_percent(); }
+#pragma clang diagnostic pop
 
 void CheckMirrors(const HTTPRoute& route, Checker& check) {
   if (route.has_mirror() && !route.mirrors().empty()) {
@@ -227,6 +338,7 @@ void CheckMirrors(const HTTPRoute& route, Checker& check) {
   }
   if (route.has_mirror()) check.Host("mirror.host", route.mirror().host(), /*wildcard=*/false);
   check.Range("mirrorPercentage.value", route.mirror_percentage().value(), 0, 100);
+  check.Range("mirrorPercent", MirrorPercentOf(route), 0, 100);
   for (int i = 0; i < route.mirrors_size(); ++i) {
     const Checker::In in(check, "mirrors", i);
     CheckDestination(route.mirrors(i).destination(), check);
@@ -259,6 +371,7 @@ void CheckCombination(const HTTPRoute& route, Checker& check) {
   refuse(route.has_direct_response() && route.has_fault(), "directResponse", "fault");
   refuse(route.has_delegate() && routes, "delegate", "route");
   refuse(route.has_delegate() && route.has_redirect(), "delegate", "redirect");
+  refuse(route.has_delegate() && route.has_direct_response(), "delegate", "directResponse");
   if (!routes && !route.has_redirect() && !route.has_direct_response() && !route.has_delegate()) {
     check.Error("", "does nothing: set route, redirect or directResponse");
   }
@@ -281,12 +394,12 @@ void CheckHttpRoute(const HTTPRoute& route, Checker& check) {
   if (route.has_direct_response()) CheckDirectResponse(route.direct_response(), check);
   check.Duration("timeout", route.timeout());
   if (route.has_retries()) CheckRetries(route.retries(), check);
+  if (route.has_delegate() && route.delegate().name().empty()) {
+    check.Error("delegate.name", "is missing");
+  }
   if (route.has_fault()) CheckFault(route.fault(), check);
   CheckMirrors(route, check);
-  check.Duration("corsPolicy.maxAge", route.cors_policy().max_age());
-  for (const StringMatch& origin : route.cors_policy().allow_origins()) {
-    CheckString("corsPolicy.allowOrigins", origin, check);
-  }
+  if (route.has_cors_policy()) CheckCors(route.cors_policy(), check);
 }
 
 void CheckHttp(const VirtualService& spec, Checker& check) {
@@ -304,14 +417,57 @@ void CheckHttp(const VirtualService& spec, Checker& check) {
 
 // ---- TCP and TLS.
 
+// What the two kinds of match have in common.
+template <typename Match>
+void CheckConnectionMatch(const Match& match, Checker& check) {
+  check.Port("port", match.port());
+  check.SelectorLabels("sourceLabels", match.source_labels());
+  for (int i = 0; i < match.destination_subnets_size(); ++i) {
+    if (ParseSubnet(match.destination_subnets(i)).has_value()) continue;
+    check.Error(absl::StrCat("destinationSubnets[", i, "]"),
+                absl::StrCat("'", match.destination_subnets(i),
+                             "' is neither an IP address nor a range as '10.0.0.0/8'"));
+  }
+}
+
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"
+void CheckSourceSubnet(const networking::L4MatchAttributes& match, Checker& check) {
+  if (match.source_subnet().empty()) return;
+  check.Error("sourceSubnet", "is not supported; use sourceLabels or sourceNamespace");
+}
+#pragma clang diagnostic pop
+
 void CheckTcp(const VirtualService& spec, Checker& check) {
   for (int i = 0; i < spec.tcp_size(); ++i) {
     const Checker::In in(check, "tcp", i);
     if (spec.tcp(i).route().empty()) check.Error("route", "is missing");
     for (int k = 0; k < spec.tcp(i).match_size(); ++k) {
-      check.Port(absl::StrCat("match[", k, "].port"), spec.tcp(i).match(k).port());
+      const Checker::In at(check, "match", k);
+      CheckConnectionMatch(spec.tcp(i).match(k), check);
+      CheckSourceSubnet(spec.tcp(i).match(k), check);
     }
     CheckDestinations(spec.tcp(i).route(), check);
+  }
+}
+
+// Whether every name that fits `name` is one of the hosts.
+bool IsOneOf(absl::string_view name, const VirtualService& spec) {
+  return std::any_of(spec.hosts().begin(), spec.hosts().end(), [&](absl::string_view host) {
+    return host == name || (absl::StartsWith(host, "*") && absl::EndsWith(name, host.substr(1)));
+  });
+}
+
+void CheckServerNames(const VirtualService& spec, const networking::TLSMatchAttributes& match,
+                      Checker& check) {
+  if (match.sni_hosts().empty()) check.Error("sniHosts", "is missing");
+  for (int i = 0; i < match.sni_hosts_size(); ++i) {
+    const std::string& name = match.sni_hosts(i);
+    const std::string field = absl::StrCat("sniHosts[", i, "]");
+    check.Host(field, name, /*wildcard=*/true);
+    if (!IsOneOf(name, spec)) {
+      check.Error(field, absl::StrCat("'", name, "' is none of the hosts of the VirtualService"));
+    }
   }
 }
 
@@ -322,12 +478,8 @@ void CheckTls(const VirtualService& spec, Checker& check) {
     if (spec.tls(i).route().empty()) check.Error("route", "is missing");
     for (int k = 0; k < spec.tls(i).match_size(); ++k) {
       const Checker::In at(check, "match", k);
-      const auto& match = spec.tls(i).match(k);
-      check.Port("port", match.port());
-      if (match.sni_hosts().empty()) check.Error("sniHosts", "is missing");
-      for (const std::string& host : match.sni_hosts()) {
-        check.Host("sniHosts", host, /*wildcard=*/true);
-      }
+      CheckConnectionMatch(spec.tls(i).match(k), check);
+      CheckServerNames(spec, spec.tls(i).match(k), check);
     }
     CheckDestinations(spec.tls(i).route(), check);
   }
@@ -341,7 +493,6 @@ bool BoundToMesh(const VirtualService& spec) {
 }
 
 void CheckHosts(const VirtualService& spec, Checker& check) {
-  if (spec.hosts().empty()) check.Error("hosts", "is missing");
   std::set<std::string> seen;
   for (int i = 0; i < spec.hosts_size(); ++i) {
     const std::string& host = spec.hosts(i);
@@ -357,11 +508,28 @@ void CheckHosts(const VirtualService& spec, Checker& check) {
   }
 }
 
+// Without hosts it is one that others delegate to: HTTP routes, and nothing that is the root's.
+void CheckDelegate(const VirtualService& spec, Checker& check) {
+  if (spec.http().empty()) {
+    return check.Error("hosts", "is missing; only what others delegate to, by http, has none");
+  }
+  if (!spec.gateways().empty())
+    check.Error("gateways", "a delegate is bound by its root: remove it");
+  if (!spec.tcp().empty()) check.Error("tcp", "a delegate has http routes only");
+  if (!spec.tls().empty()) check.Error("tls", "a delegate has http routes only");
+  for (int i = 0; i < spec.http_size(); ++i) {
+    if (!spec.http(i).has_delegate()) continue;
+    check.Error(absl::StrCat("http[", i, "].delegate"),
+                "a delegate cannot delegate: one level is all there is");
+  }
+}
+
 }  // namespace
 
 void CheckVirtualService(const VirtualService& spec, Checker& check) {
   const bool routes = !spec.http().empty() || !spec.tcp().empty() || !spec.tls().empty();
   CheckHosts(spec, check);
+  if (spec.hosts().empty()) CheckDelegate(spec, check);
   if (!routes) check.Error("", "has no route: set http, tcp or tls");
   CheckHttp(spec, check);
   CheckTcp(spec, check);

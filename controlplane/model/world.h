@@ -73,6 +73,17 @@ struct Service {
   friend bool operator==(const Service&, const Service&) = default;
 };
 
+// A service of type ExternalName: another name of `target`, which may be a service of the mesh, by
+// any of its names, or a name of the world outside.
+struct Alias {
+  std::string host;
+  std::string namespace_;
+  std::string name;
+  std::string target;
+
+  friend bool operator==(const Alias&, const Alias&) = default;
+};
+
 // One ready place that answers for a service: a pod of this cluster, or all the pods of a group in
 // another cluster, reached through that cluster's gateways.
 struct Endpoint {
@@ -84,6 +95,7 @@ struct Endpoint {
   std::string service_account;
   std::string trust_domain;
   std::string pod;       // empty for a remote group
+  std::string hostname;  // of a pod that has a name of its own below a headless service's; else ""
   std::string workload;  // "reviews-v1", empty if unknown
   bool mtls = false;     // a sidecar answers there
   bool ready = true;
@@ -173,6 +185,7 @@ struct World {
 
   SharedMap<std::string, std::shared_ptr<const Service>> services;     // by host
   SharedMap<std::string, std::shared_ptr<const Endpoints>> endpoints;  // by host; local and remote
+  std::map<std::string, Alias> aliases;                                // by host
   SharedMap<std::string, std::shared_ptr<const Workload>> workloads;   // by pod address
   SharedMap<std::string, std::shared_ptr<const Labels>> namespaces;
 

@@ -27,13 +27,13 @@ bool Same(const Configs<Spec>& a, const Configs<Spec>& b) {
 
 // Names every member, so that one that is new does not compile before it was thought of here.
 auto Others(const World& world) {
-  const auto& [self, peers, services, endpoints, workloads, namespaces, virtual_services,
+  const auto& [self, peers, services, endpoints, aliases, workloads, namespaces, virtual_services,
                destination_rules, gateways, peer_authentications, authorization_policies,
                request_authentications, key_sets] = world;
   (void)endpoints;
   (void)workloads;
   (void)virtual_services;
-  return std::tie(self, peers, services, namespaces, destination_rules, gateways,
+  return std::tie(self, peers, services, aliases, namespaces, destination_rules, gateways,
                   peer_authentications, authorization_policies, request_authentications, key_sets);
 }
 

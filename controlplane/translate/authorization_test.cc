@@ -6,7 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "controlplane/translate/check.h"
+#include "controlplane/translate/check_policies.h"
 #include "controlplane/translate/inbound_verdict.h"
 #include "controlplane/translate/translate.h"
 #include "controlplane/translate/world_builder.h"
@@ -415,22 +415,23 @@ TEST(Authorization, UnclearClustersAreNamed) {
   WorldBuilder builder = Helloworld();
   ASSERT_TRUE(builder.Apply(yaml).ok());
   std::vector<std::string> messages;
-  for (const Finding& finding : CheckConfig(TranslationIndex(builder.world()))) {
-    EXPECT_EQ(finding.severity, Finding::Severity::kUnclear);
-    messages.push_back(finding.message);
+  for (const Problem& problem : CheckPolicies(TranslationIndex(builder.world()))) {
+    EXPECT_EQ(problem.severity, Severity::kWarning);
+    messages.push_back(absl::StrCat(problem.field, ": ", problem.message));
   }
   EXPECT_EQ(messages,
             (std::vector<std::string>{
-                "rules[0].from[0].source.clusters[1]: no cluster 'nowhere' is linked: no caller is "
+                "spec.rules[0].from[0].source.clusters[1]: no cluster 'nowhere' is linked: no caller is "
                 "of it",
-                "rules[0].when[0].values[0]: no cluster 'no*' is linked: no caller is of it"}));
+                "spec.rules[0].when[0].values[0]: no cluster 'no*' is linked: no caller is of it"}));
   builder.SharedTrustDomain();
-  const std::vector<Finding> findings = CheckConfig(TranslationIndex(builder.world()));
-  ASSERT_EQ(findings.size(), 4u);
-  EXPECT_TRUE(absl::StrContains(findings[0].message,
-                                "clusters[0]: cluster 'west' shares the trust domain 'east.local' "
-                                "with others (east, west)"))
-      << findings[0].message;
+  const std::vector<Problem> problems = CheckPolicies(TranslationIndex(builder.world()));
+  ASSERT_EQ(problems.size(), 4u);
+  EXPECT_EQ(problems[0].field, "spec.rules[0].from[0].source.clusters[0]");
+  EXPECT_TRUE(absl::StrContains(problems[0].message,
+                                "cluster 'west' shares the trust domain 'east.local' with others "
+                                "(east, west)"))
+      << problems[0].message;
 }
 
 // ---- Bad input, as far as a policy meets it.

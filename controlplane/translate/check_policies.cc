@@ -1,6 +1,7 @@
 #include "controlplane/translate/check_policies.h"
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "api/istio/security.pb.h"
@@ -13,8 +14,7 @@ using Strings = google::protobuf::RepeatedPtrField<std::string>;
 
 class PolicyCheck {
  public:
-  PolicyCheck(const TranslationIndex& index, std::vector<Finding>& findings)
-      : clusters_(index.world()), findings_(findings) {}
+  explicit PolicyCheck(const TranslationIndex& index) : clusters_(index.world()) {}
 
   void Check(const TranslationIndex::AuthorizationPolicyConfig& config) {
     config_ = &config;
@@ -35,26 +35,29 @@ class PolicyCheck {
     }
   }
 
+  std::vector<Problem> Take() && { return std::move(problems_); }
+
  private:
   void CheckNames(const std::string& field, const Strings& names) {
     for (int i = 0; i < names.size(); ++i) {
       const std::string why = clusters_.WhyUnclear(names[i]);
       if (why.empty()) continue;
-      findings_.push_back({Finding::Severity::kUnclear, config_->key, config_->origin,
-                           absl::StrCat(field, "[", i, "]: ", why)});
+      problems_.push_back({Severity::kWarning, "", config_->key, config_->origin,
+                           absl::StrCat("spec.", field, "[", i, "]"), why});
     }
   }
 
   const ClusterDomains clusters_;
-  std::vector<Finding>& findings_;
+  std::vector<Problem> problems_;
   const TranslationIndex::AuthorizationPolicyConfig* config_ = nullptr;  // the one being checked
 };
 
 }  // namespace
 
-void AddPolicyFindings(const TranslationIndex& index, std::vector<Finding>& findings) {
-  PolicyCheck check(index, findings);
+std::vector<Problem> CheckPolicies(const TranslationIndex& index) {
+  PolicyCheck check(index);
   for (const auto& [key, config] : index.world().authorization_policies) check.Check(config);
+  return std::move(check).Take();
 }
 
 }  // namespace weft

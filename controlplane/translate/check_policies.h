@@ -1,16 +1,17 @@
-// The part of CheckConfig() that is about AuthorizationPolicies.
+// What weftd cannot tell about AuthorizationPolicies, and therefore reads the stricter way.
 #ifndef WEFT_CONTROLPLANE_TRANSLATE_CHECK_POLICIES_H_
 #define WEFT_CONTROLPLANE_TRANSLATE_CHECK_POLICIES_H_
 
 #include <vector>
 
-#include "controlplane/translate/check.h"
+#include "controlplane/model/problem.h"
 #include "controlplane/translate/index.h"
 
 namespace weft {
 
-// Clusters that are not linked, or whose callers cannot be told from another's.
-void AddPolicyFindings(const TranslationIndex& index, std::vector<Finding>& findings);
+// Clusters that are not linked, or whose callers cannot be told from another's. Warnings, in order
+// of object.
+std::vector<Problem> CheckPolicies(const TranslationIndex& index);
 
 }  // namespace weft
 

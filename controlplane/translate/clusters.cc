@@ -1,12 +1,11 @@
 #include "controlplane/translate/clusters.h"
 
-#include <limits>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "api/envoy/cluster.pb.h"
-#include "api/envoy/http_protocol_options.pb.h"
 #include "api/istio/networking.pb.h"
+#include "controlplane/translate/cluster_policy.h"
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/parts.h"
 
@@ -14,155 +13,10 @@ namespace weft {
 namespace {
 
 using envoy::config::cluster::v3::Cluster;
-using envoy::extensions::transport_sockets::tls::v3::SubjectAltNameMatcher;
-using envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext;
-using istio::networking::v1alpha3::ClientTLSSettings;
-using istio::networking::v1alpha3::ConnectionPoolSettings;
-using istio::networking::v1alpha3::LoadBalancerSettings;
 using istio::networking::v1alpha3::Subset;
 
-constexpr absl::Duration kConnectTimeout = absl::Seconds(2);
 // Connections that a sidecar itself makes to its own pod come from here, and so are not captured.
 constexpr char kInboundSource[] = "127.0.0.6";
-constexpr char kHttpOptions[] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
-
-bool IsPassthrough(const Policy& policy) {
-  return policy.load_balancer != nullptr && policy.load_balancer->has_simple() &&
-         policy.load_balancer->simple() == LoadBalancerSettings::PASSTHROUGH;
-}
-
-// Istio deprecated one of the places where it may stand; people's files still use it.
-#pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Wdeprecated-declarations"
-uint64_t MinimumRingSize(const LoadBalancerSettings::ConsistentHashLB& hash) {
-  return hash.has_ring_hash() ? hash.ring_hash().minimum_ring_size() : hash.minimum_ring_size();
-}
-#pragma clang diagnostic pop
-
-void SetLoadBalancer(const Policy& policy, Cluster& cluster) {
-  cluster.set_lb_policy(Cluster::LEAST_REQUEST);
-  if (policy.load_balancer == nullptr) return;
-  const LoadBalancerSettings& settings = *policy.load_balancer;
-  if (settings.has_consistent_hash()) {
-    const auto& hash = settings.consistent_hash();
-    if (hash.has_maglev()) {
-      cluster.set_lb_policy(Cluster::MAGLEV);
-      if (hash.maglev().table_size() > 0) {
-        cluster.mutable_maglev_lb_config()->mutable_table_size()->set_value(
-            hash.maglev().table_size());
-      }
-      return;
-    }
-    cluster.set_lb_policy(Cluster::RING_HASH);
-    if (uint64_t size = MinimumRingSize(hash); size > 0) {
-      cluster.mutable_ring_hash_lb_config()->mutable_minimum_ring_size()->set_value(size);
-    }
-    return;
-  }
-  switch (settings.simple()) {
-    case LoadBalancerSettings::RANDOM:
-      cluster.set_lb_policy(Cluster::RANDOM);
-      break;
-    case LoadBalancerSettings::ROUND_ROBIN:
-      cluster.set_lb_policy(Cluster::ROUND_ROBIN);
-      break;
-    case LoadBalancerSettings::PASSTHROUGH:
-      cluster.set_lb_policy(Cluster::CLUSTER_PROVIDED);
-      break;
-    default:
-      break;
-  }
-}
-
-// Where nothing is stated there is no limit, as in Istio; Envoy's own default would be 1024.
-void SetCircuitBreakers(const ConnectionPoolSettings& pool, Cluster& cluster) {
-  auto stated = [](int32_t limit) {
-    return limit > 0 ? static_cast<uint32_t>(limit) : std::numeric_limits<uint32_t>::max();
-  };
-  auto* thresholds = cluster.mutable_circuit_breakers()->add_thresholds();
-  thresholds->mutable_max_connections()->set_value(stated(pool.tcp().max_connections()));
-  thresholds->mutable_max_pending_requests()->set_value(
-      stated(pool.http().http1_max_pending_requests()));
-  thresholds->mutable_max_requests()->set_value(stated(pool.http().http2_max_requests()));
-  thresholds->mutable_max_retries()->set_value(stated(pool.http().max_retries()));
-}
-
-void SetHttpOptions(const ConnectionPoolSettings& pool, Protocol protocol, Cluster& cluster) {
-  envoy::extensions::upstreams::http::v3::HttpProtocolOptions options;
-  bool stated = false;
-  if (pool.http().max_requests_per_connection() > 0) {
-    options.mutable_common_http_protocol_options()
-        ->mutable_max_requests_per_connection()
-        ->set_value(pool.http().max_requests_per_connection());
-    stated = true;
-  }
-  absl::Duration idle = DurationOr(pool.http().idle_timeout(), absl::InfiniteDuration());
-  if (idle != absl::InfiniteDuration()) {
-    SetDuration(idle, options.mutable_common_http_protocol_options()->mutable_idle_timeout());
-    stated = true;
-  }
-  if (!stated || !IsHttp(protocol)) return;
-  options.mutable_explicit_http_config()->mutable_http_protocol_options();
-  (*cluster.mutable_typed_extension_protocol_options())[kHttpOptions] = PackAny(options);
-}
-
-void SetConnectionPool(const Policy& policy, Protocol protocol, Cluster& cluster) {
-  static const ConnectionPoolSettings kUnstated;
-  const ConnectionPoolSettings& pool =
-      policy.connection_pool == nullptr ? kUnstated : *policy.connection_pool;
-  SetDuration(DurationOr(pool.tcp().connect_timeout(), kConnectTimeout),
-              cluster.mutable_connect_timeout());
-  SetCircuitBreakers(pool, cluster);
-  SetHttpOptions(pool, protocol, cluster);
-  if (pool.tcp().has_tcp_keepalive()) {
-    const auto& from = pool.tcp().tcp_keepalive();
-    auto* to = cluster.mutable_upstream_connection_options()->mutable_tcp_keepalive();
-    if (from.probes() > 0) to->mutable_keepalive_probes()->set_value(from.probes());
-    auto seconds = [](absl::string_view text) {
-      return static_cast<uint32_t>(absl::ToInt64Seconds(DurationOr(text, absl::ZeroDuration())));
-    };
-    if (uint32_t time = seconds(from.time())) to->mutable_keepalive_time()->set_value(time);
-    if (uint32_t every = seconds(from.interval())) {
-      to->mutable_keepalive_interval()->set_value(every);
-    }
-  }
-}
-
-void SetOutlierDetection(const Policy& policy, Cluster& cluster) {
-  if (policy.outlier_detection == nullptr) return;
-  const auto& from = *policy.outlier_detection;
-  auto* to = cluster.mutable_outlier_detection();
-  to->mutable_enforcing_success_rate()->set_value(0);  // never asked for by Istio's fields
-  if (from.has_consecutive_5xx_errors()) {
-    to->mutable_consecutive_5xx()->set_value(from.consecutive_5xx_errors());
-    to->mutable_enforcing_consecutive_5xx()->set_value(from.consecutive_5xx_errors() > 0 ? 100 : 0);
-  }
-  if (from.has_consecutive_gateway_errors()) {
-    uint32_t errors = from.consecutive_gateway_errors();
-    to->mutable_consecutive_gateway_failure()->set_value(errors);
-    to->mutable_enforcing_consecutive_gateway_failure()->set_value(errors > 0 ? 100 : 0);
-  }
-  if (from.split_external_local_origin_errors()) {
-    to->set_split_external_local_origin_errors(true);
-    if (from.has_consecutive_local_origin_failures()) {
-      uint32_t failures = from.consecutive_local_origin_failures();
-      to->mutable_consecutive_local_origin_failure()->set_value(failures);
-      to->mutable_enforcing_consecutive_local_origin_failure()->set_value(failures > 0 ? 100 : 0);
-    }
-  }
-  if (!from.interval().empty()) {
-    SetDuration(DurationOr(from.interval(), absl::Seconds(10)), to->mutable_interval());
-  }
-  if (!from.base_ejection_time().empty()) {
-    SetDuration(DurationOr(from.base_ejection_time(), absl::Seconds(30)),
-                to->mutable_base_ejection_time());
-  }
-  if (from.max_ejection_percent() > 0) {
-    to->mutable_max_ejection_percent()->set_value(from.max_ejection_percent());
-  }
-  cluster.mutable_common_lb_config()->mutable_healthy_panic_threshold()->set_value(
-      from.min_health_percent());
-}
 
 // The identities that answer for the service. All of it, whatever the subset: pods that come and go
 // then change assignments and not clusters.
@@ -176,68 +30,88 @@ std::set<std::string> IdentitiesOf(const TranslationIndex& index, const Service&
   return identities;
 }
 
-envoy::config::core::v3::TransportSocket OwnTls(const ClientTLSSettings& settings) {
-  UpstreamTlsContext tls;
-  tls.set_sni(settings.sni());
-  auto& common = *tls.mutable_common_tls_context();
-  if (settings.mode() == ClientTLSSettings::MUTUAL) {
-    auto* certificate = common.add_tls_certificates();
-    certificate->mutable_certificate_chain()->set_filename(settings.client_certificate());
-    certificate->mutable_private_key()->set_filename(settings.private_key());
-  }
-  if (!settings.insecure_skip_verify()) {
-    auto* validation = common.mutable_validation_context();
-    if (settings.ca_certificates().empty()) {
-      validation->mutable_system_root_certs();
-    } else {
-      validation->mutable_trusted_ca()->set_filename(settings.ca_certificates());
+// Whether mesh TLS is understood wherever a client may go in this cluster by an address it chose.
+bool AllTakeMeshTls(const TranslationIndex& index, const OutboundCluster& from) {
+  bool any = false;
+  for (const Endpoint& endpoint : index.EndpointsOf(*from.service)) {
+    auto target = endpoint.target_ports.find(from.port->port);
+    if (endpoint.remote() || target == endpoint.target_ports.end()) continue;
+    if (!endpoint.mtls || index.MtlsModeOf(endpoint.namespace_, endpoint.labels, target->second) ==
+                              MtlsMode::kDisable) {
+      return false;
     }
-    for (const std::string& name : settings.subject_alt_names()) {
-      auto* san = validation->add_match_typed_subject_alt_names();
-      san->set_san_type(name.find("://") == std::string::npos ? SubjectAltNameMatcher::DNS
-                                                              : SubjectAltNameMatcher::URI);
-      san->mutable_matcher()->set_exact(name);
-    }
+    any = true;
   }
-  return UpstreamTls(tls);
+  return any;
+}
+
+envoy::config::core::v3::TransportSocket MeshTls(const TranslationIndex& index,
+                                                 const OutboundCluster& from) {
+  std::string server_name = OutboundServerName(
+      from.port->port, from.subset ? from.subset->name() : "", from.service->host);
+  std::set<std::string> identities = IdentitiesOf(index, *from.service);
+  if (const auto* stated = from.policy.tls; stated != nullptr) {
+    if (!stated->sni().empty()) server_name = stated->sni();
+    const auto& names = stated->subject_alt_names();
+    if (!names.empty()) identities = {names.begin(), names.end()};
+  }
+  return Proxied(from.policy, MeshUpstreamTls(server_name, identities,
+                                              SpeaksHttp2(from.policy, from.port->protocol)));
+}
+
+void SetPlain(const Policy& policy, Cluster& cluster) {
+  if (policy.proxy_protocol == nullptr) return;  // raw bytes are what a cluster has by itself
+  *cluster.mutable_transport_socket() = Proxied(policy, RawBuffer());
+}
+
+// An endpoint says by its metadata whether it takes mesh TLS.
+void SetMeshTransport(const TranslationIndex& index, const OutboundCluster& from,
+                      Cluster& cluster) {
+  auto* mesh = cluster.add_transport_socket_matches();
+  mesh->set_name("tlsMode-istio");
+  (*mesh->mutable_match()->mutable_fields())["tlsMode"].set_string_value("istio");
+  *mesh->mutable_transport_socket() = MeshTls(index, from);
+  auto* plain = cluster.add_transport_socket_matches();
+  plain->set_name("tlsMode-disabled");
+  plain->mutable_match();
+  *plain->mutable_transport_socket() = Proxied(from.policy, RawBuffer());
 }
 
 void SetTransport(const TranslationIndex& index, const OutboundCluster& from, Cluster& cluster) {
   switch (ClientTlsOf(from.policy)) {
     case ClientTls::kDisabled:
-      return;
+      return SetPlain(from.policy, cluster);
     case ClientTls::kOwn:
-      *cluster.mutable_transport_socket() = OwnTls(*from.policy.tls);
+      *cluster.mutable_transport_socket() = Proxied(
+          from.policy,
+          OwnTls(from.policy, from.service->host, SpeaksHttp2(from.policy, from.port->protocol)));
+      return;
+    case ClientTls::kMeshOnly:
+      *cluster.mutable_transport_socket() = MeshTls(index, from);
       return;
     case ClientTls::kMesh:
       break;
   }
-  auto* mesh = cluster.add_transport_socket_matches();
-  mesh->set_name("tlsMode-istio");
-  (*mesh->mutable_match()->mutable_fields())["tlsMode"].set_string_value("istio");
-  *mesh->mutable_transport_socket() =
-      MeshUpstreamTls(OutboundServerName(from.port->port, from.subset ? from.subset->name() : "",
-                                         from.service->host),
-                      IdentitiesOf(index, *from.service));
-  auto* plain = cluster.add_transport_socket_matches();
-  plain->set_name("tlsMode-disabled");
-  plain->mutable_match();
-  *plain->mutable_transport_socket() = RawBuffer();
+  if (from.has_endpoints()) return SetMeshTransport(index, from, cluster);
+  // Where clients go by addresses of their own choice, nothing is known of the one they chose.
+  if (!AllTakeMeshTls(index, from)) return SetPlain(from.policy, cluster);
+  *cluster.mutable_transport_socket() = MeshTls(index, from);
 }
 
 Cluster OutboundClusterOf(const TranslationIndex& index, const OutboundCluster& from) {
   Cluster cluster;
   cluster.set_name(from.name);
+  ApplyPolicy(from.policy, from.port->protocol, cluster);
   if (from.has_endpoints()) {
     cluster.set_type(Cluster::EDS);
     cluster.mutable_eds_cluster_config()->set_service_name(from.name);
     *cluster.mutable_eds_cluster_config()->mutable_eds_config() = AdsSource();
   } else {
     cluster.set_type(Cluster::ORIGINAL_DST);
+    cluster.set_lb_policy(Cluster::CLUSTER_PROVIDED);
+    cluster.clear_lb_config();
+    cluster.clear_common_lb_config();
   }
-  SetLoadBalancer(from.policy, cluster);
-  SetConnectionPool(from.policy, from.port->protocol, cluster);
-  SetOutlierDetection(from.policy, cluster);
   SetTransport(index, from, cluster);
   return cluster;
 }
@@ -246,9 +120,8 @@ Cluster OriginalDestination(absl::string_view name) {
   Cluster cluster;
   cluster.set_name(std::string(name));
   cluster.set_type(Cluster::ORIGINAL_DST);
+  ApplyPolicy(Policy(), Protocol::kTcp, cluster);
   cluster.set_lb_policy(Cluster::CLUSTER_PROVIDED);
-  SetDuration(kConnectTimeout, cluster.mutable_connect_timeout());
-  SetCircuitBreakers(ConnectionPoolSettings(), cluster);
   return cluster;
 }
 
@@ -262,9 +135,7 @@ Cluster InboundCluster(const std::string& address, uint16_t port, Protocol proto
   Cluster cluster;
   cluster.set_name(InboundClusterName(port));
   cluster.set_type(Cluster::STATIC);
-  SetDuration(kConnectTimeout, cluster.mutable_connect_timeout());
-  SetCircuitBreakers(ConnectionPoolSettings(), cluster);
-  SetHttpOptions(ConnectionPoolSettings(), protocol, cluster);
+  ApplyPolicy(Policy(), protocol, cluster);
   SetInboundSource(cluster);
   auto* assignment = cluster.mutable_load_assignment();
   assignment->set_cluster_name(cluster.name());
@@ -278,7 +149,7 @@ Cluster InboundCluster(const std::string& address, uint16_t port, Protocol proto
 
 }  // namespace
 
-bool OutboundCluster::has_endpoints() const { return !IsPassthrough(policy); }
+bool OutboundCluster::has_endpoints() const { return !own_choice && !IsPassthrough(policy); }
 
 std::vector<OutboundCluster> ListOutboundClusters(const Service& service, const AppliedRule& rule) {
   std::vector<OutboundCluster> list;
@@ -290,6 +161,9 @@ std::vector<OutboundCluster> ListOutboundClusters(const Service& service, const 
       list.push_back({OutboundClusterName(port.port, subset ? subset->name() : "", service.host),
                       &service, &port, subset, rule.For(port.port, subset)});
     }
+    if (!IsHeadless(service)) continue;
+    list.push_back({OutboundPodsClusterName(port.port, service.host), &service, &port, nullptr,
+                    rule.For(port.port, nullptr), /*own_choice=*/true});
   }
   return list;
 }

@@ -19,12 +19,15 @@ struct OutboundCluster {
   const ServicePort* port;
   const istio::networking::v1alpha3::Subset* subset;
   Policy policy;
+  // Of a headless service: for clients that go to the pod whose address they have.
+  bool own_choice = false;
 
   // Whether its endpoints come over EDS, rather than from the connection's original destination.
   bool has_endpoints() const;
 };
 
-// In order of host, port, subset; of one service, and of all.
+// In order of host, port, subset; for a headless service with a cluster of its pods at the end of
+// each port (OutboundPodsClusterName). Of one service, and of all.
 std::vector<OutboundCluster> ListOutboundClusters(const Service& service, const AppliedRule& rule);
 std::vector<OutboundCluster> ListOutboundClusters(const TranslationIndex& index,
                                                   const AppliedRules& rules);

@@ -1,5 +1,6 @@
 #include "controlplane/translate/destination_rule.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include "api/istio/networking.pb.h"
@@ -23,12 +24,28 @@ void Override(const T& with, Policy& policy) {
 
 void Apply(const TrafficPolicy& traffic_policy, uint16_t port, Policy& policy) {
   Override(traffic_policy, policy);
+  if (traffic_policy.has_proxy_protocol()) {
+    policy.proxy_protocol = &traffic_policy.proxy_protocol();
+  }
+  if (traffic_policy.has_retry_budget()) policy.retry_budget = &traffic_policy.retry_budget();
   for (const auto& of_port : traffic_policy.port_level_settings()) {
     if (of_port.port().number() != port) continue;
-    policy = Policy();
+    Policy replaced;
+    replaced.proxy_protocol = policy.proxy_protocol;  // which a port cannot state
+    replaced.retry_budget = policy.retry_budget;
+    policy = replaced;
     Override(of_port, policy);
     return;
   }
+}
+
+bool SelectAlike(const DestinationRule& a, const DestinationRule& b) {
+  const auto& one = a.workload_selector().match_labels();
+  const auto& other = b.workload_selector().match_labels();
+  return one.size() == other.size() && std::all_of(one.begin(), one.end(), [&](const auto& label) {
+           const auto found = other.find(label.first);
+           return found != other.end() && found->second == label.second;
+         });
 }
 
 }  // namespace
@@ -42,7 +59,7 @@ ClientTls ClientTlsOf(const Policy& policy) {
     case ClientTLSSettings::MUTUAL:
       return ClientTls::kOwn;
     default:
-      return ClientTls::kMesh;
+      return ClientTls::kMeshOnly;
   }
 }
 
@@ -95,7 +112,12 @@ AppliedRule RuleFor(const TranslationIndex& index, const OutboundScope& scope,
       std::string resolved = index.ResolveHost(rule.host(), in);
       if (host.empty()) host = resolved;
       if (host != resolved) continue;
-      (selector.empty() ? plain : selecting).push_back(&rule);
+      if (selector.empty()) {
+        plain.push_back(&rule);
+      } else if (selecting.empty() || SelectAlike(*selecting.front(), rule)) {
+        // Of those that select this client, the oldest holds, and what selects as it does.
+        selecting.push_back(&rule);
+      }
     }
     if (!selecting.empty()) return AppliedRule(std::move(selecting));
     if (!plain.empty()) return AppliedRule(std::move(plain));

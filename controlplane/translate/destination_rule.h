@@ -18,6 +18,8 @@ class LoadBalancerSettings;
 class OutlierDetection;
 class Subset;
 class TrafficPolicy;
+class TrafficPolicy_ProxyProtocol;
+class TrafficPolicy_RetryBudget;
 }  // namespace istio::networking::v1alpha3
 
 namespace weft {
@@ -28,11 +30,18 @@ struct Policy {
   const istio::networking::v1alpha3::ConnectionPoolSettings* connection_pool = nullptr;
   const istio::networking::v1alpha3::OutlierDetection* outlier_detection = nullptr;
   const istio::networking::v1alpha3::ClientTLSSettings* tls = nullptr;
+  const istio::networking::v1alpha3::TrafficPolicy_ProxyProtocol* proxy_protocol = nullptr;
+  const istio::networking::v1alpha3::TrafficPolicy_RetryBudget* retry_budget = nullptr;
 };
 
-// How connections are secured: by the mesh, not at all, or as the rule says.
-enum class ClientTls { kMesh, kDisabled, kOwn };
+// How connections are secured: by mesh TLS where the endpoint takes it, by mesh TLS or not at all
+// (the rule asks for ISTIO_MUTUAL), in plain text, or as the rule says.
+enum class ClientTls { kMesh, kMeshOnly, kDisabled, kOwn };
 ClientTls ClientTlsOf(const Policy& policy);
+inline bool IsMeshTls(const Policy& policy) {
+  const ClientTls tls = ClientTlsOf(policy);
+  return tls == ClientTls::kMesh || tls == ClientTls::kMeshOnly;
+}
 
 // The rules one client follows for one service: several of the same host in one namespace count as
 // one, of which the oldest one's policy holds and subsets of a name are taken once.
@@ -46,7 +55,8 @@ class AppliedRule {
   std::vector<const istio::networking::v1alpha3::Subset*> Subsets() const;
 
   // Top-level policy, then the port's, then the subset's, then the subset's for the port. A
-  // port-level policy replaces all settings; a subset's only those that it states.
+  // port-level policy replaces all settings that a port can have; a subset's only those that it
+  // states.
   Policy For(uint16_t port, const istio::networking::v1alpha3::Subset* subset) const;
 
  private:

@@ -34,7 +34,8 @@ absl::StatusOr<ResolvedDestination> ResolveDestination(const RouteContext& conte
                                                        const Destination& destination,
                                                        absl::string_view object_namespace,
                                                        uint16_t request_port) {
-  const std::string host = context.index.ResolveHost(destination.host(), object_namespace);
+  const std::string host =
+      context.index.FollowAlias(context.index.ResolveHost(destination.host(), object_namespace));
   const Service* service = context.index.FindService(host);
   if (service == nullptr) {
     return absl::NotFoundError(

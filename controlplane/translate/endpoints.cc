@@ -10,6 +10,7 @@
 #include "api/envoy/endpoint.pb.h"
 #include "api/istio/networking.pb.h"
 #include "controlplane/translate/encode.h"
+#include "controlplane/translate/locality.h"
 #include "controlplane/translate/parts.h"
 
 namespace weft {
@@ -38,22 +39,10 @@ struct Place {
 // What a client can dial: with mesh TLS other clusters' gateways, too.
 enum class Reach { kMesh, kPlain };
 
-// 0 in the same zone, 1 in the same region, 2 elsewhere.
-int DistanceBetween(const Locality& a, const Locality& b) {
-  if (a.region != b.region) return 2;
-  return a.zone == b.zone ? 0 : 1;
-}
-
-bool LocalityMatters(const OutboundCluster& cluster) {
-  if (cluster.policy.load_balancer == nullptr) return true;
-  const auto& setting = cluster.policy.load_balancer->locality_lb_setting();
-  return !setting.has_enabled() || setting.enabled();
-}
-
 std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index,
                                              const OutboundCluster& cluster, Reach reach) {
   std::vector<const Endpoint*> selected;
-  const bool mesh_tls = reach == Reach::kMesh && ClientTlsOf(cluster.policy) == ClientTls::kMesh;
+  const bool mesh_tls = reach == Reach::kMesh && IsMeshTls(cluster.policy);
   for (const Endpoint& endpoint : index.EndpointsOf(*cluster.service)) {
     if (!endpoint.ready) continue;
     // A gateway routes by the server name of mesh TLS and passes it through to a sidecar.
@@ -73,7 +62,7 @@ Place LocalPlace(const TranslationIndex& index, const OutboundCluster& cluster,
   place.address = endpoint.address;
   place.port = endpoint.target_ports.at(cluster.port->port);
   place.mtls =
-      endpoint.mtls && ClientTlsOf(cluster.policy) == ClientTls::kMesh &&
+      endpoint.mtls && IsMeshTls(cluster.policy) &&
       index.MtlsModeOf(endpoint.namespace_, endpoint.labels, place.port) != MtlsMode::kDisable;
   place.pods = std::max<uint32_t>(endpoint.weight, 1);
   return place;
@@ -81,17 +70,13 @@ Place LocalPlace(const TranslationIndex& index, const OutboundCluster& cluster,
 
 // The places of one cluster. Groups behind the same gateway are one place: the gateway decides
 // among its pods, whatever zone they are in, so the nearest of them says how near it is.
-std::vector<Place> PlacesOf(const TranslationIndex& index, const Locality& client,
-                            const OutboundCluster& cluster, Reach reach) {
-  const std::vector<const Endpoint*> endpoints = SelectEndpoints(index, cluster, reach);
-  const bool by_distance =
-      client.stated() && LocalityMatters(cluster) &&
-      std::all_of(endpoints.begin(), endpoints.end(),
-                  [](const Endpoint* endpoint) { return endpoint->locality.stated(); });
+std::vector<Place> PlacesOf(const TranslationIndex& index, const OutboundCluster& cluster,
+                            const std::vector<const Endpoint*>& endpoints,
+                            const LocalityRules& rules) {
   std::vector<Place> places;
   std::map<std::pair<std::string, uint16_t>, Place> gateways;
   for (const Endpoint* endpoint : endpoints) {
-    int distance = by_distance ? DistanceBetween(client, endpoint->locality) : 0;
+    const int distance = rules.DistanceTo(*endpoint);
     if (!endpoint->remote()) {
       places.push_back(LocalPlace(index, cluster, *endpoint));
       places.back().distance = distance;
@@ -143,11 +128,16 @@ LbEndpoint LbEndpointOf(const Place& place, uint32_t scale) {
   return endpoint;
 }
 
-ClusterLoadAssignment AssignmentOf(const std::string& name, std::vector<Place> places) {
+// Nearest first.
+void SortByDistance(std::vector<Place>& places) {
   std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
     return std::tie(a.distance, a.locality, a.address, a.port) <
            std::tie(b.distance, b.locality, b.address, b.port);
   });
+}
+
+ClusterLoadAssignment AssignmentOf(const std::string& name, std::vector<Place> places) {
+  SortByDistance(places);
   ClusterLoadAssignment assignment;
   assignment.set_cluster_name(name);
   assignment.mutable_policy()->mutable_overprovisioning_factor()->set_value(
@@ -174,27 +164,60 @@ ClusterLoadAssignment AssignmentOf(const std::string& name, std::vector<Place> p
   return assignment;
 }
 
+// Shares of the localities instead of the weights of their endpoints; who gets none is left out.
+void Distribute(const LocalityRules& rules, ClusterLoadAssignment& assignment) {
+  std::vector<std::pair<Locality, uint32_t>> localities;
+  for (const auto& group : assignment.endpoints()) {
+    localities.emplace_back(Locality{group.locality().region(), group.locality().zone()},
+                            group.load_balancing_weight().value());
+  }
+  const auto shares = rules.Distribute(localities);
+  if (!shares.has_value()) return;
+  google::protobuf::RepeatedPtrField<envoy::config::endpoint::v3::LocalityLbEndpoints> groups;
+  groups.Swap(assignment.mutable_endpoints());
+  for (int i = 0; i < groups.size(); ++i) {
+    if ((*shares)[i] == 0) continue;
+    auto* group = assignment.add_endpoints();
+    group->Swap(groups.Mutable(i));
+    group->mutable_load_balancing_weight()->set_value((*shares)[i]);
+  }
+}
+
+ClusterLoadAssignment AssignmentFor(const TranslationIndex& index, const OutboundScope& scope,
+                                    const OutboundCluster& cluster, Reach reach) {
+  const std::vector<const Endpoint*> endpoints = SelectEndpoints(index, cluster, reach);
+  const auto* balancing = cluster.policy.load_balancer;
+  const bool stated = balancing != nullptr && balancing->has_locality_lb_setting();
+  const LocalityRules rules(stated ? &balancing->locality_lb_setting() : nullptr,
+                            *index.world().self, scope, endpoints);
+  std::vector<Place> places = PlacesOf(index, cluster, endpoints, rules);
+  if (reach == Reach::kPlain) {
+    for (Place& place : places) place.mtls = false;
+  }
+  ClusterLoadAssignment assignment = AssignmentOf(cluster.name, std::move(places));
+  Distribute(rules, assignment);
+  return assignment;
+}
+
 }  // namespace
 
-EncodedResources OutboundEndpoints(const TranslationIndex& index, const Locality& client,
+EncodedResources OutboundEndpoints(const TranslationIndex& index, const OutboundScope& scope,
                                    const std::vector<OutboundCluster>& list) {
   EncodedResources assignments;
   for (const OutboundCluster& cluster : list) {
     if (!cluster.has_endpoints()) continue;
-    assignments.emplace(
-        cluster.name,
-        EncodeResource(AssignmentOf(cluster.name, PlacesOf(index, client, cluster, Reach::kMesh))));
+    assignments.emplace(cluster.name,
+                        EncodeResource(AssignmentFor(index, scope, cluster, Reach::kMesh)));
   }
   return assignments;
 }
 
-EncodedResources PlainEndpoints(const TranslationIndex& index, const Locality& client,
+EncodedResources PlainEndpoints(const TranslationIndex& index, const OutboundScope& scope,
                                 const std::vector<OutboundCluster>& list) {
   EncodedResources assignments;
   for (const OutboundCluster& cluster : list) {
-    std::vector<Place> places = PlacesOf(index, client, cluster, Reach::kPlain);
-    for (Place& place : places) place.mtls = false;
-    ClusterLoadAssignment assignment = AssignmentOf(cluster.name, std::move(places));
+    if (cluster.own_choice) continue;
+    ClusterLoadAssignment assignment = AssignmentFor(index, scope, cluster, Reach::kPlain);
     if (assignment.endpoints().empty()) {
       auto* nowhere = assignment.add_endpoints();
       nowhere->mutable_locality();

@@ -11,12 +11,12 @@
 namespace weft {
 
 // One assignment per cluster that has endpoints, also where there is none to assign.
-EncodedResources OutboundEndpoints(const TranslationIndex& index, const Locality& client,
+EncodedResources OutboundEndpoints(const TranslationIndex& index, const OutboundScope& scope,
                                    const std::vector<OutboundCluster>& list);
 
 // The same for clients that speak no mesh TLS: pods of this cluster only, each as it is, and always
 // a locality, as gRPC's clients refuse an assignment without one.
-EncodedResources PlainEndpoints(const TranslationIndex& index, const Locality& client,
+EncodedResources PlainEndpoints(const TranslationIndex& index, const OutboundScope& scope,
                                 const std::vector<OutboundCluster>& list);
 
 }  // namespace weft

@@ -12,6 +12,7 @@
 #include "api/envoy/route.pb.h"
 #include "api/istio/networking.pb.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/route_filters.h"
 #include "controlplane/translate/route_match.h"
 
 namespace weft {
@@ -36,9 +37,10 @@ constexpr char kDefaultRetryOn[] =
 constexpr uint32_t kDefaultRetries = 2;
 constexpr int64_t kHostSelectionAttempts = 5;
 
-RetryPolicy BaseRetryPolicy(uint32_t attempts) {
+RetryPolicy BaseRetryPolicy(uint32_t attempts, bool other_hosts) {
   RetryPolicy policy;
   policy.mutable_num_retries()->set_value(attempts);
+  if (!other_hosts) return policy;
   policy.set_host_selection_retry_max_attempts(kHostSelectionAttempts);
   auto* other_host = policy.add_retry_host_predicate();
   other_host->set_name("envoy.retry_host_predicates.previous_hosts");
@@ -50,7 +52,7 @@ RetryPolicy BaseRetryPolicy(uint32_t attempts) {
 }
 
 RetryPolicy DefaultRetryPolicy() {
-  RetryPolicy policy = BaseRetryPolicy(kDefaultRetries);
+  RetryPolicy policy = BaseRetryPolicy(kDefaultRetries, /*other_hosts=*/true);
   policy.set_retry_on(kDefaultRetryOn);
   policy.add_retriable_status_codes(503);
   return policy;
@@ -83,7 +85,9 @@ void SetRetries(const HTTPRoute& from, RouteAction& action) {
   }
   const HTTPRetry& retries = from.retries();
   if (retries.attempts() <= 0) return;
-  RetryPolicy policy = BaseRetryPolicy(retries.attempts());
+  const bool other_hosts =
+      !retries.has_retry_ignore_previous_hosts() || retries.retry_ignore_previous_hosts();
+  RetryPolicy policy = BaseRetryPolicy(retries.attempts(), other_hosts);
   if (retries.retry_on().empty()) {
     policy.set_retry_on(kDefaultRetryOn);
     policy.add_retriable_status_codes(503);
@@ -153,6 +157,11 @@ void AddHashPolicy(const Policy& policy, RouteAction& action) {
     auto* cookie = action.add_hash_policy()->mutable_cookie();
     cookie->set_name(hash.http_cookie().name());
     cookie->set_path(hash.http_cookie().path());
+    for (const auto& attribute : hash.http_cookie().attributes()) {
+      auto* to = cookie->add_attributes();
+      to->set_name(attribute.name());
+      to->set_value(attribute.value());
+    }
     if (!hash.http_cookie().ttl().empty()) {
       SetDuration(DurationOr(hash.http_cookie().ttl(), absl::ZeroDuration()),
                   cookie->mutable_ttl());
@@ -168,6 +177,13 @@ double MirrorPercentOf(const HTTPRoute& route) {
   return route.has_mirror_percent() ? route.mirror_percent() : 100;
 }
 #pragma clang diagnostic pop
+
+// `timeout` (0: none) bounds the request. A gRPC client's own deadline ends it earlier, with
+// DEADLINE_EXCEEDED, as the client expects.
+void SetTimeouts(absl::Duration timeout, RouteAction& action) {
+  SetDuration(timeout, action.mutable_timeout());
+  SetDuration(timeout, action.mutable_max_stream_duration()->mutable_grpc_timeout_header_max());
+}
 
 void SetUnavailable(absl::string_view why, Route& route) {
   route.mutable_direct_response()->set_status(503);
@@ -253,6 +269,7 @@ class Translation {
     } else {
       SetDestinations(from, route);
     }
+    SetRouteFilters(from, route);
     return route;
   }
 
@@ -276,7 +293,7 @@ class Translation {
       return SetUnavailable(resolved.front().status().message(), route);
     }
     RouteAction& action = *route.mutable_route();
-    SetDuration(DurationOr(from.timeout(), absl::ZeroDuration()), action.mutable_timeout());
+    SetTimeouts(DurationOr(from.timeout(), absl::ZeroDuration()), action);
     SetRetries(from, action);
     SetRewrite(from, action);
     AddMirrors(from, action);
@@ -343,9 +360,7 @@ class Translation {
     if (!resolved.ok() || percent <= 0) return;
     auto* mirror = action.add_request_mirror_policies();
     mirror->set_cluster(resolved->cluster);
-    auto* fraction = mirror->mutable_runtime_fraction()->mutable_default_value();
-    fraction->set_denominator(envoy::type::v3::FractionalPercent::MILLION);
-    fraction->set_numerator(static_cast<uint32_t>(std::min(percent, 100.0) * 10000));
+    *mirror->mutable_runtime_fraction()->mutable_default_value() = FractionOf(percent);
   }
 
   const RouteContext& context_;
@@ -381,7 +396,7 @@ Route DefaultRoute(const std::string& cluster, const Policy& policy) {
   *route.mutable_match() = AnyRequest();
   RouteAction& action = *route.mutable_route();
   action.set_cluster(cluster);
-  action.mutable_timeout();  // 0: none
+  SetTimeouts(absl::ZeroDuration(), action);
   *action.mutable_retry_policy() = DefaultRetryPolicy();
   AddHashPolicy(policy, action);
   return route;

@@ -12,6 +12,8 @@
 namespace weft {
 namespace {
 
+using istio::networking::v1alpha3::LoadBalancerSettings;
+using istio::networking::v1alpha3::TrafficPolicy;
 using istio::networking::v1alpha3::VirtualService;
 using istio::security::v1beta1::PeerAuthentication;
 
@@ -70,6 +72,17 @@ Policies SelectPolicies(const std::map<std::string, Policies>& by_namespace,
   return selected;
 }
 
+// The labels of a client that say how near an endpoint is to it ("key" or "key=value").
+void AddFailoverKeys(const TrafficPolicy& policy, std::set<std::string>& keys) {
+  const auto add = [&](const LoadBalancerSettings& settings) {
+    for (const std::string& label : settings.locality_lb_setting().failover_priority()) {
+      keys.insert(label.substr(0, label.find('=')));
+    }
+  };
+  add(policy.load_balancer());
+  for (const auto& port : policy.port_level_settings()) add(port.load_balancer());
+}
+
 // The mode it states, if it does.
 bool Stated(const PeerAuthentication::MutualTLS& mtls, MtlsMode& mode) {
   switch (mtls.mode()) {
@@ -89,10 +102,15 @@ bool Stated(const PeerAuthentication::MutualTLS& mtls, MtlsMode& mode) {
 
 }  // namespace
 
-bool IsHttp(Protocol protocol) { return protocol == Protocol::kHttp; }
+bool IsHttp(Protocol protocol) { return protocol == Protocol::kHttp || IsHttp2(protocol); }
+
+bool IsHttp2(Protocol protocol) {
+  return protocol == Protocol::kHttp2 || protocol == Protocol::kGrpc;
+}
 
 TranslationIndex::TranslationIndex(const World& world) : own_(world), world_(own_) {
   IndexServices();
+  IndexAliases();
   IndexVirtualServices();
   IndexDestinationRules();
   IndexPeerAuthentications();
@@ -142,6 +160,13 @@ void TranslationIndex::Follow(const World& next, const std::vector<std::string>&
   }
 }
 
+void TranslationIndex::IndexAliases() {
+  for (const auto& [host, alias] : world_.aliases) {
+    const Service* service = FindService(FollowAlias(host));
+    if (service != nullptr) aliases_[service].push_back(&alias);
+  }
+}
+
 template <typename T>
 void TranslationIndex::Add(ByHost<T>& table, const std::string& host, const T* config) {
   if (!host.empty() && host.front() == '*') {
@@ -165,17 +190,30 @@ void TranslationIndex::VisitMatching(const ByHost<T>& table, const std::string& 
   }
 }
 
+bool TranslationIndex::NamesAService(const std::string& host) const {
+  if (!absl::StartsWith(host, "*")) return FindService(host) != nullptr;
+  return std::any_of(world_.services.begin(), world_.services.end(), [&](const auto& service) {
+    return absl::EndsWith(service.first, absl::string_view(host).substr(1));
+  });
+}
+
 void TranslationIndex::IndexVirtualServices() {
-  for (const VirtualServiceConfig* config : OldestFirst(world_.virtual_services)) {
+  merged_virtual_services_ = WithDelegates(world_.virtual_services).merged;
+  for (const VirtualServiceConfig* config : OldestFirst(merged_virtual_services_)) {
     const VirtualService& spec = *config->spec;
     if (!AppliesToMesh(spec)) continue;
-    for (const std::string& host : spec.hosts()) {
-      Add(virtual_services_, ResolveHost(host, config->key.namespace_), config);
+    for (const std::string& written : spec.hosts()) {
+      const std::string host = ResolveHost(written, config->key.namespace_);
+      Add(virtual_services_, host, config);
+      if (!NamesAService(host)) foreign_hosts_.emplace_back(host, config);
     }
     for (const auto& route : spec.http()) {
       for (const auto& match : route.match()) AddKeys(match.source_labels(), selected_labels_);
     }
     for (const auto& route : spec.tcp()) {
+      for (const auto& match : route.match()) AddKeys(match.source_labels(), selected_labels_);
+    }
+    for (const auto& route : spec.tls()) {
       for (const auto& match : route.match()) AddKeys(match.source_labels(), selected_labels_);
     }
   }
@@ -185,6 +223,10 @@ void TranslationIndex::IndexDestinationRules() {
   for (const DestinationRuleConfig* config : OldestFirst(world_.destination_rules)) {
     Add(destination_rules_, ResolveHost(config->spec->host(), config->key.namespace_), config);
     AddKeys(config->spec->workload_selector().match_labels(), selected_labels_);
+    AddFailoverKeys(config->spec->traffic_policy(), selected_labels_);
+    for (const auto& subset : config->spec->subsets()) {
+      AddFailoverKeys(subset.traffic_policy(), selected_labels_);
+    }
   }
 }
 
@@ -224,13 +266,25 @@ std::string TranslationIndex::ResolveHost(absl::string_view host,
     return absl::StrCat(host, ".", object_namespace, kServiceSuffix);
   }
   std::string full = absl::StrCat(absl::StripSuffix(host, ".svc"), kServiceSuffix);
-  if (FindService(full) != nullptr) return full;
+  if (FindService(full) != nullptr || world_.aliases.count(full) > 0) return full;
   return std::string(host);
 }
 
 const Service* TranslationIndex::FindService(const std::string& host) const {
   auto found = world_.services.find(host);
   return found == world_.services.end() ? nullptr : found->second.get();
+}
+
+std::string TranslationIndex::FollowAlias(const std::string& host) const {
+  auto alias = world_.aliases.find(host);
+  if (alias == world_.aliases.end()) return host;
+  return ResolveHost(alias->second.target, alias->second.namespace_);
+}
+
+const std::vector<const Alias*>& TranslationIndex::AliasesOf(const Service& service) const {
+  static const std::vector<const Alias*> kNone;
+  auto found = aliases_.find(&service);
+  return found == aliases_.end() ? kNone : found->second;
 }
 
 const Endpoints& TranslationIndex::EndpointsOf(const Service& service) const {

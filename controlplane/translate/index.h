@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "controlplane/model/delegates.h"
 #include "controlplane/model/world.h"
 #include "controlplane/translate/resources.h"
 
@@ -33,10 +34,14 @@ struct OutboundScope {
 
 enum class MtlsMode { kDisable, kPermissive, kStrict };
 
-// Whether HTTP is understood on a port; all else but UDP is carried as bytes. HTTP/2 and gRPC are
-// among the latter until the proxy speaks HTTP/2: mTLS, failover and locality work for them, routes
-// by request do not.
+// Whether HTTP is understood on a port; all else but UDP is carried as bytes.
 bool IsHttp(Protocol protocol);
+// Whether it is HTTP/2 there: the application need not know HTTP/1.
+bool IsHttp2(Protocol protocol);
+
+// A service without an address of its own: its names resolve to its pods, and clients call one they
+// chose themselves.
+inline bool IsHeadless(const Service& service) { return service.address.empty(); }
 
 // Whether `labels` has all of `selector`. (Both kinds of label map that the code meets.)
 template <typename Selector>
@@ -79,6 +84,11 @@ class TranslationIndex {
   std::string ResolveHost(absl::string_view host, absl::string_view object_namespace) const;
 
   const Service* FindService(const std::string& host) const;
+  // The service that an ExternalName service of this host is another name of; `host` itself if it
+  // is none.
+  std::string FollowAlias(const std::string& host) const;
+  // The other names of the service.
+  const std::vector<const Alias*>& AliasesOf(const Service& service) const;
   const Endpoints& EndpointsOf(const Service& service) const;
 
   // HTTP services by port, and the services with TCP ports; in order of host.
@@ -91,6 +101,12 @@ class TranslationIndex {
   // host beats a wildcard, a longer wildcard a shorter one, the older object the younger.
   const VirtualServiceConfig* VirtualServiceFor(const std::string& host,
                                                 absl::string_view client_namespace) const;
+
+  // Hosts of VirtualServices that are no service's, in order of precedence; whether the client sees
+  // them is left to the caller.
+  const std::vector<std::pair<std::string, const VirtualServiceConfig*>>& foreign_hosts() const {
+    return foreign_hosts_;
+  }
 
   // All DestinationRules that name the host, exactly or by wildcard, the most specific and then the
   // oldest first; whether the client sees them is left to the caller.
@@ -128,7 +144,9 @@ class TranslationIndex {
   static void VisitMatching(const ByHost<T>& table, const std::string& host, Visit visit);
 
   void IndexServices();
+  void IndexAliases();
   void IndexVirtualServices();
+  bool NamesAService(const std::string& host) const;
   void IndexDestinationRules();
   void IndexPeerAuthentications();
   void IndexWorkloadPolicies();
@@ -144,7 +162,11 @@ class TranslationIndex {
   std::vector<std::pair<const Service*, const ServicePort*>> tcp_ports_;
   // The services with an endpoint at a pod's address, in order of host.
   std::unordered_map<std::string, std::vector<const Service*>> services_at_;
+  std::map<const Service*, std::vector<const Alias*>> aliases_;
+  // Those of the World with their delegates put in.
+  Configs<istio::networking::v1alpha3::VirtualService> merged_virtual_services_;
   ByHost<VirtualServiceConfig> virtual_services_;
+  std::vector<std::pair<std::string, const VirtualServiceConfig*>> foreign_hosts_;
   ByHost<DestinationRuleConfig> destination_rules_;
   // Namespace-wide policies by namespace, and those that select workloads, oldest first.
   std::map<std::string, const PeerAuthenticationConfig*> namespace_mtls_;
@@ -155,18 +177,6 @@ class TranslationIndex {
   std::map<std::string, std::vector<const RequestAuthenticationConfig*>> request_authentications_;
   std::set<std::string> selected_labels_;
 };
-
-// Whether a client in `client_namespace` sees an object of `object_namespace` with this exportTo.
-template <typename Strings>
-bool IsVisible(const Strings& export_to, absl::string_view object_namespace,
-               absl::string_view client_namespace) {
-  if (export_to.empty()) return true;
-  for (const std::string& to : export_to) {
-    if (to == "*" || to == client_namespace) return true;
-    if (to == "." && object_namespace == client_namespace) return true;
-  }
-  return false;
-}
 
 // Where policies for the whole mesh are kept; in order of precedence.
 inline constexpr absl::string_view kRootNamespaces[] = {"weft-system", "istio-system"};

@@ -1,19 +1,17 @@
 #include "controlplane/translate/listeners_outbound.h"
 
+#include <vector>
+
 #include "absl/strings/str_cat.h"
-#include "api/envoy/tcp_proxy.pb.h"
-#include "api/istio/networking.pb.h"
 #include "controlplane/translate/encode.h"
+#include "controlplane/translate/l4_routes.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/route_filters.h"
 
 namespace weft {
 namespace {
 
-using envoy::config::listener::v3::Filter;
 using envoy::config::listener::v3::Listener;
-using envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
-using istio::networking::v1alpha3::RouteDestination;
-using istio::networking::v1alpha3::TCPRoute;
 
 Listener NewListener(const std::string& name, absl::string_view ip, uint16_t port) {
   Listener listener;
@@ -43,64 +41,36 @@ Listener HttpListener(uint16_t port) {
   auto http = NewHttpConnectionManager(absl::StrCat("outbound_0.0.0.0_", port));
   http.mutable_rds()->set_route_config_name(absl::StrCat(port));
   *http.mutable_rds()->mutable_config_source() = AdsSource();
+  AddRouteFilters(http);
   *listener.add_filter_chains()->add_filters() = HttpFilterOf(http);
   return listener;
 }
 
-bool Applies(const TCPRoute& route, const OutboundScope& scope, uint16_t port) {
-  if (route.match().empty()) return true;
-  for (const auto& match : route.match()) {
-    if (MatchesClient(match, scope, port)) return true;
-  }
-  return false;
-}
-
-// Null if no VirtualService routes the service's connections on this port.
-const TCPRoute* TcpRouteFor(const TranslationIndex::VirtualServiceConfig* config,
-                            const OutboundScope& scope, uint16_t port) {
-  if (config == nullptr) return nullptr;
-  for (const TCPRoute& route : config->spec->tcp()) {
-    if (Applies(route, scope, port)) return &route;
-  }
-  return nullptr;
-}
-
-// Leads a share of connections to where it says, or else nowhere.
-std::string ClusterOf(const RouteContext& context, const RouteDestination& destination,
-                      const std::string& object_namespace, uint16_t port) {
-  auto resolved = ResolveDestination(context, destination.destination(), object_namespace, port);
-  return resolved.ok() ? resolved->cluster : kBlackHoleCluster;
-}
-
-Filter TcpFilter(const RouteContext& context, const Service& service, uint16_t port) {
-  const std::string own = OutboundClusterName(port, "", service.host);
-  const auto* config = context.index.VirtualServiceFor(service.host, context.scope.namespace_);
-  const TCPRoute* route = TcpRouteFor(config, context.scope, port);
-  if (route == nullptr) return TcpProxyFilter(own, own);
-  TcpProxy proxy;
-  proxy.set_stat_prefix(own);
-  const std::string& ns = config->key.namespace_;
-  if (route->route_size() == 1) {
-    proxy.set_cluster(ClusterOf(context, route->route(0), ns, port));
-  } else {
-    for (const RouteDestination& destination : route->route()) {
-      if (destination.weight() <= 0) continue;
-      auto* share = proxy.mutable_weighted_clusters()->add_clusters();
-      share->set_name(ClusterOf(context, destination, ns, port));
-      share->set_weight(destination.weight());
-    }
-    if (!proxy.has_weighted_clusters()) proxy.set_cluster(kBlackHoleCluster);
-  }
-  Filter filter = TcpProxyFilter(own, own);
-  *filter.mutable_typed_config() = PackAny(proxy);
-  return filter;
-}
-
-Listener TcpListener(const RouteContext& context, const Service& service, uint16_t port) {
-  Listener listener = NewListener(absl::StrCat(service.address, "_", port), service.address, port);
+Listener TcpListener(const RouteContext& context, const Service& service, const ServicePort& port,
+                     const std::string& address, uint16_t listened, const std::string& own) {
+  Listener listener = NewListener(absl::StrCat(address, "_", listened), address, listened);
   listener.mutable_bind_to_port()->set_value(false);
-  *listener.add_filter_chains()->add_filters() = TcpFilter(context, service, port);
+  AddConnectionRoutes(context, service, port, own, listener);
   return listener;
+}
+
+// A service's own address; or, of a headless one, those of its pods here, at the ports that they
+// listen on: its clients have them from DNS and call one of their choice.
+std::vector<Listener> TcpListeners(const RouteContext& context, const Service& service,
+                                   const ServicePort& port) {
+  if (!IsHeadless(service)) {
+    return {TcpListener(context, service, port, service.address, port.port,
+                        OutboundClusterName(port.port, "", service.host))};
+  }
+  std::vector<Listener> listeners;
+  const std::string pods = OutboundPodsClusterName(port.port, service.host);
+  for (const Endpoint& endpoint : context.index.EndpointsOf(service)) {
+    auto target = endpoint.target_ports.find(port.port);
+    if (endpoint.remote() || target == endpoint.target_ports.end()) continue;
+    listeners.push_back(
+        TcpListener(context, service, port, endpoint.address, target->second, pods));
+  }
+  return listeners;
 }
 
 }  // namespace
@@ -113,8 +83,7 @@ EncodedResources OutboundListeners(const RouteContext& context) {
   add(VirtualOutbound());
   for (const auto& [port, services] : context.index.http_ports()) add(HttpListener(port));
   for (const auto& [service, port] : context.index.tcp_ports()) {
-    // A headless service has no address to listen for: its pods are called by their own.
-    if (!service->address.empty()) add(TcpListener(context, *service, port->port));
+    for (const Listener& listener : TcpListeners(context, *service, *port)) add(listener);
   }
   return listeners;
 }

@@ -9,6 +9,9 @@
 namespace weft {
 namespace {
 
+using istio::networking::nds::v1::NameTable;
+using NameInfo = NameTable::NameInfo;
+
 std::set<std::string> AddressesOf(const TranslationIndex& index, const Service& service) {
   if (!service.address.empty()) return {service.address};
   std::set<std::string> addresses;
@@ -18,19 +21,43 @@ std::set<std::string> AddressesOf(const TranslationIndex& index, const Service& 
   return addresses;
 }
 
+// The table's entry for a service under its own name or another.
+NameInfo InfoOf(const std::set<std::string>& addresses, const std::string& namespace_,
+                const std::string& name, const std::string& client_namespace) {
+  NameInfo info;
+  for (const std::string& address : addresses) info.add_ips(address);
+  info.set_registry("Kubernetes");
+  info.set_shortname(name);
+  info.set_namespace_(namespace_);
+  info.add_alt_hosts(absl::StrCat(name, ".", namespace_));
+  info.add_alt_hosts(absl::StrCat(name, ".", namespace_, ".svc"));
+  if (namespace_ == client_namespace) info.add_alt_hosts(name);
+  return info;
+}
+
+// "db-0.db.default.svc.cluster.local": a pod of a headless service that has a name of its own.
+void AddPods(const TranslationIndex& index, const Service& service,
+             const std::string& client_namespace, NameTable& table) {
+  for (const Endpoint& endpoint : index.EndpointsOf(service)) {
+    if (endpoint.remote() || endpoint.hostname.empty()) continue;
+    const std::string name = absl::StrCat(endpoint.hostname, ".", service.name);
+    NameInfo& info = (*table.mutable_table())[absl::StrCat(endpoint.hostname, ".", service.host)];
+    info = InfoOf({endpoint.address}, service.namespace_, name, client_namespace);
+  }
+}
+
 }  // namespace
 
 EncodedResources NameTableFor(const TranslationIndex& index, const std::string& client_namespace) {
-  istio::networking::nds::v1::NameTable table;
+  NameTable table;
   for (const auto& [host, service] : index.world().services) {
-    auto& info = (*table.mutable_table())[host];
-    for (const std::string& address : AddressesOf(index, *service)) info.add_ips(address);
-    info.set_registry("Kubernetes");
-    info.set_shortname(service->name);
-    info.set_namespace_(service->namespace_);
-    info.add_alt_hosts(absl::StrCat(service->name, ".", service->namespace_));
-    info.add_alt_hosts(absl::StrCat(service->name, ".", service->namespace_, ".svc"));
-    if (service->namespace_ == client_namespace) info.add_alt_hosts(service->name);
+    (*table.mutable_table())[host] =
+        InfoOf(AddressesOf(index, *service), service->namespace_, service->name, client_namespace);
+    if (IsHeadless(*service)) AddPods(index, *service, client_namespace, table);
+    for (const Alias* alias : index.AliasesOf(*service)) {
+      (*table.mutable_table())[alias->host] =
+          InfoOf(AddressesOf(index, *service), alias->namespace_, alias->name, client_namespace);
+    }
   }
   return {{"", EncodeResource(table)}};
 }

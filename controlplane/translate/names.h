@@ -9,7 +9,9 @@
 
 namespace weft {
 
-// One table, named "". A headless service is answered with the addresses of its own cluster's pods.
+// One table, named "". A headless service is answered with the addresses of its own cluster's pods,
+// each of which that has a hostname has a name too; an ExternalName service that stands for a
+// service of the mesh as that one is.
 EncodedResources NameTableFor(const TranslationIndex& index, const std::string& client_namespace);
 
 }  // namespace weft

@@ -1,5 +1,8 @@
 #include "controlplane/translate/parts.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "absl/strings/str_cat.h"
 #include "api/envoy/original_dst.pb.h"
 #include "api/envoy/raw_buffer.pb.h"
@@ -40,6 +43,10 @@ std::string OutboundClusterName(uint16_t port, absl::string_view subset, absl::s
   return absl::StrCat("outbound|", port, "|", subset, "|", host);
 }
 
+std::string OutboundPodsClusterName(uint16_t port, absl::string_view host) {
+  return OutboundClusterName(port, "", absl::StrCat("*.", host));
+}
+
 std::string OutboundServerName(uint16_t port, absl::string_view subset, absl::string_view host) {
   return absl::StrCat("outbound_.", port, "_.", subset, "_.", host);
 }
@@ -72,6 +79,14 @@ absl::Duration DurationOr(absl::string_view text, absl::Duration otherwise) {
 void SetDuration(absl::Duration duration, google::protobuf::Duration* out) {
   out->set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
   out->set_nanos(static_cast<int32_t>(duration / absl::Nanoseconds(1)));
+}
+
+envoy::type::v3::FractionalPercent FractionOf(double percent) {
+  envoy::type::v3::FractionalPercent fraction;
+  fraction.set_denominator(envoy::type::v3::FractionalPercent::MILLION);
+  fraction.set_numerator(
+      static_cast<uint32_t>(std::lround(std::clamp(percent, 0.0, 100.0) * 10000)));
+  return fraction;
 }
 
 Filter TcpProxyFilter(absl::string_view stat_prefix, absl::string_view cluster) {
@@ -121,11 +136,15 @@ ListenerFilter OriginalDstFilter() {
 }
 
 TransportSocket MeshUpstreamTls(absl::string_view server_name,
-                                const std::set<std::string>& identities) {
+                                const std::set<std::string>& identities, bool http2) {
   UpstreamTlsContext tls;
   tls.set_sni(std::string(server_name));
   CommonTlsContext& common = *tls.mutable_common_tls_context();
+  // By its first name the other side knows mesh TLS (kMeshProtocols). "h2" is what it then settles
+  // on; where it is not offered, nothing is negotiated and the first bytes tell.
+  if (http2) common.add_alpn_protocols("istio-h2");
   common.add_alpn_protocols("istio");
+  if (http2) common.add_alpn_protocols("h2");
   SetMeshIdentity(common);
   auto* validation =
       common.mutable_combined_validation_context()->mutable_default_validation_context();

@@ -28,6 +28,8 @@ inline constexpr uint16_t kOutboundPort = 15001;
 inline constexpr uint16_t kInboundPort = 15006;
 
 std::string OutboundClusterName(uint16_t port, absl::string_view subset, absl::string_view host);
+// Of a headless service: the pod that the client chose itself.
+std::string OutboundPodsClusterName(uint16_t port, absl::string_view host);
 // The same as a server name: what gateways route by.
 std::string OutboundServerName(uint16_t port, absl::string_view subset, absl::string_view host);
 std::string InboundClusterName(uint16_t target_port);
@@ -38,6 +40,9 @@ envoy::config::core::v3::ConfigSource AdsSource();
 // A time as Istio's YAML spells it ("1.5s", "1h30m"); `otherwise` if empty, malformed or negative.
 absl::Duration DurationOr(absl::string_view text, absl::Duration otherwise);
 void SetDuration(absl::Duration duration, google::protobuf::Duration* out);
+
+// 0 to 100, to a ten-thousandth.
+envoy::type::v3::FractionalPercent FractionOf(double percent);
 
 envoy::config::listener::v3::Filter TcpProxyFilter(absl::string_view stat_prefix,
                                                    absl::string_view cluster);
@@ -50,9 +55,11 @@ NewHttpConnectionManager(absl::string_view stat_prefix);
 envoy::config::listener::v3::ListenerFilter TlsInspectorFilter();
 envoy::config::listener::v3::ListenerFilter OriginalDstFilter();
 
-// Mesh TLS: own certificate "default", trust from "ROOTCA".
+// Mesh TLS: own certificate "default", trust from "ROOTCA". `http2`: the connection carries HTTP/2
+// and nothing else, which the ALPN says too.
 envoy::config::core::v3::TransportSocket MeshUpstreamTls(absl::string_view server_name,
-                                                         const std::set<std::string>& identities);
+                                                         const std::set<std::string>& identities,
+                                                         bool http2);
 envoy::config::core::v3::TransportSocket MeshDownstreamTls();
 envoy::config::core::v3::TransportSocket UpstreamTls(
     const envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext& tls);

@@ -204,6 +204,7 @@ Resources ProxylessResources(const TranslationIndex& index, const OutboundScope&
   const RouteContext context{index, scope, rules};
   Resources resources;
   for (const OutboundCluster& cluster : clusters) {
+    if (cluster.own_choice) continue;  // these clients have no address to go to
     resources.clusters.emplace(cluster.name, EncodeResource(ClusterOf(cluster)));
     if (cluster.subset != nullptr) continue;
     const Service& service = *cluster.service;
@@ -213,7 +214,7 @@ Resources ProxylessResources(const TranslationIndex& index, const OutboundScope&
     const RouteConfiguration routes = RouteConfigurationOf(context, service, port);
     resources.routes.emplace(routes.name(), EncodeResource(routes));
   }
-  resources.endpoints = PlainEndpoints(index, scope.locality, clusters);
+  resources.endpoints = PlainEndpoints(index, scope, clusters);
   AddBlackHole(resources);
   return resources;
 }

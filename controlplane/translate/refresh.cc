@@ -68,7 +68,7 @@ Resources RefreshOutbound(const TranslationIndex& index, const OutboundScope& sc
     const std::vector<OutboundCluster> clusters = ListOutboundClusters(*service, rule);
     // A cluster names the identities of its endpoints.
     Replace(OutboundClusters(index, clusters), resources.clusters);
-    Replace(OutboundEndpoints(index, scope.locality, clusters), resources.endpoints);
+    Replace(OutboundEndpoints(index, scope, clusters), resources.endpoints);
   }
   return resources;
 }
@@ -97,7 +97,7 @@ Resources RefreshProxyless(const TranslationIndex& index, const OutboundScope& s
   Resources resources = former;
   for (const Service* service : ServicesOf(index, hosts)) {
     const AppliedRule rule = RuleFor(index, scope, *service);
-    Replace(PlainEndpoints(index, scope.locality, ListOutboundClusters(*service, rule)),
+    Replace(PlainEndpoints(index, scope, ListOutboundClusters(*service, rule)),
             resources.endpoints);
   }
   return resources;

@@ -14,26 +14,11 @@ using envoy::config::route::v3::RouteMatch;
 using istio::networking::v1alpha3::HTTPMatchRequest;
 using istio::networking::v1alpha3::StringMatch;
 
-// No condition on the value: unset, or the regex "*" that Istio reads as "anything".
+// No condition on the value: unset, or what Istio reads as "anything".
 bool IsPresence(const StringMatch& match) {
   return match.match_type_case() == StringMatch::MATCH_TYPE_NOT_SET ||
-         (match.has_regex() && match.regex() == "*");
-}
-
-envoy::type::matcher::v3::StringMatcher StringMatcherOf(const StringMatch& match) {
-  envoy::type::matcher::v3::StringMatcher matcher;
-  switch (match.match_type_case()) {
-    case StringMatch::kExact:
-      matcher.set_exact(match.exact());
-      break;
-    case StringMatch::kPrefix:
-      matcher.set_prefix(match.prefix());
-      break;
-    default:
-      matcher.mutable_safe_regex()->set_regex(match.regex());
-      break;
-  }
-  return matcher;
+         (match.has_regex() && match.regex() == "*") ||
+         (match.has_prefix() && match.prefix().empty());
 }
 
 void AddHeader(const std::string& name, const StringMatch& match, bool inverted, RouteMatch& to) {
@@ -74,6 +59,22 @@ void SetPath(const HTTPMatchRequest& match, RouteMatch& to) {
 }
 
 }  // namespace
+
+envoy::type::matcher::v3::StringMatcher StringMatcherOf(const StringMatch& match) {
+  envoy::type::matcher::v3::StringMatcher matcher;
+  switch (match.match_type_case()) {
+    case StringMatch::kExact:
+      matcher.set_exact(match.exact());
+      break;
+    case StringMatch::kPrefix:
+      matcher.set_prefix(match.prefix());
+      break;
+    default:
+      matcher.mutable_safe_regex()->set_regex(match.regex());
+      break;
+  }
+  return matcher;
+}
 
 RouteMatch RouteMatchOf(const HTTPMatchRequest& match) {
   RouteMatch to;

@@ -5,8 +5,12 @@
 namespace envoy::config::route::v3 {
 class RouteMatch;
 }  // namespace envoy::config::route::v3
+namespace envoy::type::matcher::v3 {
+class StringMatcher;
+}  // namespace envoy::type::matcher::v3
 namespace istio::networking::v1alpha3 {
 class HTTPMatchRequest;
+class StringMatch;
 }  // namespace istio::networking::v1alpha3
 
 namespace weft {
@@ -14,6 +18,9 @@ namespace weft {
 // All conditions on the request itself; those on the client are decided before (MatchesClient).
 envoy::config::route::v3::RouteMatch RouteMatchOf(
     const istio::networking::v1alpha3::HTTPMatchRequest& match);
+
+envoy::type::matcher::v3::StringMatcher StringMatcherOf(
+    const istio::networking::v1alpha3::StringMatch& match);
 
 // Matches every request.
 envoy::config::route::v3::RouteMatch AnyRequest();

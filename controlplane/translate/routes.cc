@@ -1,6 +1,8 @@
 #include "controlplane/translate/routes.h"
 
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "api/envoy/route.pb.h"
@@ -16,18 +18,43 @@ using envoy::config::route::v3::Route;
 using envoy::config::route::v3::RouteConfiguration;
 using envoy::config::route::v3::VirtualHost;
 
-// Every name under which a client in `client_namespace` may speak of the service, with and without
-// the port. A name taken by another service stays with it: they are unique in a configuration.
-void AddDomains(const Service& service, uint16_t port, const std::string& client_namespace,
+constexpr uint16_t kHttpPort = 80;
+
+// With and without the port. A name taken by another service stays with it: they are unique in a
+// configuration.
+void AddDomain(const std::string& name, uint16_t port, std::set<std::string>& taken,
+               VirtualHost& host) {
+  for (std::string domain : {name, absl::StrCat(name, ":", port)}) {
+    if (taken.insert(domain).second) host.add_domains(std::move(domain));
+  }
+}
+
+// "reviews.default.svc.cluster.local" and what is short for it in `client_namespace`.
+std::vector<std::string> NamesOf(const std::string& host, const std::string& name,
+                                 const std::string& namespace_,
+                                 const std::string& client_namespace) {
+  std::vector<std::string> names = {host, absl::StrCat(name, ".", namespace_),
+                                    absl::StrCat(name, ".", namespace_, ".svc")};
+  if (namespace_ == client_namespace) names.push_back(name);
+  return names;
+}
+
+// Every name under which a client may speak of the service.
+void AddDomains(const RouteContext& context, const Service& service, uint16_t port,
                 std::set<std::string>& taken, VirtualHost& host) {
-  std::vector<std::string> names = {service.host,
-                                    absl::StrCat(service.name, ".", service.namespace_),
-                                    absl::StrCat(service.name, ".", service.namespace_, ".svc")};
-  if (service.namespace_ == client_namespace) names.push_back(service.name);
-  if (!service.address.empty()) names.push_back(service.address);
-  for (const std::string& name : names) {
-    for (std::string domain : {name, absl::StrCat(name, ":", port)}) {
-      if (taken.insert(domain).second) host.add_domains(std::move(domain));
+  const std::string& client = context.scope.namespace_;
+  for (const std::string& name : NamesOf(service.host, service.name, service.namespace_, client)) {
+    AddDomain(name, port, taken, host);
+  }
+  if (!service.address.empty()) AddDomain(service.address, port, taken, host);
+}
+
+void AddAliases(const RouteContext& context, const Service& service, uint16_t port,
+                std::set<std::string>& taken, VirtualHost& host) {
+  for (const Alias* alias : context.index.AliasesOf(service)) {
+    for (const std::string& name :
+         NamesOf(alias->host, alias->name, alias->namespace_, context.scope.namespace_)) {
+      AddDomain(name, port, taken, host);
     }
   }
 }
@@ -40,6 +67,40 @@ std::vector<Route> RoutesTo(const RouteContext& context, const Service& service,
   }
   return {DefaultRoute(OutboundClusterName(port, "", service.host),
                        context.rules.at(&service).For(port, nullptr))};
+}
+
+// The pods of a headless service, by their own names below it: each goes to the pod it names.
+VirtualHost PodsOf(const RouteContext& context, const Service& service, uint16_t port,
+                   std::set<std::string>& taken) {
+  VirtualHost host;
+  host.set_name(absl::StrCat("*.", service.host, ":", port));
+  for (const std::string& name :
+       NamesOf(service.host, service.name, service.namespace_, context.scope.namespace_)) {
+    AddDomain(absl::StrCat("*.", name), port, taken, host);
+  }
+  *host.add_routes() = DefaultRoute(OutboundPodsClusterName(port, service.host),
+                                    context.rules.at(&service).For(port, nullptr));
+  return host;
+}
+
+// Hosts that are no service's: their VirtualServices route what is asked of them at HTTP's own
+// port.
+void AddForeignHosts(const RouteContext& context, std::set<std::string>& taken,
+                     RouteConfiguration& to) {
+  for (const auto& [name, config] : context.index.foreign_hosts()) {
+    if (name == "*" ||
+        !IsVisible(config->spec->export_to(), config->key.namespace_, context.scope.namespace_)) {
+      continue;
+    }
+    VirtualHost host;
+    host.set_name(absl::StrCat(name, ":", kHttpPort));
+    for (Route& route : HttpRoutes(context, *config, kHttpPort)) {
+      *host.add_routes() = std::move(route);
+    }
+    if (host.routes().empty()) continue;
+    AddDomain(name, kHttpPort, taken, host);
+    if (!host.domains().empty()) *to.add_virtual_hosts() = std::move(host);
+  }
 }
 
 VirtualHost AllowAny() {
@@ -59,16 +120,26 @@ RouteConfiguration RouteConfigurationFor(const RouteContext& context, uint16_t p
   RouteConfiguration configuration;
   configuration.set_name(absl::StrCat(port));
   std::set<std::string> taken;
+  std::vector<std::pair<const Service*, int>> hosts;  // and the index of their virtual hosts
   for (const Service* service : services) {
     VirtualHost host;
     host.set_name(absl::StrCat(service->host, ":", port));
-    AddDomains(*service, port, context.scope.namespace_, taken, host);
+    AddDomains(context, *service, port, taken, host);
     if (host.domains().empty()) continue;
     for (Route& route : RoutesTo(context, *service, port)) {
       *host.add_routes() = std::move(route);
     }
+    hosts.emplace_back(service, configuration.virtual_hosts_size());
     *configuration.add_virtual_hosts() = std::move(host);
   }
+  // Only now: no other name takes that of a service.
+  for (const auto& [service, at] : hosts) {
+    AddAliases(context, *service, port, taken, *configuration.mutable_virtual_hosts(at));
+    if (!IsHeadless(*service)) continue;
+    VirtualHost pods = PodsOf(context, *service, port, taken);
+    if (!pods.domains().empty()) *configuration.add_virtual_hosts() = std::move(pods);
+  }
+  if (port == kHttpPort) AddForeignHosts(context, taken, configuration);
   *configuration.add_virtual_hosts() = AllowAny();
   return configuration;
 }

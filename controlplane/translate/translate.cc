@@ -19,7 +19,7 @@ Resources OutboundResources(const TranslationIndex& index, const OutboundScope& 
   const RouteContext context{index, scope, rules};
   Resources resources;
   resources.clusters = OutboundClusters(index, clusters);
-  resources.endpoints = OutboundEndpoints(index, scope.locality, clusters);
+  resources.endpoints = OutboundEndpoints(index, scope, clusters);
   resources.listeners = OutboundListeners(context);
   resources.routes = OutboundRoutes(context);
   resources.secrets = TrustSecrets(index.world());

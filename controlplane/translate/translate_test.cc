@@ -195,7 +195,10 @@ spec:
   EXPECT_EQ(tls.common_tls_context().tls_certificates(0).private_key().filename(), "/k.pem");
   EXPECT_EQ(tls.common_tls_context().validation_context().trusted_ca().filename(), "/ca.pem");
   Cluster mesh = ClusterIn(resources, "outbound|5000|mesh|helloworld.default.svc.cluster.local");
-  EXPECT_EQ(mesh.transport_socket_matches_size(), 2);
+  // Asked for, it is not left to the endpoint.
+  EXPECT_EQ(mesh.transport_socket_matches_size(), 0);
+  ASSERT_TRUE(mesh.transport_socket().typed_config().UnpackTo(&tls));
+  EXPECT_EQ(tls.sni(), "outbound_.5000_.mesh_.helloworld.default.svc.cluster.local");
 }
 
 TEST(OutboundListeners, OnePerHttpPortAndPerTcpAddress) {
@@ -544,28 +547,6 @@ TEST(CheckResources, NamesWhatIsMissing) {
     ASSERT_EQ((broken.*c.type).erase(c.removed), 1u);
     EXPECT_NE(NoComplaints(broken).find(c.complaint), std::string::npos) << NoComplaints(broken);
   }
-}
-
-TEST(CheckConfig, NamesObjectFieldAndReason) {
-  WorldBuilder builder = Helloworld();
-  ASSERT_TRUE(builder
-                  .Apply(R"(
-kind: VirtualService
-metadata: {name: hello}
-spec:
-  hosts: [helloworld]
-  http:
-  - fault: {abort: {httpStatus: 500}}
-    route: [{destination: {host: helloworld}}, {destination: {host: helloworld, subset: v9}}]
-)")
-                  .ok());
-  std::vector<Finding> findings = CheckConfig(TranslationIndex(builder.world()));
-  ASSERT_EQ(findings.size(), 2u);
-  EXPECT_EQ(findings[0].severity, Finding::Severity::kDangling);
-  EXPECT_EQ(ToString(findings[0].object), "VirtualService default/hello");
-  EXPECT_EQ(findings[0].message,
-            "http[0].route[1]: host 'helloworld' subset 'v9': no DestinationRule defines it");
-  EXPECT_EQ(findings[1].severity, Finding::Severity::kUnsupported);
 }
 
 }  // namespace
