@@ -243,7 +243,7 @@ namespace {
 struct EndpointView {
   const std::string& cluster;
   const EndpointConfig& endpoint;
-  const Locality& locality;
+  const EndpointLocality& locality;
   size_t priority;
   uint64_t active;
 };

@@ -41,12 +41,12 @@ enum class CheckedHealth : uint8_t { kNotChecked, kPassing, kDegraded, kFailing 
 // What is said of the client before all else, in the PROXY protocol.
 enum class ProxyProtocolOut : uint8_t { kNone, kV1, kV2 };
 
-struct Locality {
+struct EndpointLocality {
   std::string region;
   std::string zone;
   std::string sub_zone;
 
-  friend bool operator==(const Locality&, const Locality&) = default;
+  friend bool operator==(const EndpointLocality&, const EndpointLocality&) = default;
 };
 
 // Where an endpoint is checked instead of where it serves.
@@ -83,7 +83,7 @@ struct EndpointConfig {
 
 // The endpoints of one locality at one priority: a run of EndpointSet::endpoints.
 struct LocalityConfig {
-  Locality locality;
+  EndpointLocality locality;
   uint32_t weight = 0;  // 0: no requests, where localities are weighted
   size_t first = 0;     // index of its first endpoint
   size_t count = 0;
@@ -195,8 +195,8 @@ struct BalancingOptions {
 
 // Where the proxies of this workload run, for zone-aware routing.
 struct LocalZones {
-  Locality own;
-  std::vector<std::pair<Locality, uint64_t>> proxies;  // how many, by locality
+  EndpointLocality own;
+  std::vector<std::pair<EndpointLocality, uint64_t>> proxies;  // how many, by locality
 };
 
 // Chosen by the first whose `match` the endpoint's envoy.transport_socket_match metadata satisfies.

@@ -111,7 +111,7 @@ struct ConfigState::State {
   size_t unknown_fields = 0;
   KnownAddresses addresses;                   // of the names of DNS clusters
   std::map<std::string, KnownHealth> health;  // what checks say, by cluster
-  Locality own_locality;
+  EndpointLocality own_locality;
   std::string local_cluster;  // of the proxies of this workload; "": not known
   std::map<JwksSource, std::shared_ptr<const certs::Jwks>> jwks;  // null: tried, without success
   std::shared_ptr<const NameTable> names = std::make_shared<const NameTable>();

@@ -443,7 +443,7 @@ TEST(PickEndpoint, ZoneAwareRoutingKeepsRequestsInTheirZone) {
     LocalZones zones;
     zones.own.zone = "0";
     for (size_t i = 0; i < c.proxies.size(); ++i) {
-      zones.proxies.push_back({Locality{"", absl::StrCat(i), ""}, c.proxies[i]});
+      zones.proxies.push_back({EndpointLocality{"", absl::StrCat(i), ""}, c.proxies[i]});
     }
     EXPECT_NEAR(ShareOfFirstZone(Zones(c.endpoints), zones, c.endpoints[0]), c.share, 0.02)
         << c.endpoints[0] << " in the zone";

@@ -275,7 +275,7 @@ struct PickTable::Builder {
     return true;
   }
 
-  double ProxiesIn(const Locality& locality) const {
+  double ProxiesIn(const EndpointLocality& locality) const {
     double count = 0;
     for (const auto& [where, proxies] : zones->proxies) {
       if (where == locality) count += proxies;
