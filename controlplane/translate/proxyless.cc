@@ -20,6 +20,7 @@
 #include "controlplane/translate/endpoints.h"
 #include "controlplane/translate/http_routes.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/route_match.h"
 
 namespace weft {
 namespace {
@@ -151,6 +152,11 @@ RouteConfiguration RouteConfigurationOf(const RouteContext& context, const Servi
       route.mutable_direct_response()->set_status(503);
     }
     *host->add_routes() = std::move(route);
+  }
+  if (host->routes().empty()) {
+    Route* none = host->add_routes();
+    *none->mutable_match() = AnyRequest();
+    none->mutable_direct_response()->set_status(404);
   }
   return configuration;
 }
