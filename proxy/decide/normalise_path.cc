@@ -82,6 +82,21 @@ void RemoveDotSegments(std::string& path) {
   path.swap(result);
 }
 
+// Whether any of the steps could change it: an escape, a backslash, a fragment, "//" or "/." ahead
+// of the query. Most paths have nothing of that.
+bool IsPlain(absl::string_view path_and_query) {
+  char before = 0;
+  bool in_query = false;
+  for (const char c : path_and_query) {
+    if (c == '#') return false;
+    if (in_query) continue;
+    if (c == '%' || c == '\\' || (before == '/' && (c == '/' || c == '.'))) return false;
+    in_query = c == '?';
+    before = c;
+  }
+  return true;
+}
+
 void MergeSlashes(std::string& path) {
   size_t to = 0;
   for (size_t i = 0; i < path.size(); ++i) {
@@ -95,6 +110,7 @@ void MergeSlashes(std::string& path) {
 
 PathVerdict NormalisePath(const PathNormalisation& how, std::string& path_and_query) {
   if (path_and_query.empty() || path_and_query[0] != '/') return PathVerdict::kUnchanged;
+  if (IsPlain(path_and_query)) return PathVerdict::kUnchanged;
   const absl::string_view original = path_and_query;
   const absl::string_view whole = original.substr(0, original.find('#'));
   const size_t mark = whole.find('?');

@@ -60,7 +60,7 @@ int GrpcStatusOf(int http_status) {
 }
 
 std::optional<int> GrpcStatusIn(const Headers& headers) {
-  const auto value = headers.Get("grpc-status");
+  const auto value = headers.Get(KnownHeader::kGrpcStatus);
   int status = 0;
   if (!value.has_value() || !absl::SimpleAtoi(*value, &status)) return std::nullopt;
   return status;

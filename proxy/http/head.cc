@@ -1,6 +1,7 @@
 #include "proxy/http/head.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -17,6 +18,7 @@ constexpr absl::string_view kKnownHeaderNames[] = {
     "cookie",
     "date",
     "expect",
+    "grpc-status",
     "host",
     "keep-alive",
     "proxy-connection",
@@ -63,6 +65,46 @@ constexpr NamesByLength MakeNamesByLength() {
 
 constexpr NamesByLength kNamesByLength = MakeNamesByLength();
 
+template <typename Word>
+bool SameWord(const char* name, const char* lower) {
+  Word a, b;
+  std::memcpy(&a, name, sizeof(a));
+  std::memcpy(&b, lower, sizeof(b));
+  return (a | static_cast<Word>(0x2020202020202020u)) == b;
+}
+
+// Whether `name` is the known name `lower`, of the same size, in any case; a word at a time, since
+// this is done for every field of every message. Letters, digits and '-', which known names are
+// made of, have the bit that tells lower case from capitals; and of what a name may hold (RFC 9110,
+// section 5.6.2), setting it turns nothing but capitals into them.
+bool IsKnownName(absl::string_view name, absl::string_view lower) {
+  const size_t size = lower.size();
+  const char* const a = name.data();
+  const char* const b = lower.data();
+  size_t at = 0;
+  for (; size - at >= 8; at += 8) {
+    if (!SameWord<uint64_t>(a + at, b + at)) return false;
+  }
+  if (size - at >= 4) {
+    if (!SameWord<uint32_t>(a + at, b + at)) return false;
+    at += 4;
+  }
+  for (; at < size; ++at) {
+    if ((a[at] | 0x20) != b[at]) return false;
+  }
+  return true;
+}
+
+// Most names differ in their sizes: no call for those.
+inline bool SameName(absl::string_view a, absl::string_view b) {
+  return a.size() == b.size() && absl::EqualsIgnoreCase(a, b);
+}
+
+inline bool NameStartsWith(absl::string_view name, absl::string_view prefix) {
+  return name.size() >= prefix.size() && (name[0] | 0x20) == (prefix[0] | 0x20) &&
+         absl::StartsWithIgnoreCase(name, prefix);
+}
+
 template <typename Call>  // void(absl::string_view token)
 void ForEachToken(const Headers& headers, KnownHeader field, Call call) {
   if (!headers.Has(field)) return;
@@ -75,18 +117,13 @@ void ForEachToken(const Headers& headers, KnownHeader field, Call call) {
   }
 }
 
+constexpr KnownHeader kHopByHop[] = {
+    KnownHeader::kConnection, KnownHeader::kKeepAlive,        KnownHeader::kProxyConnection,
+    KnownHeader::kTe,         KnownHeader::kTransferEncoding, KnownHeader::kUpgrade,
+};
+
 bool IsHopByHop(KnownHeader known) {
-  switch (known) {
-    case KnownHeader::kConnection:
-    case KnownHeader::kKeepAlive:
-    case KnownHeader::kProxyConnection:
-    case KnownHeader::kTe:
-    case KnownHeader::kTransferEncoding:
-    case KnownHeader::kUpgrade:
-      return true;
-    default:
-      return false;
-  }
+  return std::find(std::begin(kHopByHop), std::end(kHopByHop), known) != std::end(kHopByHop);
 }
 
 }  // namespace
@@ -97,21 +134,13 @@ KnownHeader IdentifyHeader(absl::string_view name) {
     const uint8_t known = kNamesByLength.known[name.size()][i];
     const absl::string_view candidate = kKnownHeaderNames[known];
     if ((name.back() | 0x20) != candidate.back()) continue;
-    if (absl::EqualsIgnoreCase(name, candidate)) return static_cast<KnownHeader>(known);
+    if (IsKnownName(name, candidate)) return static_cast<KnownHeader>(known);
   }
   return KnownHeader::kOther;
 }
 
 absl::string_view KnownHeaderName(KnownHeader known) {
   return known == KnownHeader::kOther ? "" : kKnownHeaderNames[static_cast<size_t>(known)];
-}
-
-HeaderView Headers::at(size_t index) const {
-  const Field& field = fields_[index];
-  const char* bytes = bytes_.data();
-  return {{bytes + field.name_offset, field.name_length},
-          {bytes + field.value_offset, field.value_length},
-          field.known};
 }
 
 std::optional<absl::string_view> Headers::Get(KnownHeader known) const {
@@ -121,36 +150,41 @@ std::optional<absl::string_view> Headers::Get(KnownHeader known) const {
 }
 
 std::optional<absl::string_view> Headers::Get(absl::string_view name) const {
-  const KnownHeader known = IdentifyHeader(name);
-  if (known != KnownHeader::kOther) return Get(known);
-  for (const HeaderView header : *this) {
-    if (absl::EqualsIgnoreCase(header.name, name)) return header.value;
+  const size_t index = Find(IdentifyHeader(name), name);
+  if (index == kNone) return std::nullopt;
+  return at(index).value;
+}
+
+size_t Headers::Find(KnownHeader known, absl::string_view name) const {
+  if (known != KnownHeader::kOther) return first_[static_cast<size_t>(known)];
+  for (size_t i = 0; i < fields_.size(); ++i) {
+    if (SameName(at(i).name, name)) return i;
   }
-  return std::nullopt;
+  return kNone;
 }
 
 absl::InlinedVector<absl::string_view, 4> Headers::GetAll(absl::string_view name) const {
   absl::InlinedVector<absl::string_view, 4> values;
   for (const HeaderView header : *this) {
-    if (absl::EqualsIgnoreCase(header.name, name)) values.push_back(header.value);
+    if (SameName(header.name, name)) values.push_back(header.value);
   }
   return values;
 }
 
 bool Headers::HasPrefix(absl::string_view prefix) const {
   for (const HeaderView header : *this) {
-    if (absl::StartsWithIgnoreCase(header.name, prefix)) return true;
+    if (NameStartsWith(header.name, prefix)) return true;
   }
   return false;
 }
 
-void Headers::Add(absl::string_view name, absl::string_view value) {
+void Headers::AddField(KnownHeader known, absl::string_view name, absl::string_view value) {
   Field field;
   field.name_offset = static_cast<uint32_t>(bytes_.size());
   field.name_length = static_cast<uint32_t>(name.size());
   field.value_offset = static_cast<uint32_t>(bytes_.size() + name.size());
   field.value_length = static_cast<uint32_t>(value.size());
-  field.known = IdentifyHeader(name);
+  field.known = known;
   AppendBytes(name, value);
   Push(field);
 }
@@ -168,29 +202,23 @@ void Headers::AppendBytes(absl::string_view a, absl::string_view b) {
   bytes_.swap(larger);
 }
 
-void Headers::Set(absl::string_view name, absl::string_view value) {
-  size_t first = fields_.size();
-  bool repeated = false;
-  const auto own = [this](size_t i) {
-    return absl::string_view(bytes_.data() + fields_[i].name_offset, fields_[i].name_length);
-  };
-  for (size_t i = 0; i < fields_.size(); ++i) {
-    if (!absl::EqualsIgnoreCase(own(i), name)) continue;
-    repeated = first < fields_.size();
-    if (repeated) break;
-    first = i;
-  }
-  if (first == fields_.size()) return Add(name, value);
+void Headers::SetField(KnownHeader known, absl::string_view name, absl::string_view value) {
+  const size_t first = Find(known, name);
+  if (first == kNone) return AddField(known, name, value);
   fields_[first].value_offset = static_cast<uint32_t>(bytes_.size());
   fields_[first].value_length = static_cast<uint32_t>(value.size());
   AppendBytes(value, "");
-  if (!repeated) return;
-  const absl::string_view kept = own(first);
-  bool is_first = true;
-  RemoveIf([&](const HeaderView& header) {
-    if (!absl::EqualsIgnoreCase(header.name, kept)) return false;
-    return !std::exchange(is_first, false);
-  });
+  const HeaderView kept = at(first);
+  const auto repeats = [&kept](const HeaderView& other) {
+    return other.known == kept.known &&
+           (kept.known != KnownHeader::kOther || SameName(other.name, kept.name));
+  };
+  for (size_t i = first + 1; i < fields_.size(); ++i) {
+    if (!repeats(at(i))) continue;
+    size_t index = 0;
+    RemoveIf([&](const HeaderView& header) { return index++ > first && repeats(header); });
+    return;
+  }
 }
 
 bool Headers::Remove(KnownHeader known) {
@@ -201,14 +229,12 @@ bool Headers::Remove(KnownHeader known) {
 bool Headers::Remove(absl::string_view name) {
   const KnownHeader known = IdentifyHeader(name);
   if (known != KnownHeader::kOther) return Remove(known);
-  return RemoveIf(
-      [name](const HeaderView& header) { return absl::EqualsIgnoreCase(header.name, name); });
+  return RemoveIf([name](const HeaderView& header) { return SameName(header.name, name); });
 }
 
 bool Headers::RemovePrefix(absl::string_view prefix) {
-  return RemoveIf([prefix](const HeaderView& header) {
-    return absl::StartsWithIgnoreCase(header.name, prefix);
-  });
+  return RemoveIf(
+      [prefix](const HeaderView& header) { return NameStartsWith(header.name, prefix); });
 }
 
 void Headers::Clear() {
@@ -279,11 +305,13 @@ void RemoveHopByHop(Headers& headers) {
     if (known == KnownHeader::kContentLength || known == KnownHeader::kHost) return;
     if (!IsHopByHop(known)) named.emplace_back(token);
   });
+  const bool none = std::none_of(std::begin(kHopByHop), std::end(kHopByHop),
+                                 [&](KnownHeader known) { return headers.Has(known); });
+  if (none && named.empty()) return;
   headers.RemoveIf([&named](const HeaderView& header) {
     if (IsHopByHop(header.known)) return true;
-    return std::any_of(named.begin(), named.end(), [&header](const std::string& name) {
-      return absl::EqualsIgnoreCase(name, header.name);
-    });
+    return std::any_of(named.begin(), named.end(),
+                       [&header](const std::string& name) { return SameName(name, header.name); });
   });
 }
 

@@ -33,6 +33,7 @@ enum class KnownHeader : uint8_t {
   kCookie,
   kDate,
   kExpect,
+  kGrpcStatus,
   kHost,
   kKeepAlive,
   kProxyConnection,
@@ -78,7 +79,13 @@ class Headers {
 
   size_t size() const { return fields_.size(); }
   bool empty() const { return fields_.empty(); }
-  HeaderView at(size_t index) const;
+  HeaderView at(size_t index) const {
+    const Field& field = fields_[index];
+    const char* bytes = bytes_.data();
+    return {{bytes + field.name_offset, field.name_length},
+            {bytes + field.value_offset, field.value_length},
+            field.known};
+  }
 
   class Iterator {
    public:
@@ -107,11 +114,19 @@ class Headers {
 
   // Name and value are taken as they are: whoever adds what a peer or a config said has checked it.
   // They may be views into these same Headers.
-  void Add(absl::string_view name, absl::string_view value);
-  void Add(KnownHeader known, absl::string_view value) { Add(KnownHeaderName(known), value); }
+  void Add(absl::string_view name, absl::string_view value) {
+    AddField(IdentifyHeader(name), name, value);
+  }
+  void Add(KnownHeader known, absl::string_view value) {
+    AddField(known, KnownHeaderName(known), value);
+  }
   // Replaces every field of that name by one, which keeps the place and spelling of the first.
-  void Set(absl::string_view name, absl::string_view value);
-  void Set(KnownHeader known, absl::string_view value) { Set(KnownHeaderName(known), value); }
+  void Set(absl::string_view name, absl::string_view value) {
+    SetField(IdentifyHeader(name), name, value);
+  }
+  void Set(KnownHeader known, absl::string_view value) {
+    SetField(known, KnownHeaderName(known), value);
+  }
   // Removes every field of that name; returns whether there was one.
   bool Remove(KnownHeader known);
   bool Remove(absl::string_view name);
@@ -137,6 +152,10 @@ class Headers {
   };
   static constexpr uint16_t kNone = 0xffff;
 
+  // The index of the first field of that name, or kNone.
+  size_t Find(KnownHeader known, absl::string_view name) const;
+  void AddField(KnownHeader known, absl::string_view name, absl::string_view value);
+  void SetField(KnownHeader known, absl::string_view name, absl::string_view value);
   void AppendBytes(absl::string_view a, absl::string_view b);
   void Push(const Field& field);
   void IndexKnown();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -17,21 +18,39 @@
 namespace weft {
 namespace {
 
+// "00" to "ff".
+constexpr std::array<char, 512> MakeHexPairs() {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::array<char, 512> pairs = {};
+  for (size_t i = 0; i < 256; ++i) {
+    pairs[2 * i] = kDigits[i >> 4];
+    pairs[2 * i + 1] = kDigits[i & 0xf];
+  }
+  return pairs;
+}
+constexpr std::array<char, 512> kHexPairs = MakeHexPairs();
+
+char* PutHex(uint64_t number, int bytes, char* at) {
+  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8, at += 2) {
+    std::memcpy(at, &kHexPairs[2 * (number >> shift & 0xff)], 2);
+  }
+  return at;
+}
+
 // A random UUID (RFC 9562, version 4), in its text form.
 std::array<char, 36> MakeRequestId(uint64_t high, uint64_t low) {
-  constexpr char kDigits[] = "0123456789abcdef";
   high = (high & 0xffffffffffff0fffULL) | 0x4000ULL;
   low = (low & 0x3fffffffffffffffULL) | 0x8000000000000000ULL;
   std::array<char, 36> id;
-  size_t digit = 0;
-  for (size_t i = 0; i < id.size(); ++i) {
-    if (i == 8 || i == 13 || i == 18 || i == 23) {
-      id[i] = '-';
-      continue;
-    }
-    const uint64_t half = digit < 16 ? high : low;
-    id[i] = kDigits[half >> (60 - 4 * (digit++ % 16)) & 0xf];
-  }
+  char* at = PutHex(high >> 32, 4, id.data());
+  *at++ = '-';
+  at = PutHex(high >> 16, 2, at);
+  *at++ = '-';
+  at = PutHex(high, 2, at);
+  *at++ = '-';
+  at = PutHex(low >> 48, 2, at);
+  *at++ = '-';
+  PutHex(low, 6, at);
   return id;
 }
 

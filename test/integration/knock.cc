@@ -24,20 +24,21 @@ namespace {
 void PresentForgedCertificate(SSL_CTX* context) {
   EC_KEY* ec = EC_KEY_new_by_curve_name(NID_X9_62_prime256v1);
   EC_KEY_generate_key(ec);
-  EVP_PKEY* key = EVP_PKEY_new();
-  EVP_PKEY_assign_EC_KEY(key, ec);
-  X509* certificate = X509_new();
-  X509_set_version(certificate, 2);
-  ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-  X509_gmtime_adj(X509_getm_notBefore(certificate), -60);
-  X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-  X509_set_pubkey(certificate, key);
-  X509_EXTENSION* name = X509V3_EXT_nconf_nid(nullptr, nullptr, NID_subject_alt_name,
-                                              "critical,URI:spiffe://east.weft/ns/default/sa/curl");
-  X509_add_ext(certificate, name, -1);
-  X509_sign(certificate, key, EVP_sha256());
-  if (SSL_CTX_use_certificate(context, certificate) != 1 ||
-      SSL_CTX_use_PrivateKey(context, key) != 1) {
+  const bssl::UniquePtr<EVP_PKEY> key(EVP_PKEY_new());
+  EVP_PKEY_assign_EC_KEY(key.get(), ec);
+  const bssl::UniquePtr<X509> certificate(X509_new());
+  X509_set_version(certificate.get(), 2);
+  ASN1_INTEGER_set(X509_get_serialNumber(certificate.get()), 1);
+  X509_gmtime_adj(X509_getm_notBefore(certificate.get()), -60);
+  X509_gmtime_adj(X509_getm_notAfter(certificate.get()), 3600);
+  X509_set_pubkey(certificate.get(), key.get());
+  const bssl::UniquePtr<X509_EXTENSION> name(
+      X509V3_EXT_nconf_nid(nullptr, nullptr, NID_subject_alt_name,
+                           "critical,URI:spiffe://east.weft/ns/default/sa/curl"));
+  X509_add_ext(certificate.get(), name.get(), -1);
+  X509_sign(certificate.get(), key.get(), EVP_sha256());
+  if (SSL_CTX_use_certificate(context, certificate.get()) != 1 ||
+      SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
     fprintf(stderr, "knock: the forged certificate is not usable\n");
     exit(1);
   }
@@ -65,10 +66,12 @@ std::string WireAlpn(const std::string& protocol) {
 int main(int argc, char** argv) {
   if (argc != 6) return 2;
   signal(SIGPIPE, SIG_IGN);
-  SSL_CTX* context = SSL_CTX_new(TLS_client_method());
-  SSL_CTX_set_custom_verify(context, SSL_VERIFY_PEER, [](SSL*, uint8_t*) { return ssl_verify_ok; });
-  if (strcmp(argv[5], "certificate") == 0) PresentForgedCertificate(context);
-  SSL* ssl = SSL_new(context);
+  const bssl::UniquePtr<SSL_CTX> context(SSL_CTX_new(TLS_client_method()));
+  SSL_CTX_set_custom_verify(context.get(), SSL_VERIFY_PEER,
+                            [](SSL*, uint8_t*) { return ssl_verify_ok; });
+  if (strcmp(argv[5], "certificate") == 0) PresentForgedCertificate(context.get());
+  const bssl::UniquePtr<SSL> owned(SSL_new(context.get()));
+  SSL* ssl = owned.get();
   const std::string alpn = WireAlpn(argv[4]);
   SSL_set_alpn_protos(ssl, reinterpret_cast<const uint8_t*>(alpn.data()), alpn.size());
   SSL_set_tlsext_host_name(ssl, argv[3]);

@@ -78,7 +78,7 @@ TEST_F(AdminTest, ServerInfoTellsHowItWasStarted) {
   EXPECT_TRUE(info.contains("uptime_current_epoch"));
   EXPECT_EQ(proxy_.Admin("/hot_restart_version").body, "disabled\n");
   EXPECT_EQ(Json("/runtime")["entries"]["a.b"]["final_value"], "7");
-  EXPECT_GT(std::stoll(Json("/memory")["allocated"].get<std::string>()), 0);
+  if (kMemoryMeans) EXPECT_GT(std::stoll(Json("/memory")["allocated"].get<std::string>()), 0);
 }
 
 TEST_F(AdminTest, ListenersAndClustersAsTextAndJson) {

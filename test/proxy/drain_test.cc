@@ -105,7 +105,8 @@ TEST_F(Drain, TermCutsWhatDoesNotEndInTime) {
   const absl::Time started = absl::Now();
   proxy().Signal(SIGTERM);
   EXPECT_EQ(proxy().AwaitExit(), 0) << proxy().Output();
-  EXPECT_GE(absl::Now() - started, absl::Seconds(1));
+  // (A loop's clock is that of its turn, some milliseconds ago.)
+  EXPECT_GE(absl::Now() - started, absl::Milliseconds(900));
   EXPECT_FALSE(busy.ReadResponse().complete);
   release_ = true;
 }
