@@ -32,6 +32,10 @@ constexpr std::array kKinds = {
     KindEntry{"DestinationRule", Kind::kDestinationRule},
     KindEntry{"Gateway", Kind::kGateway},
     KindEntry{"PeerAuthentication", Kind::kPeerAuthentication},
+    KindEntry{"ServiceEntry", Kind::kServiceEntry},
+    KindEntry{"Sidecar", Kind::kSidecar},
+    KindEntry{"WorkloadEntry", Kind::kWorkloadEntry},
+    KindEntry{"WorkloadGroup", Kind::kWorkloadGroup},
     KindEntry{"AuthorizationPolicy", Kind::kNotEnforced},
     KindEntry{"RequestAuthentication", Kind::kNotEnforced},
     KindEntry{"ConfigMap", Kind::kNotUsed},
@@ -73,6 +77,14 @@ std::unique_ptr<Message> NewMessage(Kind kind) {
       return std::make_unique<networking::Gateway>();
     case Kind::kPeerAuthentication:
       return std::make_unique<security::PeerAuthentication>();
+    case Kind::kServiceEntry:
+      return std::make_unique<networking::ServiceEntry>();
+    case Kind::kSidecar:
+      return std::make_unique<networking::Sidecar>();
+    case Kind::kWorkloadEntry:
+      return std::make_unique<networking::WorkloadEntry>();
+    case Kind::kWorkloadGroup:
+      return std::make_unique<networking::WorkloadGroup>();
     case Kind::kNotUsed:
     case Kind::kNotEnforced:
     case Kind::kUnknown:
@@ -86,6 +98,10 @@ std::vector<absl::string_view> VersionsOf(Kind kind) {
     case Kind::kVirtualService:
     case Kind::kDestinationRule:
     case Kind::kGateway:
+    case Kind::kServiceEntry:
+    case Kind::kSidecar:
+    case Kind::kWorkloadEntry:
+    case Kind::kWorkloadGroup:
       return {"networking.istio.io/v1", "networking.istio.io/v1beta1",
               "networking.istio.io/v1alpha3"};
     case Kind::kPeerAuthentication:
@@ -99,7 +115,9 @@ std::vector<absl::string_view> VersionsOf(Kind kind) {
 
 bool IsIstio(Kind kind) {
   return kind == Kind::kVirtualService || kind == Kind::kDestinationRule ||
-         kind == Kind::kGateway || kind == Kind::kPeerAuthentication;
+         kind == Kind::kGateway || kind == Kind::kPeerAuthentication ||
+         kind == Kind::kServiceEntry || kind == Kind::kSidecar || kind == Kind::kWorkloadEntry ||
+         kind == Kind::kWorkloadGroup;
 }
 
 absl::Status CheckVersion(Kind kind, const std::string& version) {

@@ -30,6 +30,10 @@ enum class Kind {
   kDestinationRule,
   kGateway,
   kPeerAuthentication,
+  kServiceEntry,
+  kSidecar,
+  kWorkloadEntry,
+  kWorkloadGroup,
   kNotUsed,      // ordinary kinds that are of no interest here: Deployment, Secret, …
   kNotEnforced,  // security policies that this version does not act on: worth a warning
   kUnknown,

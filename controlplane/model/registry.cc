@@ -30,13 +30,6 @@ std::shared_ptr<const T> As(const Object& object) {
   return std::static_pointer_cast<const T>(object.message);
 }
 
-// Keeps the old pointer where the value is the same.
-template <typename Map, typename Value>
-void Assign(Map& map, const typename Map::key_type& key, Value value) {
-  auto& slot = map[key];
-  if (slot == nullptr || *slot != value) slot = std::make_shared<const Value>(std::move(value));
-}
-
 bool IsSystem(const std::string& namespace_) {
   return namespace_ == "weft-system" || namespace_ == "kube-system";
 }
@@ -142,6 +135,22 @@ void Registry::Put(Object object) {
     case Kind::kPeerAuthentication:
       PutConfig(local_.peer_authentications, object);
       break;
+    case Kind::kServiceEntry:
+      UnlinkEntry(name);
+      PutConfig(local_.service_entries, object);
+      LinkEntry(name);
+      break;
+    case Kind::kSidecar:
+      PutConfig(local_.sidecars, object);
+      break;
+    case Kind::kWorkloadEntry:
+      TouchMachine(name);
+      PutConfig(local_.workload_entries, object);
+      TouchMachine(name);
+      break;
+    case Kind::kWorkloadGroup:
+      PutConfig(local_.workload_groups, object);
+      break;
     case Kind::kNotUsed:
     case Kind::kNotEnforced:
     case Kind::kUnknown:
@@ -183,6 +192,20 @@ void Registry::Remove(const ObjectKey& key) {
     case Kind::kPeerAuthentication:
       local_.peer_authentications.erase(name);
       break;
+    case Kind::kServiceEntry:
+      UnlinkEntry(name);
+      local_.service_entries.erase(name);
+      break;
+    case Kind::kSidecar:
+      local_.sidecars.erase(name);
+      break;
+    case Kind::kWorkloadEntry:
+      TouchMachine(name);
+      local_.workload_entries.erase(name);
+      break;
+    case Kind::kWorkloadGroup:
+      local_.workload_groups.erase(name);
+      break;
     case Kind::kNotUsed:
     case Kind::kNotEnforced:
     case Kind::kUnknown:
@@ -222,6 +245,7 @@ void Registry::PutSlice(const Name& name, std::shared_ptr<const kubernetes::Endp
 
 void Registry::PutPod(const Name& name, std::shared_ptr<const kubernetes::Pod> pod) {
   workloads_changed_ = true;
+  TouchPod(name);
   const auto touch = [this](const std::string& key) {
     const auto users = services_by_pod_.find(key);
     if (users == services_by_pod_.end()) return;
@@ -240,6 +264,7 @@ void Registry::PutPod(const Name& name, std::shared_ptr<const kubernetes::Pod> p
   touch(pod->status().pod_ip());
   if (HasAddress(*pod)) pods_at_[pod->status().pod_ip()].insert(name);
   pods_[name] = std::move(pod);
+  TouchPod(name);
 }
 
 // Nodes come and go rarely, and nearly every service has endpoints on each.
@@ -255,12 +280,14 @@ void Registry::PutNode(const std::string& name, std::shared_ptr<const kubernetes
   if (before == after) return;
   workloads_changed_ = true;
   for (const auto& [service, object] : services_) changed_services_.insert(service);
+  TouchAllSelecting();
 }
 
 // ---- World out.
 
 const World& Registry::BuildLocal() {
   for (const Name& name : std::exchange(changed_services_, {})) BuildService(name);
+  for (const Name& declared : std::exchange(changed_hosts_, {})) BuildHost(declared);
   if (std::exchange(workloads_changed_, false)) BuildWorkloads();
   return local_;
 }
@@ -316,6 +343,7 @@ Endpoints Registry::EndpointsOf(const Name& name, const kubernetes::Service& obj
       endpoint.locality = LocalityAt(node, place.zone());
     }
   }
+  AddMachines(name.first, object, by_address);
   Endpoints endpoints;
   for (auto& [address, endpoint] : by_address) endpoints.push_back(std::move(endpoint));
   return endpoints;
@@ -369,6 +397,7 @@ void Registry::BuildWorkloads() {
     if (known != local_.workloads.end()) workloads[address] = known->second;
     Assign(workloads, address, std::move(workload));
   }
+  AddMachines(workloads);
   local_.workloads = std::move(workloads);
 }
 

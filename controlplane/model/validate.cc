@@ -37,6 +37,14 @@ std::vector<Problem> Validate(const Object& object) {
       return Check<networking::Gateway>(object, "spec", CheckGateway);
     case Kind::kPeerAuthentication:
       return Check<security::PeerAuthentication>(object, "spec", CheckPeerAuthentication);
+    case Kind::kServiceEntry:
+      return Check<networking::ServiceEntry>(object, "spec", CheckServiceEntry);
+    case Kind::kSidecar:
+      return Check<networking::Sidecar>(object, "spec", CheckSidecar);
+    case Kind::kWorkloadEntry:
+      return Check<networking::WorkloadEntry>(object, "spec", CheckWorkloadEntry);
+    case Kind::kWorkloadGroup:
+      return Check<networking::WorkloadGroup>(object, "spec", CheckWorkloadGroup);
     case Kind::kNode:
     case Kind::kNamespace:
     case Kind::kNotUsed:

@@ -55,8 +55,11 @@ void CheckLoadBalancer(const LoadBalancerSettings& settings, Checker& check) {
   if (settings.has_warmup()) check.Duration("warmup.duration", settings.warmup().duration());
 }
 
-void CheckConnectionPool(const ConnectionPoolSettings& pool, Checker& check) {
-  const Checker::In in(check, "connectionPool");
+}  // namespace
+
+void CheckConnectionPool(absl::string_view field, const ConnectionPoolSettings& pool,
+                         Checker& check) {
+  const Checker::In in(check, field);
   const auto& tcp = pool.tcp();
   check.NotNegative("tcp.maxConnections", tcp.max_connections());
   check.Duration("tcp.connectTimeout", tcp.connect_timeout());
@@ -72,6 +75,8 @@ void CheckConnectionPool(const ConnectionPoolSettings& pool, Checker& check) {
   check.NotNegative("http.maxConcurrentStreams", http.max_concurrent_streams());
   check.Duration("http.idleTimeout", http.idle_timeout());
 }
+
+namespace {
 
 void CheckOutliers(const OutlierDetection& outliers, Checker& check) {
   const Checker::In in(check, "outlierDetection");
@@ -101,7 +106,7 @@ void CheckTls(const ClientTLSSettings& tls, Checker& check) {
 template <typename Policy>
 void CheckPolicy(const Policy& policy, Checker& check) {
   if (policy.has_load_balancer()) CheckLoadBalancer(policy.load_balancer(), check);
-  if (policy.has_connection_pool()) CheckConnectionPool(policy.connection_pool(), check);
+  if (policy.has_connection_pool()) CheckConnectionPool("connectionPool", policy.connection_pool(), check);
   if (policy.has_outlier_detection()) CheckOutliers(policy.outlier_detection(), check);
   if (policy.has_tls()) CheckTls(policy.tls(), check);
 }
