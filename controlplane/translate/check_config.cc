@@ -1,4 +1,5 @@
 #include <map>
+#include <memory>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -45,10 +46,10 @@ class ConfigCheck {
   std::set<uint16_t> PortsOf(const VirtualService& spec) {
     std::set<uint16_t> ports;
     for (const std::string& host : spec.hosts()) {
-      const Service* service =
-          index_.FindService(index_.ResolveHost(host, config_->key.namespace_));
-      if (service == nullptr) continue;
-      for (const ServicePort& port : service->ports) ports.insert(port.port);
+      const std::string resolved = index_.ResolveHost(host, config_->key.namespace_);
+      for (const Service* service : index_.ServicesOf(resolved)) {
+        for (const ServicePort& port : service->ports) ports.insert(port.port);
+      }
     }
     if (ports.empty()) ports.insert(0);
     return ports;
@@ -70,7 +71,8 @@ class ConfigCheck {
   // A destination is dangling if it is for every port that a request may come with.
   void CheckDestination(const Destination& destination, const std::string& path) {
     const OutboundScope scope{config_->key.namespace_, {}, {}};
-    const RouteContext context{index_, scope, RulesIn(scope)};
+    const Client& client = ClientIn(scope);
+    const RouteContext context{index_, scope, client.rules, client.services};
     absl::Status first;
     for (uint16_t port : ports_) {
       auto resolved = ResolveDestination(context, destination, config_->key.namespace_, port);
@@ -80,10 +82,19 @@ class ConfigCheck {
     Add(Finding::Severity::kDangling, absl::StrCat(path, ": ", first.message()));
   }
 
-  const AppliedRules& RulesIn(const OutboundScope& scope) {
-    auto [found, is_new] = rules_.try_emplace(scope.namespace_);
-    if (is_new) found->second = RulesFor(index_, scope);
-    return found->second;
+  struct Client {
+    Client(const TranslationIndex& index, const OutboundScope& of)
+        : scope(of), services(index, scope), rules(RulesFor(index, scope, services)) {}
+
+    const OutboundScope scope;
+    const VisibleServices services;
+    const AppliedRules rules;
+  };
+
+  const Client& ClientIn(const OutboundScope& scope) {
+    std::unique_ptr<Client>& client = clients_[scope.namespace_];
+    if (client == nullptr) client = std::make_unique<Client>(index_, scope);
+    return *client;
   }
 
   void Unsupported(const std::string& path) {
@@ -97,7 +108,7 @@ class ConfigCheck {
   const TranslationIndex& index_;
   const TranslationIndex::VirtualServiceConfig* config_ = nullptr;  // the one being checked
   std::set<uint16_t> ports_;                                        // its
-  std::map<std::string, AppliedRules> rules_;                       // by client namespace
+  std::map<std::string, std::unique_ptr<Client>> clients_;          // by namespace
   std::vector<Finding> findings_;
 };
 

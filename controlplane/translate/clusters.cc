@@ -8,7 +8,10 @@
 #include "api/envoy/http_protocol_options.pb.h"
 #include "api/istio/networking.pb.h"
 #include "controlplane/translate/encode.h"
+#include "controlplane/translate/endpoints.h"
+#include "controlplane/translate/inbound_targets.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/sidecar_scope.h"
 
 namespace weft {
 namespace {
@@ -22,6 +25,7 @@ using istio::networking::v1alpha3::LoadBalancerSettings;
 using istio::networking::v1alpha3::Subset;
 
 constexpr absl::Duration kConnectTimeout = absl::Seconds(2);
+constexpr absl::Duration kDnsRefreshRate = absl::Minutes(1);  // where answers have no TTL; Istio's
 // Connections that a sidecar itself makes to its own pod come from here, and so are not captured.
 constexpr char kInboundSource[] = "127.0.0.6";
 constexpr char kHttpOptions[] = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
@@ -173,10 +177,23 @@ std::set<std::string> IdentitiesOf(const TranslationIndex& index, const Service&
     identities.insert(absl::StrCat("spiffe://", endpoint.trust_domain, "/ns/", endpoint.namespace_,
                                    "/sa/", endpoint.service_account));
   }
+  if (service.entry.has_value()) {
+    const auto& stated = service.entry->subject_alt_names;
+    identities.insert(stated.begin(), stated.end());
+  }
   return identities;
 }
 
-envoy::config::core::v3::TransportSocket OwnTls(const ClientTLSSettings& settings) {
+// Whom the certificate must name: the rule says, else the ServiceEntry.
+std::vector<std::string> NamesFor(const ClientTLSSettings& settings, const Service& service) {
+  if (!settings.subject_alt_names().empty() || !service.entry.has_value()) {
+    return {settings.subject_alt_names().begin(), settings.subject_alt_names().end()};
+  }
+  return service.entry->subject_alt_names;
+}
+
+envoy::config::core::v3::TransportSocket OwnTls(const ClientTLSSettings& settings,
+                                                const Service& service) {
   UpstreamTlsContext tls;
   tls.set_sni(settings.sni());
   auto& common = *tls.mutable_common_tls_context();
@@ -192,7 +209,7 @@ envoy::config::core::v3::TransportSocket OwnTls(const ClientTLSSettings& setting
     } else {
       validation->mutable_trusted_ca()->set_filename(settings.ca_certificates());
     }
-    for (const std::string& name : settings.subject_alt_names()) {
+    for (const std::string& name : NamesFor(settings, service)) {
       auto* san = validation->add_match_typed_subject_alt_names();
       san->set_san_type(name.find("://") == std::string::npos ? SubjectAltNameMatcher::DNS
                                                               : SubjectAltNameMatcher::URI);
@@ -203,11 +220,11 @@ envoy::config::core::v3::TransportSocket OwnTls(const ClientTLSSettings& setting
 }
 
 void SetTransport(const TranslationIndex& index, const OutboundCluster& from, Cluster& cluster) {
-  switch (ClientTlsOf(from.policy)) {
+  switch (from.tls()) {
     case ClientTls::kDisabled:
       return;
     case ClientTls::kOwn:
-      *cluster.mutable_transport_socket() = OwnTls(*from.policy.tls);
+      *cluster.mutable_transport_socket() = OwnTls(*from.policy.tls, *from.service);
       return;
     case ClientTls::kMesh:
       break;
@@ -225,17 +242,41 @@ void SetTransport(const TranslationIndex& index, const OutboundCluster& from, Cl
   *plain->mutable_transport_socket() = RawBuffer();
 }
 
-Cluster OutboundClusterOf(const TranslationIndex& index, const OutboundCluster& from) {
+bool IsResolvedByName(const OutboundCluster& from) {
+  if (!from.service->entry.has_value() || IsPassthrough(from.policy)) return false;
+  const Resolution resolution = from.service->entry->resolution;
+  return resolution == Resolution::kDns || resolution == Resolution::kDnsRoundRobin;
+}
+
+// A LOGICAL_DNS cluster takes exactly one name.
+void SetNames(const TranslationIndex& index, const Locality& client, const OutboundCluster& from,
+              Cluster& cluster) {
+  auto& assignment = *cluster.mutable_load_assignment();
+  assignment = AssignmentFor(index, client, from);
+  int names = 0;
+  for (const auto& locality : assignment.endpoints()) names += locality.lb_endpoints_size();
+  const bool one = from.service->entry->resolution == Resolution::kDnsRoundRobin && names == 1;
+  cluster.set_type(one ? Cluster::LOGICAL_DNS : Cluster::STRICT_DNS);
+  cluster.set_dns_lookup_family(Cluster::V4_ONLY);
+  cluster.set_respect_dns_ttl(true);
+  SetDuration(kDnsRefreshRate, cluster.mutable_dns_refresh_rate());
+}
+
+Cluster OutboundClusterOf(const TranslationIndex& index, const Locality& client,
+                          const OutboundCluster& from) {
   Cluster cluster;
   cluster.set_name(from.name);
+  SetLoadBalancer(from.policy, cluster);
   if (from.has_endpoints()) {
     cluster.set_type(Cluster::EDS);
     cluster.mutable_eds_cluster_config()->set_service_name(from.name);
     *cluster.mutable_eds_cluster_config()->mutable_eds_config() = AdsSource();
+  } else if (IsResolvedByName(from)) {
+    SetNames(index, client, from, cluster);
   } else {
     cluster.set_type(Cluster::ORIGINAL_DST);
+    cluster.set_lb_policy(Cluster::CLUSTER_PROVIDED);
   }
-  SetLoadBalancer(from.policy, cluster);
   SetConnectionPool(from.policy, from.port->protocol, cluster);
   SetOutlierDetection(from.policy, cluster);
   SetTransport(index, from, cluster);
@@ -258,13 +299,13 @@ void SetInboundSource(Cluster& cluster) {
   source->set_port_value(0);
 }
 
-Cluster InboundCluster(const std::string& address, uint16_t port, Protocol protocol) {
+Cluster InboundCluster(uint16_t port, const InboundTarget& target) {
   Cluster cluster;
   cluster.set_name(InboundClusterName(port));
   cluster.set_type(Cluster::STATIC);
-  SetDuration(kConnectTimeout, cluster.mutable_connect_timeout());
-  SetCircuitBreakers(ConnectionPoolSettings(), cluster);
-  SetHttpOptions(ConnectionPoolSettings(), protocol, cluster);
+  Policy policy;
+  policy.connection_pool = target.pool;
+  SetConnectionPool(policy, target.protocol, cluster);
   SetInboundSource(cluster);
   auto* assignment = cluster.mutable_load_assignment();
   assignment->set_cluster_name(cluster.name());
@@ -272,37 +313,45 @@ Cluster InboundCluster(const std::string& address, uint16_t port, Protocol proto
   locality->mutable_load_balancing_weight()->set_value(1);
   auto* endpoint = locality->add_lb_endpoints();
   endpoint->mutable_load_balancing_weight()->set_value(1);
-  *endpoint->mutable_endpoint()->mutable_address() = SocketAddressOf(address, port);
+  *endpoint->mutable_endpoint()->mutable_address() = AddressOf(target.address, target.port);
   return cluster;
 }
 
 }  // namespace
 
-bool OutboundCluster::has_endpoints() const { return !IsPassthrough(policy); }
+bool OutboundCluster::has_endpoints() const {
+  if (IsPassthrough(policy)) return false;
+  return !service->entry.has_value() || service->entry->resolution == Resolution::kEndpoints;
+}
 
-std::vector<OutboundCluster> ListOutboundClusters(const TranslationIndex& index,
+ClientTls OutboundCluster::tls() const {
+  const bool external = service->entry.has_value() && service->entry->external;
+  return external && policy.tls == nullptr ? ClientTls::kDisabled : ClientTlsOf(policy);
+}
+
+std::vector<OutboundCluster> ListOutboundClusters(const VisibleServices& services,
                                                   const AppliedRules& rules) {
   std::vector<OutboundCluster> list;
-  for (const auto& [host, service] : index.world().services) {
-    const AppliedRule& rule = rules.at(service.get());
+  for (const auto& [host, service] : services.reachable()) {
+    const AppliedRule& rule = rules.at(service);
     std::vector<const Subset*> subsets = rule.Subsets();
     subsets.insert(subsets.begin(), nullptr);  // the service as a whole
     for (const ServicePort& port : service->ports) {
       if (port.protocol == Protocol::kUdp) continue;
       for (const Subset* subset : subsets) {
         list.push_back({OutboundClusterName(port.port, subset ? subset->name() : "", host),
-                        service.get(), &port, subset, rule.For(port.port, subset)});
+                        service, &port, subset, rule.For(port.port, subset)});
       }
     }
   }
   return list;
 }
 
-EncodedResources OutboundClusters(const TranslationIndex& index,
+EncodedResources OutboundClusters(const TranslationIndex& index, const Locality& client,
                                   const std::vector<OutboundCluster>& list) {
   EncodedResources clusters;
   for (const OutboundCluster& from : list) {
-    clusters.emplace(from.name, EncodeResource(OutboundClusterOf(index, from)));
+    clusters.emplace(from.name, EncodeResource(OutboundClusterOf(index, client, from)));
   }
   clusters.emplace(kPassthroughCluster, EncodeResource(OriginalDestination(kPassthroughCluster)));
   Cluster black_hole;
@@ -313,10 +362,10 @@ EncodedResources OutboundClusters(const TranslationIndex& index,
   return clusters;
 }
 
-EncodedResources InboundClusters(const TranslationIndex& index, const std::string& pod_address) {
+EncodedResources InboundClusters(const TranslationIndex& index, const ProxyView& view) {
   EncodedResources clusters;
-  for (const auto& [port, inbound] : index.InboundPortsOf(pod_address)) {
-    Cluster cluster = InboundCluster(pod_address, port, inbound.protocol);
+  for (const auto& [port, target] : InboundTargetsOf(index, view)) {
+    Cluster cluster = InboundCluster(port, target);
     clusters.emplace(cluster.name(), EncodeResource(cluster));
   }
   Cluster passthrough = OriginalDestination(kInboundPassthroughCluster);

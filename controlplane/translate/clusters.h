@@ -20,17 +20,20 @@ struct OutboundCluster {
   const istio::networking::v1alpha3::Subset* subset;
   Policy policy;
 
-  // Whether its endpoints come over EDS, rather than from the connection's original destination.
+  // Whether its endpoints come over EDS, rather than from the connection's original destination or
+  // DNS.
   bool has_endpoints() const;
+  // How connections are secured. Outside of the mesh there is no mesh TLS unless it is asked for.
+  ClientTls tls() const;
 };
 
 // In order of host, port, subset.
-std::vector<OutboundCluster> ListOutboundClusters(const TranslationIndex& index,
+std::vector<OutboundCluster> ListOutboundClusters(const VisibleServices& services,
                                                   const AppliedRules& rules);
 
-EncodedResources OutboundClusters(const TranslationIndex& index,
+EncodedResources OutboundClusters(const TranslationIndex& index, const Locality& client,
                                   const std::vector<OutboundCluster>& list);
-EncodedResources InboundClusters(const TranslationIndex& index, const std::string& pod_address);
+EncodedResources InboundClusters(const TranslationIndex& index, const ProxyView& view);
 
 }  // namespace weft
 

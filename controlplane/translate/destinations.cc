@@ -35,7 +35,7 @@ absl::StatusOr<ResolvedDestination> ResolveDestination(const RouteContext& conte
                                                        absl::string_view object_namespace,
                                                        uint16_t request_port) {
   const std::string host = context.index.ResolveHost(destination.host(), object_namespace);
-  const Service* service = context.index.FindService(host);
+  const Service* service = context.services.Find(host);
   if (service == nullptr) {
     return absl::NotFoundError(
         absl::StrCat("host '", destination.host(), "' (", host, "): no such service in the mesh"));

@@ -47,14 +47,29 @@ bool LocalityMatters(const OutboundCluster& cluster) {
   return !setting.has_enabled() || setting.enabled();
 }
 
+// The cluster whose gateways an endpoint is reached through; null if it is dialed itself. A machine
+// on another network is behind the gateways of that network, if there are any.
+const Peer* EntranceOf(const World& world, const Endpoint& endpoint) {
+  if (endpoint.remote()) {
+    auto peer = world.peers.find(endpoint.cluster);
+    if (peer != world.peers.end()) return peer->second.get();
+  }
+  if (endpoint.network.empty() || endpoint.network == world.self->network) return nullptr;
+  for (const auto& [cluster, peer] : world.peers) {
+    if (peer->network == endpoint.network && !peer->gateways.empty()) return peer.get();
+  }
+  return nullptr;
+}
+
 std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index,
                                              const OutboundCluster& cluster) {
   std::vector<const Endpoint*> selected;
-  const bool mesh_tls = ClientTlsOf(cluster.policy) == ClientTls::kMesh;
+  const bool mesh_tls = cluster.tls() == ClientTls::kMesh;
   for (const Endpoint& endpoint : index.EndpointsOf(*cluster.service)) {
     if (!endpoint.ready) continue;
     // A gateway routes by the server name of mesh TLS and passes it through to a sidecar.
-    if (endpoint.remote() && !(mesh_tls && endpoint.mtls)) continue;
+    const bool entered = endpoint.remote() || EntranceOf(index.world(), endpoint) != nullptr;
+    if (entered && !(mesh_tls && endpoint.mtls)) continue;
     if (cluster.subset != nullptr && !Selects(cluster.subset->labels(), endpoint.labels)) continue;
     bool has_port = endpoint.target_ports.count(cluster.port->port) > 0;
     if (!has_port && !(endpoint.remote() && endpoint.target_ports.empty())) continue;
@@ -70,7 +85,7 @@ Place LocalPlace(const TranslationIndex& index, const OutboundCluster& cluster,
   place.address = endpoint.address;
   place.port = endpoint.target_ports.at(cluster.port->port);
   place.mtls =
-      endpoint.mtls && ClientTlsOf(cluster.policy) == ClientTls::kMesh &&
+      endpoint.mtls && cluster.tls() == ClientTls::kMesh &&
       index.MtlsModeOf(endpoint.namespace_, endpoint.labels, place.port) != MtlsMode::kDisable;
   place.pods = std::max<uint32_t>(endpoint.weight, 1);
   return place;
@@ -89,14 +104,14 @@ std::vector<Place> PlacesOf(const TranslationIndex& index, const Locality& clien
   std::map<std::pair<std::string, uint16_t>, Place> gateways;
   for (const Endpoint* endpoint : endpoints) {
     int distance = by_distance ? DistanceBetween(client, endpoint->locality) : 0;
-    if (!endpoint->remote()) {
+    const Peer* entrance = EntranceOf(index.world(), *endpoint);
+    if (entrance == nullptr) {
+      if (endpoint->remote()) continue;
       places.push_back(LocalPlace(index, cluster, *endpoint));
       places.back().distance = distance;
       continue;
     }
-    auto peer = index.world().peers.find(endpoint->cluster);
-    if (peer == index.world().peers.end()) continue;
-    for (const GatewayAddress& gateway : peer->second->gateways) {
+    for (const GatewayAddress& gateway : entrance->gateways) {
       auto [found, is_new] = gateways.try_emplace({gateway.address, gateway.port});
       Place& place = found->second;
       if (is_new || distance < place.distance) {
@@ -107,7 +122,7 @@ std::vector<Place> PlacesOf(const TranslationIndex& index, const Locality& clien
       place.port = gateway.port;
       place.mtls = place.gateway = true;
       place.pods += std::max<uint32_t>(endpoint->weight, 1);
-      place.shared_by = static_cast<uint32_t>(peer->second->gateways.size());
+      place.shared_by = static_cast<uint32_t>(entrance->gateways.size());
     }
   }
   for (auto& [address, place] : gateways) places.push_back(std::move(place));
@@ -125,7 +140,7 @@ uint32_t ScaleFor(const std::vector<Place>& places) {
 
 LbEndpoint LbEndpointOf(const Place& place, uint32_t scale) {
   LbEndpoint endpoint;
-  *endpoint.mutable_endpoint()->mutable_address() = SocketAddressOf(place.address, place.port);
+  *endpoint.mutable_endpoint()->mutable_address() = AddressOf(place.address, place.port);
   endpoint.mutable_load_balancing_weight()->set_value(
       std::max<uint32_t>(1, place.pods * scale / place.shared_by));
   auto& metadata = *endpoint.mutable_metadata()->mutable_filter_metadata();
@@ -160,6 +175,7 @@ ClusterLoadAssignment AssignmentOf(const std::string& name, std::vector<Place> p
       group->set_priority(priority);
       group->mutable_locality()->set_region(place.locality.region);
       group->mutable_locality()->set_zone(place.locality.zone);
+      group->mutable_locality()->set_sub_zone(place.locality.sub_zone);
     }
     auto& group = *assignment.mutable_endpoints(assignment.endpoints_size() - 1);
     *group.add_lb_endpoints() = LbEndpointOf(place, scale);
@@ -173,13 +189,17 @@ ClusterLoadAssignment AssignmentOf(const std::string& name, std::vector<Place> p
 
 }  // namespace
 
+ClusterLoadAssignment AssignmentFor(const TranslationIndex& index, const Locality& client,
+                                    const OutboundCluster& cluster) {
+  return AssignmentOf(cluster.name, PlacesOf(index, client, cluster));
+}
+
 EncodedResources OutboundEndpoints(const TranslationIndex& index, const Locality& client,
                                    const std::vector<OutboundCluster>& list) {
   EncodedResources assignments;
   for (const OutboundCluster& cluster : list) {
     if (!cluster.has_endpoints()) continue;
-    assignments.emplace(
-        cluster.name, EncodeResource(AssignmentOf(cluster.name, PlacesOf(index, client, cluster))));
+    assignments.emplace(cluster.name, EncodeResource(AssignmentFor(index, client, cluster)));
   }
   return assignments;
 }

@@ -8,7 +8,15 @@
 #include "controlplane/translate/index.h"
 #include "controlplane/translate/resources.h"
 
+namespace envoy::config::endpoint::v3 {
+class ClusterLoadAssignment;
+}  // namespace envoy::config::endpoint::v3
+
 namespace weft {
+
+envoy::config::endpoint::v3::ClusterLoadAssignment AssignmentFor(const TranslationIndex& index,
+                                                                 const Locality& client,
+                                                                 const OutboundCluster& cluster);
 
 // One assignment per cluster that has endpoints, also where there is none to assign.
 EncodedResources OutboundEndpoints(const TranslationIndex& index, const Locality& client,

@@ -1,13 +1,13 @@
 #include "controlplane/translate/index.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "api/istio/networking.pb.h"
 #include "api/istio/security.pb.h"
+#include "controlplane/translate/oldest_first.h"
 
 namespace weft {
 namespace {
@@ -16,20 +16,6 @@ using istio::networking::v1alpha3::VirtualService;
 using istio::security::v1beta1::PeerAuthentication;
 
 constexpr absl::string_view kServiceSuffix = ".svc.cluster.local";
-
-// The order of precedence among objects: older first, then by name. Files carry no times, so an
-// empty one is older than any: what is in the folder outranks what came later.
-template <typename Spec>
-std::vector<const Config<Spec>*> OldestFirst(const Configs<Spec>& configs) {
-  std::vector<const Config<Spec>*> sorted;
-  sorted.reserve(configs.size());
-  for (const auto& [key, config] : configs) sorted.push_back(&config);
-  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) {
-    return std::tie(a->creation_timestamp, a->key.name, a->key.namespace_) <
-           std::tie(b->creation_timestamp, b->key.name, b->key.namespace_);
-  });
-  return sorted;
-}
 
 bool AppliesToMesh(const VirtualService& spec) {
   return spec.gateways().empty() ||
@@ -62,7 +48,7 @@ bool Stated(const PeerAuthentication::MutualTLS& mtls, MtlsMode& mode) {
 
 bool IsHttp(Protocol protocol) { return protocol == Protocol::kHttp; }
 
-TranslationIndex::TranslationIndex(const World& world) : world_(world) {
+TranslationIndex::TranslationIndex(const World& world) : world_(world), sidecars_(world) {
   IndexServices();
   IndexVirtualServices();
   IndexDestinationRules();
@@ -70,21 +56,33 @@ TranslationIndex::TranslationIndex(const World& world) : world_(world) {
 }
 
 void TranslationIndex::IndexServices() {
-  for (const auto& [host, service] : world_.services) {
-    for (const ServicePort& port : service->ports) {
+  for (const auto& [key, service] : world_.services) {
+    services_of_[service->host].push_back(service.get());
+    services_in_[service->namespace_].push_back(service.get());
+  }
+  // What Kubernetes says of a pod's port comes before what a ServiceEntry says.
+  for (bool entries : {false, true}) {
+    for (const auto& [key, service] : world_.services) {
+      if (service->entry.has_value() == entries) IndexInboundPorts(*service);
+    }
+  }
+}
+
+void TranslationIndex::IndexInboundPorts(const Service& service) {
+  for (const Endpoint& endpoint : EndpointsOf(service)) {
+    if (endpoint.remote()) continue;
+    if (service.entry.has_value()) {
+      // Whoever may write a ServiceEntry must not so decide what pods of others take connections as.
+      const auto workload = world_.workloads.find(endpoint.address);
+      if (workload == world_.workloads.end()) continue;
+      if (workload->second->namespace_ != service.namespace_) continue;
+    }
+    for (const ServicePort& port : service.ports) {
       if (port.protocol == Protocol::kUdp) continue;
-      if (IsHttp(port.protocol)) {
-        http_ports_[port.port].push_back(service.get());
-      } else {
-        tcp_ports_.emplace_back(service.get(), &port);
-      }
-      for (const Endpoint& endpoint : EndpointsOf(*service)) {
-        if (endpoint.remote()) continue;
-        auto target = endpoint.target_ports.find(port.port);
-        if (target == endpoint.target_ports.end()) continue;
-        inbound_ports_[endpoint.address].try_emplace(target->second,
-                                                     InboundPort{service.get(), port.protocol});
-      }
+      auto target = endpoint.target_ports.find(port.port);
+      if (target == endpoint.target_ports.end()) continue;
+      inbound_ports_[endpoint.address].try_emplace(target->second,
+                                                   InboundPort{&service, port.protocol});
     }
   }
 }
@@ -152,7 +150,8 @@ void TranslationIndex::IndexPeerAuthentications() {
 }
 
 OutboundScope TranslationIndex::ScopeOf(const ProxyView& view) const {
-  OutboundScope scope{view.namespace_, {}, view.locality};
+  OutboundScope scope{view.namespace_, {}, view.locality,
+                      sidecars_.OutboundOf(view.namespace_, view.labels)};
   for (const auto& [key, value] : view.labels) {
     if (selected_labels_.count(key) > 0) scope.labels.emplace(key, value);
   }
@@ -175,9 +174,22 @@ const Service* TranslationIndex::FindService(const std::string& host) const {
   return found == world_.services.end() ? nullptr : found->second.get();
 }
 
+const std::vector<const Service*>& TranslationIndex::ServicesOf(const std::string& host) const {
+  static const std::vector<const Service*> kNone;
+  auto found = services_of_.find(host);
+  return found == services_of_.end() ? kNone : found->second;
+}
+
+const std::vector<const Service*>& TranslationIndex::ServicesIn(
+    const std::string& name_space) const {
+  static const std::vector<const Service*> kNone;
+  auto found = services_in_.find(name_space);
+  return found == services_in_.end() ? kNone : found->second;
+}
+
 const Endpoints& TranslationIndex::EndpointsOf(const Service& service) const {
   static const Endpoints kNone;
-  auto found = world_.endpoints.find(service.host);
+  auto found = world_.endpoints.find(service.key());
   return found == world_.endpoints.end() ? kNone : *found->second;
 }
 

@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "controlplane/model/world.h"
 #include "controlplane/translate/resources.h"
+#include "controlplane/translate/sidecar_index.h"
 
 namespace weft {
 
@@ -25,6 +26,7 @@ struct OutboundScope {
   std::string namespace_;
   Labels labels;  // only those that some policy selects on
   Locality locality;
+  std::string egress = {};  // of the Sidecars in force (SidecarIndex::OutboundOf)
 
   friend bool operator==(const OutboundScope&, const OutboundScope&) = default;
   friend auto operator<=>(const OutboundScope&, const OutboundScope&) = default;
@@ -71,14 +73,15 @@ class TranslationIndex {
   // "reviews.prod.svc" likewise where there is such a service; other names as they are.
   std::string ResolveHost(absl::string_view host, absl::string_view object_namespace) const;
 
+  // That of Kubernetes; for what a client sees of ServiceEntries ask VisibleServices.
   const Service* FindService(const std::string& host) const;
   const Endpoints& EndpointsOf(const Service& service) const;
 
-  // HTTP services by port, and the services with TCP ports; in order of host.
-  const std::map<uint16_t, std::vector<const Service*>>& http_ports() const { return http_ports_; }
-  const std::vector<std::pair<const Service*, const ServicePort*>>& tcp_ports() const {
-    return tcp_ports_;
-  }
+  // Of a host, and of a namespace.
+  const std::vector<const Service*>& ServicesOf(const std::string& host) const;
+  const std::vector<const Service*>& ServicesIn(const std::string& name_space) const;
+
+  const SidecarIndex& sidecars() const { return sidecars_; }
 
   // The one VirtualService that routes a mesh client's requests to `host`; null if none. An exact
   // host beats a wildcard, a longer wildcard a shorter one, the older object the younger.
@@ -115,6 +118,7 @@ class TranslationIndex {
   static void VisitMatching(const ByHost<T>& table, const std::string& host, Visit visit);
 
   void IndexServices();
+  void IndexInboundPorts(const Service& service);
   void IndexVirtualServices();
   void IndexDestinationRules();
   void IndexPeerAuthentications();
@@ -122,8 +126,9 @@ class TranslationIndex {
                                                  const Labels& labels) const;
 
   const World& world_;
-  std::map<uint16_t, std::vector<const Service*>> http_ports_;
-  std::vector<std::pair<const Service*, const ServicePort*>> tcp_ports_;
+  const SidecarIndex sidecars_;
+  std::map<std::string, std::vector<const Service*>> services_of_;  // by host
+  std::map<std::string, std::vector<const Service*>> services_in_;  // by namespace
   std::map<std::string, std::map<uint16_t, InboundPort>> inbound_ports_;  // by pod address
   ByHost<VirtualServiceConfig> virtual_services_;
   ByHost<DestinationRuleConfig> destination_rules_;

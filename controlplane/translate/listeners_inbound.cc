@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "api/envoy/route.pb.h"
 #include "controlplane/translate/encode.h"
+#include "controlplane/translate/inbound_targets.h"
 #include "controlplane/translate/parts.h"
 
 namespace weft {
@@ -135,7 +136,7 @@ Listener NewVirtualInbound() {
 
 EncodedResources InboundListeners(const TranslationIndex& index, const ProxyView& view) {
   Listener listener = NewVirtualInbound();
-  const auto& ports = index.InboundPortsOf(view.address);
+  const auto ports = InboundTargetsOf(index, view);
   const MtlsMode rest = index.MtlsModeOf(view.namespace_, view.labels);
   for (const auto& [port, inbound] : ports) {
     Target target{port, IsHttp(inbound.protocol), InboundClusterName(port),

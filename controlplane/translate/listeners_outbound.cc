@@ -4,7 +4,9 @@
 #include "api/envoy/tcp_proxy.pb.h"
 #include "api/istio/networking.pb.h"
 #include "controlplane/translate/encode.h"
+#include "controlplane/translate/listeners_entry.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/unknown_destinations.h"
 
 namespace weft {
 namespace {
@@ -15,16 +17,8 @@ using envoy::extensions::filters::network::tcp_proxy::v3::TcpProxy;
 using istio::networking::v1alpha3::RouteDestination;
 using istio::networking::v1alpha3::TCPRoute;
 
-Listener NewListener(const std::string& name, absl::string_view ip, uint16_t port) {
-  Listener listener;
-  listener.set_name(name);
-  *listener.mutable_address() = SocketAddressOf(ip, port);
-  listener.set_traffic_direction(envoy::config::core::v3::OUTBOUND);
-  return listener;
-}
-
-Listener VirtualOutbound() {
-  Listener listener = NewListener("virtualOutbound", "0.0.0.0", kOutboundPort);
+Listener VirtualOutbound(const RouteContext& context) {
+  Listener listener = NewOutboundListener("virtualOutbound", "0.0.0.0", kOutboundPort);
   listener.mutable_use_original_dst()->set_value(true);
   // A connection to this very port would be passed on to itself without end.
   auto* loop = listener.add_filter_chains();
@@ -33,17 +27,23 @@ Listener VirtualOutbound() {
   *loop->add_filters() = TcpProxyFilter(kBlackHoleCluster, kBlackHoleCluster);
   auto* rest = listener.mutable_default_filter_chain();
   rest->set_name("virtualOutbound-catchall-tcp");
-  *rest->add_filters() = TcpProxyFilter(kPassthroughCluster, kPassthroughCluster);
+  const std::string unknown = UnknownCluster(context);
+  *rest->add_filters() = TcpProxyFilter(unknown, unknown);
   return listener;
 }
 
-Listener HttpListener(uint16_t port) {
-  Listener listener = NewListener(absl::StrCat("0.0.0.0_", port), "0.0.0.0", port);
-  listener.mutable_bind_to_port()->set_value(false);
-  auto http = NewHttpConnectionManager(absl::StrCat("outbound_0.0.0.0_", port));
-  http.mutable_rds()->set_route_config_name(absl::StrCat(port));
+Filter HttpFilter(const std::string& listener, const std::string& routes) {
+  auto http = NewHttpConnectionManager(absl::StrCat("outbound_", listener));
+  http.mutable_rds()->set_route_config_name(routes);
   *http.mutable_rds()->mutable_config_source() = AdsSource();
-  *listener.add_filter_chains()->add_filters() = HttpFilterOf(http);
+  return HttpFilterOf(http);
+}
+
+Listener HttpListener(uint16_t port) {
+  const std::string name = absl::StrCat("0.0.0.0_", port);
+  Listener listener = NewOutboundListener(name, "0.0.0.0", port);
+  listener.mutable_bind_to_port()->set_value(false);
+  *listener.add_filter_chains()->add_filters() = HttpFilter(name, absl::StrCat(port));
   return listener;
 }
 
@@ -72,6 +72,38 @@ std::string ClusterOf(const RouteContext& context, const RouteDestination& desti
   return resolved.ok() ? resolved->cluster : kBlackHoleCluster;
 }
 
+Listener TcpListener(const RouteContext& context, const Service& service, uint16_t port) {
+  Listener listener =
+      NewOutboundListener(absl::StrCat(service.address, "_", port), service.address, port);
+  listener.mutable_bind_to_port()->set_value(false);
+  *listener.add_filter_chains()->add_filters() = TcpFilter(context, service, port);
+  return listener;
+}
+
+// Of TCP services of one port the first counts: nothing tells them apart.
+Listener ListenerOf(const RouteContext& context, const BoundListener& bound) {
+  Listener listener = NewOutboundListener(bound.name(), bound.ip, bound.port);
+  Filter& filter = *listener.add_filter_chains()->add_filters();
+  if (bound.http) {
+    filter = HttpFilter(bound.name(), bound.name());
+  } else if (!bound.services.empty()) {
+    filter = TcpFilter(context, *bound.services.front(), bound.port);
+  } else {
+    filter = TcpProxyFilter(kBlackHoleCluster, kBlackHoleCluster);
+  }
+  return listener;
+}
+
+}  // namespace
+
+Listener NewOutboundListener(const std::string& name, absl::string_view ip, uint16_t port) {
+  Listener listener;
+  listener.set_name(name);
+  *listener.mutable_address() = SocketAddressOf(ip, port);
+  listener.set_traffic_direction(envoy::config::core::v3::OUTBOUND);
+  return listener;
+}
+
 Filter TcpFilter(const RouteContext& context, const Service& service, uint16_t port) {
   const std::string own = OutboundClusterName(port, "", service.host);
   const auto* config = context.index.VirtualServiceFor(service.host, context.scope.namespace_);
@@ -96,26 +128,24 @@ Filter TcpFilter(const RouteContext& context, const Service& service, uint16_t p
   return filter;
 }
 
-Listener TcpListener(const RouteContext& context, const Service& service, uint16_t port) {
-  Listener listener = NewListener(absl::StrCat(service.address, "_", port), service.address, port);
-  listener.mutable_bind_to_port()->set_value(false);
-  *listener.add_filter_chains()->add_filters() = TcpFilter(context, service, port);
-  return listener;
-}
-
-}  // namespace
-
 EncodedResources OutboundListeners(const RouteContext& context) {
   EncodedResources listeners;
   auto add = [&](const Listener& listener) {
     listeners.emplace(listener.name(), EncodeResource(listener));
   };
-  add(VirtualOutbound());
-  for (const auto& [port, services] : context.index.http_ports()) add(HttpListener(port));
-  for (const auto& [service, port] : context.index.tcp_ports()) {
+  add(VirtualOutbound(context));
+  ListenersByPort by_port;
+  for (const auto& [port, services] : context.services.http_ports()) {
+    by_port.emplace(port, HttpListener(port));
+  }
+  for (const auto& [service, port] : context.services.tcp_ports()) {
+    if (service->entry.has_value()) continue;
     // A headless service has no address to listen for: its pods are called by their own.
     if (!service->address.empty()) add(TcpListener(context, *service, port->port));
   }
+  for (const Listener& listener : EntryListeners(context, by_port)) add(listener);
+  for (const auto& [port, listener] : by_port) add(listener);
+  for (const BoundListener& bound : context.services.bound()) add(ListenerOf(context, bound));
   return listeners;
 }
 

@@ -6,11 +6,15 @@
 
 #include "controlplane/translate/index.h"
 #include "controlplane/translate/resources.h"
+#include "controlplane/translate/sidecar_scope.h"
 
 namespace weft {
 
 // One table, named "". A headless service is answered with the addresses of its own cluster's pods.
-EncodedResources NameTableFor(const TranslationIndex& index, const std::string& client_namespace);
+// What has no address, and what is a wildcard, is left to the resolver that the client would ask
+// without a mesh.
+EncodedResources NameTableFor(const TranslationIndex& index, const std::string& client_namespace,
+                              const VisibleServices& services);
 
 }  // namespace weft
 

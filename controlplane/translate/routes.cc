@@ -1,13 +1,17 @@
 #include "controlplane/translate/routes.h"
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "api/envoy/route.pb.h"
 #include "api/istio/networking.pb.h"
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/http_routes.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/unknown_destinations.h"
 
 namespace weft {
 namespace {
@@ -20,10 +24,16 @@ using envoy::config::route::v3::VirtualHost;
 // the port. A name taken by another service stays with it: they are unique in a configuration.
 void AddDomains(const Service& service, uint16_t port, const std::string& client_namespace,
                 std::set<std::string>& taken, VirtualHost& host) {
-  std::vector<std::string> names = {service.host,
-                                    absl::StrCat(service.name, ".", service.namespace_),
-                                    absl::StrCat(service.name, ".", service.namespace_, ".svc")};
-  if (service.namespace_ == client_namespace) names.push_back(service.name);
+  std::vector<std::string> names = {service.host};
+  if (service.entry.has_value()) {
+    std::copy_if(service.entry->addresses.begin(), service.entry->addresses.end(),
+                 std::back_inserter(names),
+                 [](const std::string& address) { return !absl::StrContains(address, "/"); });
+  } else {
+    names.push_back(absl::StrCat(service.name, ".", service.namespace_));
+    names.push_back(absl::StrCat(service.name, ".", service.namespace_, ".svc"));
+    if (service.namespace_ == client_namespace) names.push_back(service.name);
+  }
   if (!service.address.empty()) names.push_back(service.address);
   for (const std::string& name : names) {
     for (std::string domain : {name, absl::StrCat(name, ":", port)}) {
@@ -42,22 +52,11 @@ std::vector<Route> RoutesTo(const RouteContext& context, const Service& service,
                        context.rules.at(&service).For(port, nullptr))};
 }
 
-VirtualHost AllowAny() {
-  VirtualHost host;
-  host.set_name("allow_any");
-  host.add_domains("*");
-  Route* route = host.add_routes();
-  route->set_name("allow_any");
-  route->mutable_match()->set_prefix("/");
-  route->mutable_route()->set_cluster(kPassthroughCluster);
-  route->mutable_route()->mutable_timeout();  // 0: none
-  return host;
-}
-
-RouteConfiguration RouteConfigurationFor(const RouteContext& context, uint16_t port,
+RouteConfiguration RouteConfigurationFor(const RouteContext& context, const std::string& name,
+                                         uint16_t port,
                                          const std::vector<const Service*>& services) {
   RouteConfiguration configuration;
-  configuration.set_name(absl::StrCat(port));
+  configuration.set_name(name);
   std::set<std::string> taken;
   for (const Service* service : services) {
     VirtualHost host;
@@ -69,7 +68,7 @@ RouteConfiguration RouteConfigurationFor(const RouteContext& context, uint16_t p
     }
     *configuration.add_virtual_hosts() = std::move(host);
   }
-  *configuration.add_virtual_hosts() = AllowAny();
+  *configuration.add_virtual_hosts() = UnknownHost(context);
   return configuration;
 }
 
@@ -77,9 +76,14 @@ RouteConfiguration RouteConfigurationFor(const RouteContext& context, uint16_t p
 
 EncodedResources OutboundRoutes(const RouteContext& context) {
   EncodedResources routes;
-  for (const auto& [port, services] : context.index.http_ports()) {
-    RouteConfiguration configuration = RouteConfigurationFor(context, port, services);
-    routes.emplace(configuration.name(), EncodeResource(configuration));
+  const auto add = [&](const std::string& name, uint16_t port, const auto& services) {
+    routes.emplace(name, EncodeResource(RouteConfigurationFor(context, name, port, services)));
+  };
+  for (const auto& [port, services] : context.services.http_ports()) {
+    add(absl::StrCat(port), port, services);
+  }
+  for (const BoundListener& bound : context.services.bound()) {
+    if (bound.http) add(bound.name(), bound.port, bound.services);
   }
   return routes;
 }
