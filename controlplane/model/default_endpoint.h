@@ -11,7 +11,7 @@
 namespace weft {
 
 struct DefaultEndpoint {
-  std::string ip;    // loopback; empty: the workload's own address
+  std::string ip;  // loopback; empty: the workload's own address
   uint16_t port = 0;
   std::string path;  // of a Unix socket, instead of the above
 };

@@ -92,8 +92,9 @@ class References {
                  absl::StrCat("Referenced host not found: \"", destination.host(), "\""));
     }
     const uint32_t port = destination.port().number();
-    if (port != 0 && std::none_of(services->second.begin(), services->second.end(),
-                                  [&](const Service* service) { return HasPort(*service, port); })) {
+    if (port != 0 &&
+        std::none_of(services->second.begin(), services->second.end(),
+                     [&](const Service* service) { return HasPort(*service, port); })) {
       Add(Severity::kError, config, absl::StrCat(path, ".port.number"),
           absl::StrCat("Referenced port not found: \"", destination.host(), ":", port, "\""));
     }
@@ -146,9 +147,9 @@ class References {
     for (int i = 0; i < config.spec->hosts_size(); ++i) {
       const std::string& host = config.spec->hosts(i);
       if (!world_.services.contains(host)) continue;
-      problems_.push_back({Severity::kWarning, "", config.key, config.origin,
-                           absl::StrCat("spec.hosts[", i, "]"),
-                           absl::StrCat("'", host, "' is a Service's host, too; the Service counts")});
+      problems_.push_back(
+          {Severity::kWarning, "", config.key, config.origin, absl::StrCat("spec.hosts[", i, "]"),
+           absl::StrCat("'", host, "' is a Service's host, too; the Service counts")});
     }
   }
 
@@ -160,7 +161,7 @@ class References {
 
   const World& world_;
   std::map<std::string, std::vector<const Service*>> services_;  // by host
-  std::map<std::string, std::set<std::string>> subsets_;         // by host, as far as it is resolved
+  std::map<std::string, std::set<std::string>> subsets_;  // by host, as far as it is resolved
   std::vector<Problem> problems_;
 };
 

@@ -17,9 +17,10 @@ namespace {
 
 // A pod without conditions is one that a file tells of: it is taken as ready.
 bool IsReady(const kubernetes::Pod& pod) {
-  return std::none_of(
-      pod.status().conditions().begin(), pod.status().conditions().end(),
-      [](const auto& condition) { return condition.type() == "Ready" && condition.status() != "True"; });
+  return std::none_of(pod.status().conditions().begin(), pod.status().conditions().end(),
+                      [](const auto& condition) {
+                        return condition.type() == "Ready" && condition.status() != "True";
+                      });
 }
 
 Labels LabelsOf(const kubernetes::Pod& pod) {
@@ -129,8 +130,7 @@ Endpoints Registry::EndpointsOf(const std::string& host, const ServiceEntryConfi
   for (auto it = pods.first; it != pods.second; ++it) {
     const kubernetes::Pod& pod = *it->second;
     if (!HasAddress(pod) || !IsReady(pod) || !SelectsWorkload(entry, LabelsOf(pod))) continue;
-    endpoints.push_back(
-        EndpointFrom(*self_, entry, pod, LocalityAt(pod.spec().node_name(), "")));
+    endpoints.push_back(EndpointFrom(*self_, entry, pod, LocalityAt(pod.spec().node_name(), "")));
   }
   return endpoints;
 }

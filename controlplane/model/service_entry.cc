@@ -208,8 +208,7 @@ Labels LabelsOf(const WorkloadEntryConfig& machine) {
 
 Endpoint EndpointFrom(const ClusterIdentity& self, const ServiceEntryConfig& entry,
                       const WorkloadEntryConfig& machine) {
-  Endpoint endpoint =
-      MachineAt(self, machine.key.namespace_, *machine.spec, LabelsOf(machine));
+  Endpoint endpoint = MachineAt(self, machine.key.namespace_, *machine.spec, LabelsOf(machine));
   endpoint.workload = machine.key.name;
   endpoint.target_ports = TargetPorts(*entry.spec, machine.spec->ports());
   return endpoint;
@@ -217,8 +216,7 @@ Endpoint EndpointFrom(const ClusterIdentity& self, const ServiceEntryConfig& ent
 
 Endpoint EndpointFrom(const ClusterIdentity& self, const kubernetes::Service& service,
                       const WorkloadEntryConfig& machine) {
-  Endpoint endpoint =
-      MachineAt(self, machine.key.namespace_, *machine.spec, LabelsOf(machine));
+  Endpoint endpoint = MachineAt(self, machine.key.namespace_, *machine.spec, LabelsOf(machine));
   endpoint.workload = machine.key.name;
   for (const kubernetes::ServicePort& port : service.spec().ports()) {
     const uint16_t target = TargetPort(port, machine.spec->ports());

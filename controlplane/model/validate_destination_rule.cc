@@ -106,7 +106,8 @@ void CheckTls(const ClientTLSSettings& tls, Checker& check) {
 template <typename Policy>
 void CheckPolicy(const Policy& policy, Checker& check) {
   if (policy.has_load_balancer()) CheckLoadBalancer(policy.load_balancer(), check);
-  if (policy.has_connection_pool()) CheckConnectionPool("connectionPool", policy.connection_pool(), check);
+  if (policy.has_connection_pool())
+    CheckConnectionPool("connectionPool", policy.connection_pool(), check);
   if (policy.has_outlier_detection()) CheckOutliers(policy.outlier_detection(), check);
   if (policy.has_tls()) CheckTls(policy.tls(), check);
 }

@@ -35,9 +35,11 @@ void CheckHosts(const ServiceEntry& spec, Checker& check) {
     }
     check.Host(field, host, /*wildcard=*/true);
     if (!seen.insert(host).second) check.Error(field, absl::StrCat("'", host, "' is there twice"));
-    if (IsWildcard(host) && IsDns(spec) && spec.endpoints().empty() && !spec.has_workload_selector()) {
-      check.Error(field, absl::StrCat("'", host, "' cannot be resolved: with a wildcard, resolution ",
-                                      "DNS needs endpoints; NONE needs none"));
+    if (IsWildcard(host) && IsDns(spec) && spec.endpoints().empty() &&
+        !spec.has_workload_selector()) {
+      check.Error(field,
+                  absl::StrCat("'", host, "' cannot be resolved: with a wildcard, resolution ",
+                               "DNS needs endpoints; NONE needs none"));
     }
   }
 }
@@ -76,7 +78,8 @@ void CheckPort(const ServiceEntry& spec, const networking::ServicePort& port, Ch
   }
   const std::optional<Protocol> protocol = ProtocolOf(port);
   if (!protocol.has_value()) {
-    check.Error("protocol", absl::StrCat("'", port.protocol(), "' is not a protocol; HTTP, HTTPS, "
+    check.Error("protocol", absl::StrCat("'", port.protocol(),
+                                         "' is not a protocol; HTTP, HTTPS, "
                                          "HTTP2, GRPC, TCP and TLS are"));
     return;
   }
@@ -85,8 +88,9 @@ void CheckPort(const ServiceEntry& spec, const networking::ServicePort& port, Ch
     check.Warning("targetPort", "has no effect with resolution NONE: the client's port is dialed");
   }
   if (protocol == Protocol::kTcp && spec.addresses().empty()) {
-    check.Warning("", "without 'addresses', every connection to this port is taken for this "
-                      "service's");
+    check.Warning("",
+                  "without 'addresses', every connection to this port is taken for this "
+                  "service's");
   }
 }
 
@@ -112,8 +116,8 @@ void CheckEndpoint(const ServiceEntry& spec, const WorkloadEntry& endpoint, Chec
   const std::string& address = endpoint.address();
   const bool is_unix = absl::StartsWith(address, "unix://");
   if (spec.resolution() == ServiceEntry::STATIC && !address.empty() && !is_unix && !IsIp(address)) {
-    check.Error("address", absl::StrCat("'", address, "' is not an IP address; resolution DNS takes ",
-                                        "names"));
+    check.Error("address", absl::StrCat("'", address,
+                                        "' is not an IP address; resolution DNS takes ", "names"));
   }
   if (is_unix && spec.resolution() != ServiceEntry::STATIC) {
     check.Error("address", "a Unix socket goes with resolution STATIC only");
@@ -123,7 +127,8 @@ void CheckEndpoint(const ServiceEntry& spec, const WorkloadEntry& endpoint, Chec
   }
   for (const auto& [name, port] : endpoint.ports()) {
     bool known = false;
-    for (const networking::ServicePort& of_service : spec.ports()) known |= of_service.name() == name;
+    for (const networking::ServicePort& of_service : spec.ports())
+      known |= of_service.name() == name;
     if (!known) {
       check.Error(absl::StrCat("ports[", name, "]"),
                   absl::StrCat("the entry has no port of the name '", name, "'"));

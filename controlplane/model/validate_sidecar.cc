@@ -27,7 +27,8 @@ void CheckSidecarPort(const SidecarPort& port, Checker& check) {
   if (port.protocol().empty()) {
     check.Error("protocol", "is missing");
   } else if (!NamedProtocol(port.protocol()).has_value()) {
-    check.Error("protocol", absl::StrCat("'", port.protocol(), "' is not a protocol; HTTP, HTTPS, "
+    check.Error("protocol", absl::StrCat("'", port.protocol(),
+                                         "' is not a protocol; HTTP, HTTPS, "
                                          "HTTP2, GRPC, TCP and TLS are"));
   }
 }
@@ -136,8 +137,9 @@ void CheckOutboundPolicy(const OutboundTrafficPolicy& policy, Checker& check) {
 void CheckSidecar(const Sidecar& spec, Checker& check) {
   if (spec.ingress().empty() && spec.egress().empty() && !spec.has_outbound_traffic_policy() &&
       !spec.has_inbound_connection_pool()) {
-    check.Error("", "says nothing: it has neither egress, ingress, outboundTrafficPolicy nor "
-                    "inboundConnectionPool");
+    check.Error("",
+                "says nothing: it has neither egress, ingress, outboundTrafficPolicy nor "
+                "inboundConnectionPool");
   }
   check.SelectorLabels("workloadSelector.labels", spec.workload_selector().labels());
   CheckAllEgress(spec, check);

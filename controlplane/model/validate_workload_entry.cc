@@ -22,7 +22,8 @@ void CheckAddress(const WorkloadEntry& spec, Checker& check) {
   const absl::string_view address = spec.address();
   if (address.empty()) {
     if (spec.network().empty()) {
-      check.Error("address", "is missing; only what is behind another network's gateway needs none");
+      check.Error("address",
+                  "is missing; only what is behind another network's gateway needs none");
     }
     return;
   }
@@ -41,7 +42,8 @@ void CheckLocality(absl::string_view locality, Checker& check) {
   bool empty = false;
   for (absl::string_view part : parts) empty |= part.empty();
   if (parts.size() > kLocalityParts || empty) {
-    check.Error("locality", absl::StrCat("'", locality, "' is not of the form 'region/zone/subzone'"));
+    check.Error("locality",
+                absl::StrCat("'", locality, "' is not of the form 'region/zone/subzone'"));
   }
 }
 

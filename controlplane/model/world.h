@@ -71,7 +71,7 @@ enum class Resolution {
 // What only a ServiceEntry can say of a service.
 struct EntryTraits {
   Resolution resolution = Resolution::kOriginalDestination;
-  bool external = true;  // nobody there has an identity of the mesh
+  bool external = true;                     // nobody there has an identity of the mesh
   std::vector<std::string> addresses = {};  // IPs and CIDR blocks, as stated
   std::vector<std::string> subject_alt_names = {};
 

@@ -339,8 +339,8 @@ std::vector<OutboundCluster> ListOutboundClusters(const VisibleServices& service
     for (const ServicePort& port : service->ports) {
       if (port.protocol == Protocol::kUdp) continue;
       for (const Subset* subset : subsets) {
-        list.push_back({OutboundClusterName(port.port, subset ? subset->name() : "", host),
-                        service, &port, subset, rule.For(port.port, subset)});
+        list.push_back({OutboundClusterName(port.port, subset ? subset->name() : "", host), service,
+                        &port, subset, rule.For(port.port, subset)});
       }
     }
   }

@@ -72,7 +72,8 @@ void TranslationIndex::IndexInboundPorts(const Service& service) {
   for (const Endpoint& endpoint : EndpointsOf(service)) {
     if (endpoint.remote()) continue;
     if (service.entry.has_value()) {
-      // Whoever may write a ServiceEntry must not so decide what pods of others take connections as.
+      // Whoever may write a ServiceEntry must not so decide what pods of others take connections
+      // as.
       const auto workload = world_.workloads.find(endpoint.address);
       if (workload == world_.workloads.end()) continue;
       if (workload->second->namespace_ != service.namespace_) continue;
@@ -150,8 +151,8 @@ void TranslationIndex::IndexPeerAuthentications() {
 }
 
 OutboundScope TranslationIndex::ScopeOf(const ProxyView& view) const {
-  OutboundScope scope{view.namespace_, {}, view.locality,
-                      sidecars_.OutboundOf(view.namespace_, view.labels)};
+  OutboundScope scope{
+      view.namespace_, {}, view.locality, sidecars_.OutboundOf(view.namespace_, view.labels)};
   for (const auto& [key, value] : view.labels) {
     if (selected_labels_.count(key) > 0) scope.labels.emplace(key, value);
   }

@@ -127,8 +127,8 @@ class TranslationIndex {
 
   const World& world_;
   const SidecarIndex sidecars_;
-  std::map<std::string, std::vector<const Service*>> services_of_;  // by host
-  std::map<std::string, std::vector<const Service*>> services_in_;  // by namespace
+  std::map<std::string, std::vector<const Service*>> services_of_;        // by host
+  std::map<std::string, std::vector<const Service*>> services_in_;        // by namespace
   std::map<std::string, std::map<uint16_t, InboundPort>> inbound_ports_;  // by pod address
   ByHost<VirtualServiceConfig> virtual_services_;
   ByHost<DestinationRuleConfig> destination_rules_;

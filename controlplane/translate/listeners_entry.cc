@@ -125,8 +125,7 @@ std::vector<Listener> EntryListeners(const RouteContext& context, ListenersByPor
   std::vector<Listener> listeners;
   for (const auto& [place, candidates] : by_address) {
     const auto& [address, port] = place;
-    Listener listener =
-        NewOutboundListener(absl::StrCat(address, "_", port), address, port);
+    Listener listener = NewOutboundListener(absl::StrCat(address, "_", port), address, port);
     listener.mutable_bind_to_port()->set_value(false);
     AddChains(context, candidates, /*by_name=*/candidates.size() > 1, listener);
     listeners.push_back(std::move(listener));

@@ -14,14 +14,16 @@ namespace {
 
 std::string Entry(const std::string& name, const std::string& spec,
                   const std::string& name_space = "default") {
-  return absl::StrCat("---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: ",
-                      name, ", namespace: ", name_space, "}\nspec: ", spec, "\n");
+  return absl::StrCat(
+      "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: ", name,
+      ", namespace: ", name_space, "}\nspec: ", spec, "\n");
 }
 
 std::string Machine(const std::string& name, const std::string& spec,
                     const std::string& labels = "{}") {
-  return absl::StrCat("---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: ",
-                      name, ", namespace: default, labels: ", labels, "}\nspec: ", spec, "\n");
+  return absl::StrCat(
+      "---\napiVersion: networking.istio.io/v1\nkind: WorkloadEntry\nmetadata: {name: ", name,
+      ", namespace: default, labels: ", labels, "}\nspec: ", spec, "\n");
 }
 
 std::string Pod(const std::string& name, const std::string& address, const std::string& rest = "") {
@@ -71,16 +73,16 @@ std::string Ask(const SimulatedProxy& proxy, const std::string& question) {
 
 TEST_F(ServiceEntryTest, FieldByField) {
   const Row rows[] = {
-      {"hosts", "{hosts: [a.test, b.test], ports: [{number: 80, name: http, protocol: HTTP}], "
-                "resolution: DNS}",
+      {"hosts",
+       "{hosts: [a.test, b.test], ports: [{number: 80, name: http, protocol: HTTP}], "
+       "resolution: DNS}",
        "request 192.0.2.1:80 b.test", "outbound|80||b.test"},
       {"hosts, with a port in the request",
        "{hosts: [a.test], ports: [{number: 80, name: http, protocol: HTTP}], resolution: DNS}",
        "request 192.0.2.1:80 a.test:80", "outbound|80||a.test"},
       {"hosts, wildcard", "{hosts: ['*.test'], ports: [{number: 80, name: http, protocol: HTTP}]}",
        "request 192.0.2.1:80 x.test", "outbound|80||*.test"},
-      {"hosts, another",
-       "{hosts: ['*.test'], ports: [{number: 80, name: http, protocol: HTTP}]}",
+      {"hosts, another", "{hosts: ['*.test'], ports: [{number: 80, name: http, protocol: HTTP}]}",
        "request 192.0.2.1:80 x.example", "PassthroughCluster"},
       {"addresses, in a request",
        "{hosts: [a.test], addresses: [192.0.2.5], ports: [{number: 80, name: http, protocol: "
@@ -152,13 +154,15 @@ TEST_F(ServiceEntryTest, FieldByField) {
        "{hosts: [a.test], location: MESH_INTERNAL, ports: [{number: 80, name: http, protocol: "
        "HTTP}], resolution: STATIC, endpoints: [{address: 10.1.0.1, serviceAccount: a}, {address: "
        "10.1.0.2}]}",
-       "endpoints outbound|80||a.test", "10.1.0.1:80/tlsMode-istio=1 10.1.0.2:80/tlsMode-disabled=1"},
+       "endpoints outbound|80||a.test",
+       "10.1.0.1:80/tlsMode-istio=1 10.1.0.2:80/tlsMode-disabled=1"},
       {"endpoints.labels, the TLS mode",
        "{hosts: [a.test], location: MESH_INTERNAL, ports: [{number: 80, name: http, protocol: "
        "HTTP}], resolution: STATIC, endpoints: [{address: 10.1.0.1, labels: "
        "{security.istio.io/tlsMode: istio}}, {address: 10.1.0.2, serviceAccount: a, labels: "
        "{security.istio.io/tlsMode: disabled}}]}",
-       "endpoints outbound|80||a.test", "10.1.0.1:80/tlsMode-istio=1 10.1.0.2:80/tlsMode-disabled=1"},
+       "endpoints outbound|80||a.test",
+       "10.1.0.1:80/tlsMode-istio=1 10.1.0.2:80/tlsMode-disabled=1"},
       {"location MESH_EXTERNAL",
        "{hosts: [a.test], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC, "
        "endpoints: [{address: 10.1.0.1, serviceAccount: a}]}",
@@ -172,8 +176,9 @@ TEST_F(ServiceEntryTest, FieldByField) {
        "{hosts: [a.test], location: MESH_INTERNAL, ports: [{number: 80, name: http, protocol: "
        "HTTP}], resolution: STATIC, endpoints: [{address: 10.1.0.1, network: far}]}",
        "endpoints outbound|80||a.test", "10.1.0.1:80/tlsMode-disabled=1"},
-      {"exportTo", "{hosts: [a.test], exportTo: [prod], ports: [{number: 80, name: http, protocol: "
-                   "HTTP}], resolution: DNS}",
+      {"exportTo",
+       "{hosts: [a.test], exportTo: [prod], ports: [{number: 80, name: http, protocol: "
+       "HTTP}], resolution: DNS}",
        "endpoints outbound|80||a.test", "no cluster"},
       {"exportTo, its own namespace",
        "{hosts: [a.test], exportTo: ['.'], ports: [{number: 80, name: http, protocol: HTTP}], "
@@ -193,10 +198,12 @@ TEST_F(ServiceEntryTest, FieldByField) {
 }
 
 TEST_F(ServiceEntryTest, NamesGetAddressesThatDoNotCollide) {
-  Apply(Entry("a", "{hosts: [a.test], ports: [{number: 3306, name: db, protocol: TCP}], "
-                   "resolution: DNS}"));
-  Apply(Entry("b", "{hosts: [b.test], ports: [{number: 3306, name: db, protocol: TCP}], "
-                   "resolution: DNS}"));
+  Apply(Entry("a",
+              "{hosts: [a.test], ports: [{number: 3306, name: db, protocol: TCP}], "
+              "resolution: DNS}"));
+  Apply(Entry("b",
+              "{hosts: [b.test], ports: [{number: 3306, name: db, protocol: TCP}], "
+              "resolution: DNS}"));
   auto proxy = Proxy();
   const std::string a = proxy->Resolve("a.test");
   const std::string b = proxy->Resolve("b.test");
@@ -206,7 +213,8 @@ TEST_F(ServiceEntryTest, NamesGetAddressesThatDoNotCollide) {
   EXPECT_EQ(proxy->Connect(a + ":3306"), "outbound|3306||a.test");
   EXPECT_EQ(proxy->Connect(b + ":3306"), "outbound|3306||b.test");
   // One that a user states is not given to another.
-  Apply(Entry("c", absl::StrCat("{hosts: [c.test], addresses: [", a, "], ports: [{number: 3306, "
+  Apply(Entry("c", absl::StrCat("{hosts: [c.test], addresses: [", a,
+                                "], ports: [{number: 3306, "
                                 "name: db, protocol: TCP}], resolution: DNS}")));
   proxy = Proxy();
   EXPECT_EQ(proxy->Resolve("c.test"), a);
@@ -230,8 +238,9 @@ TEST_F(ServiceEntryTest, OnOneAddressAndPortTlsIsToldApartByName) {
 TEST_F(ServiceEntryTest, PlainHttpTlsByNameAndTcpByBlockShareAPort) {
   Apply(Entry("web", "{hosts: [web.test], ports: [{number: 443, name: http, protocol: HTTP}]}"));
   Apply(Entry("tls", "{hosts: [tls.test], ports: [{number: 443, name: tls, protocol: TLS}]}"));
-  Apply(Entry("tcp", "{hosts: [tcp.test], addresses: [198.51.100.0/24], ports: [{number: 443, "
-                     "name: tcp, protocol: TCP}]}"));
+  Apply(Entry("tcp",
+              "{hosts: [tcp.test], addresses: [198.51.100.0/24], ports: [{number: 443, "
+              "name: tcp, protocol: TCP}]}"));
   auto proxy = Proxy();
   EXPECT_EQ(proxy->Request("192.0.2.1:443", "web.test"), "outbound|443||web.test");
   EXPECT_EQ(proxy->Connect("192.0.2.1:443", "tls.test"), "outbound|443||tls.test");
@@ -240,23 +249,27 @@ TEST_F(ServiceEntryTest, PlainHttpTlsByNameAndTcpByBlockShareAPort) {
 }
 
 TEST_F(ServiceEntryTest, EntriesOfOneHostInOneNamespaceAreOneService) {
-  Apply(Entry("a", "{hosts: [a.test], ports: [{number: 80, name: http, protocol: HTTP}], "
-                   "resolution: STATIC, endpoints: [{address: 10.1.0.1}]}"));
-  Apply(Entry("b", "{hosts: [a.test], ports: [{number: 81, name: http, protocol: HTTP}], "
-                   "resolution: STATIC, endpoints: [{address: 10.1.0.2}]}"));
+  Apply(Entry("a",
+              "{hosts: [a.test], ports: [{number: 80, name: http, protocol: HTTP}], "
+              "resolution: STATIC, endpoints: [{address: 10.1.0.1}]}"));
+  Apply(Entry("b",
+              "{hosts: [a.test], ports: [{number: 81, name: http, protocol: HTTP}], "
+              "resolution: STATIC, endpoints: [{address: 10.1.0.2}]}"));
   auto proxy = Proxy();
   EXPECT_EQ(proxy->Endpoints("outbound|80||a.test"), "10.1.0.1:80=1");
   EXPECT_EQ(proxy->Endpoints("outbound|81||a.test"), "10.1.0.2:81=1");
-  mesh_.Apply("---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, "
-              "deletionTimestamp: '2026-01-01T00:00:00Z'}\nspec: {}\n");
+  mesh_.Apply(
+      "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: a, "
+      "deletionTimestamp: '2026-01-01T00:00:00Z'}\nspec: {}\n");
   EXPECT_EQ(Proxy()->Endpoints("outbound|80||a.test"), "no cluster");
 }
 
 TEST_F(ServiceEntryTest, OfSeveralNamespacesTheClientsOwnCounts) {
   const auto spec = [](const char* address) {
-    return absl::StrCat("{hosts: [a.test], ports: [{number: 80, name: http, protocol: HTTP}], "
-                        "resolution: STATIC, endpoints: [{address: ",
-                        address, "}]}");
+    return absl::StrCat(
+        "{hosts: [a.test], ports: [{number: 80, name: http, protocol: HTTP}], "
+        "resolution: STATIC, endpoints: [{address: ",
+        address, "}]}");
   };
   Apply(Entry("a", spec("10.1.0.1"), "default"));
   Apply(Entry("a", spec("10.1.0.2"), "prod"));
@@ -265,11 +278,13 @@ TEST_F(ServiceEntryTest, OfSeveralNamespacesTheClientsOwnCounts) {
 }
 
 TEST_F(ServiceEntryTest, AServiceOfKubernetesCountsMore) {
-  Apply("apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.96.0.7, ports: "
-        "[{name: http, port: 80}]}\n");
-  EXPECT_EQ(mesh_.Apply(Entry("a", "{hosts: [web.default.svc.cluster.local], ports: [{number: 80, "
-                                   "name: http, protocol: HTTP}], resolution: STATIC, endpoints: "
-                                   "[{address: 10.1.0.1}]}")),
+  Apply(
+      "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.96.0.7, ports: "
+      "[{name: http, port: 80}]}\n");
+  EXPECT_EQ(mesh_.Apply(Entry("a",
+                              "{hosts: [web.default.svc.cluster.local], ports: [{number: 80, "
+                              "name: http, protocol: HTTP}], resolution: STATIC, endpoints: "
+                              "[{address: 10.1.0.1}]}")),
             "test.yaml:2: warning: ServiceEntry default/a: spec.hosts[0]: "
             "'web.default.svc.cluster.local' is a Service's host, too; the Service counts");
   EXPECT_EQ(Proxy()->Endpoints("outbound|80||web.default.svc.cluster.local"), "");
@@ -277,9 +292,10 @@ TEST_F(ServiceEntryTest, AServiceOfKubernetesCountsMore) {
 
 TEST_F(ServiceEntryTest, IsADestinationOfVirtualServicesWithSubsetsByLabel) {
   Apply(absl::StrCat(
-      Entry("web", "{hosts: [web.test], ports: [{number: 80, name: http, protocol: HTTP}], "
-                   "resolution: STATIC, endpoints: [{address: 10.1.0.1, labels: {v: one}}, "
-                   "{address: 10.1.0.2, labels: {v: two}}]}"),
+      Entry("web",
+            "{hosts: [web.test], ports: [{number: 80, name: http, protocol: HTTP}], "
+            "resolution: STATIC, endpoints: [{address: 10.1.0.1, labels: {v: one}}, "
+            "{address: 10.1.0.2, labels: {v: two}}]}"),
       "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: web}\n"
       "spec: {host: web.test, subsets: [{name: v2, labels: {v: two}}]}\n",
       kPlainVirtualService));
@@ -289,9 +305,10 @@ TEST_F(ServiceEntryTest, IsADestinationOfVirtualServicesWithSubsetsByLabel) {
 }
 
 TEST_F(ServiceEntryTest, NearestFirstByLocality) {
-  Apply(Entry("a", "{hosts: [a.test], ports: [{number: 80, name: http, protocol: HTTP}], "
-                   "resolution: STATIC, endpoints: [{address: 10.1.0.1, locality: us/us-1}, "
-                   "{address: 10.1.0.2, locality: eu/eu-1/rack-7}]}"));
+  Apply(Entry("a",
+              "{hosts: [a.test], ports: [{number: 80, name: http, protocol: HTTP}], "
+              "resolution: STATIC, endpoints: [{address: 10.1.0.1, locality: us/us-1}, "
+              "{address: 10.1.0.2, locality: eu/eu-1/rack-7}]}"));
   ProxyView view = ClientIn("default");
   view.locality = {"eu", "eu-1"};
   const auto assignment = AssignmentIn(*mesh_.ResourcesFor(view), "outbound|80||a.test");
@@ -304,29 +321,34 @@ TEST_F(ServiceEntryTest, NearestFirstByLocality) {
 
 TEST_F(ServiceEntryTest, SubjectAltNamesAreWhoMayAnswer) {
   Apply(absl::StrCat(
-      Entry("in", "{hosts: [in.test], location: MESH_INTERNAL, subjectAltNames: "
-                  "['spiffe://vm.local/ns/a/sa/b'], ports: [{number: 80, name: http, protocol: "
-                  "HTTP}], resolution: STATIC, endpoints: [{address: 10.1.0.1, serviceAccount: "
-                  "m}]}"),
-      Entry("out", "{hosts: [out.test], subjectAltNames: [real.test], ports: [{number: 443, name: "
-                   "tls, protocol: TLS}], resolution: DNS}"),
+      Entry("in",
+            "{hosts: [in.test], location: MESH_INTERNAL, subjectAltNames: "
+            "['spiffe://vm.local/ns/a/sa/b'], ports: [{number: 80, name: http, protocol: "
+            "HTTP}], resolution: STATIC, endpoints: [{address: 10.1.0.1, serviceAccount: "
+            "m}]}"),
+      Entry("out",
+            "{hosts: [out.test], subjectAltNames: [real.test], ports: [{number: 443, name: "
+            "tls, protocol: TLS}], resolution: DNS}"),
       "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: out}\n"
       "spec: {host: out.test, trafficPolicy: {tls: {mode: SIMPLE}}}\n"));
   const auto resources = mesh_.ResourcesFor(ClientIn("default"));
   const auto bytes = [&](const std::string& name) { return *resources->clusters.at(name); };
   EXPECT_TRUE(absl::StrContains(bytes("outbound|80||in.test"), "spiffe://vm.local/ns/a/sa/b"));
-  EXPECT_TRUE(absl::StrContains(bytes("outbound|80||in.test"), "spiffe://east.local/ns/default/sa/m"));
+  EXPECT_TRUE(
+      absl::StrContains(bytes("outbound|80||in.test"), "spiffe://east.local/ns/default/sa/m"));
   EXPECT_TRUE(absl::StrContains(bytes("outbound|443||out.test"), "real.test"));
 }
 
 TEST_F(ServiceEntryTest, SelectsMachinesAndPodsOfItsNamespace) {
-  Apply(Entry("db", "{hosts: [db.test], location: MESH_INTERNAL, ports: [{number: 5432, name: db, "
-                    "protocol: TCP, targetPort: 6432}], resolution: STATIC, workloadSelector: "
-                    "{labels: {app: db}}}"));
+  Apply(Entry("db",
+              "{hosts: [db.test], location: MESH_INTERNAL, ports: [{number: 5432, name: db, "
+              "protocol: TCP, targetPort: 6432}], resolution: STATIC, workloadSelector: "
+              "{labels: {app: db}}}"));
   const std::string cluster = "outbound|5432||db.test";
   EXPECT_EQ(Proxy()->Endpoints(cluster), "");
-  Apply(Machine("vm", "{address: 10.1.0.1, serviceAccount: db, ports: {db: 7432}, labels: {app: "
-                      "db}}"));
+  Apply(Machine("vm",
+                "{address: 10.1.0.1, serviceAccount: db, ports: {db: 7432}, labels: {app: "
+                "db}}"));
   Apply(Pod("db-0", "10.1.0.2"));
   Apply(Pod("db-1", "10.1.0.3", ", conditions: [{type: Ready, status: 'False'}]"));
   Apply(Machine("other", "{address: 10.1.0.4, labels: {app: web}}"));
@@ -334,19 +356,22 @@ TEST_F(ServiceEntryTest, SelectsMachinesAndPodsOfItsNamespace) {
             "10.1.0.1:7432/tlsMode-istio=1 10.1.0.2:6432/tlsMode-istio=1");
   // Labels of the object are labels, too, and what goes is gone.
   Apply(Machine("other", "{address: 10.1.0.4}", "{app: db}"));
-  Apply("---\napiVersion: v1\nkind: Pod\nmetadata: {name: db-0, namespace: default, "
-        "deletionTimestamp: '2026-01-01T00:00:00Z'}\n");
+  Apply(
+      "---\napiVersion: v1\nkind: Pod\nmetadata: {name: db-0, namespace: default, "
+      "deletionTimestamp: '2026-01-01T00:00:00Z'}\n");
   EXPECT_EQ(Proxy()->Endpoints(cluster),
             "10.1.0.1:7432/tlsMode-istio=1 10.1.0.4:6432/tlsMode-disabled=1");
 }
 
 TEST_F(ServiceEntryTest, MachinesAnswerForAServiceOfKubernetesThatSelectsThem) {
-  Apply("apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.96.0.7, "
-        "selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}, {name: admin, "
-        "port: 81, targetPort: console}, {name: tcp-x, port: 82}]}\n");
+  Apply(
+      "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {clusterIP: 10.96.0.7, "
+      "selector: {app: web}, ports: [{name: http, port: 80, targetPort: 8080}, {name: admin, "
+      "port: 81, targetPort: console}, {name: tcp-x, port: 82}]}\n");
   Apply(Machine("one", "{address: 10.1.0.1, labels: {app: web}, serviceAccount: web}"));
-  Apply(Machine("two", "{address: 10.1.0.2, labels: {app: web}, ports: {http: 9080, console: "
-                       "9081}}"));
+  Apply(Machine("two",
+                "{address: 10.1.0.2, labels: {app: web}, ports: {http: 9080, console: "
+                "9081}}"));
   auto proxy = Proxy();
   const auto endpoints = [&](int port) {
     return proxy->Endpoints(absl::StrCat("outbound|", port, "||web.default.svc.cluster.local"));
@@ -360,11 +385,13 @@ TEST_F(ServiceEntryTest, MachinesAnswerForAServiceOfKubernetesThatSelectsThem) {
 }
 
 TEST_F(ServiceEntryTest, AMachineIsAWorkloadWithInboundPorts) {
-  Apply(Entry("db", "{hosts: [db.test], location: MESH_INTERNAL, ports: [{number: 80, name: http, "
-                    "protocol: HTTP, targetPort: 8080}], resolution: STATIC, workloadSelector: "
-                    "{labels: {app: db}}}"));
-  Apply(Machine("vm", "{address: 10.244.0.200, serviceAccount: db, labels: {app: db}, locality: "
-                      "eu/eu-1}"));
+  Apply(Entry("db",
+              "{hosts: [db.test], location: MESH_INTERNAL, ports: [{number: 80, name: http, "
+              "protocol: HTTP, targetPort: 8080}], resolution: STATIC, workloadSelector: "
+              "{labels: {app: db}}}"));
+  Apply(Machine("vm",
+                "{address: 10.244.0.200, serviceAccount: db, labels: {app: db}, locality: "
+                "eu/eu-1}"));
   const Workload& workload = *mesh_.world()->workloads.at("10.244.0.200");
   EXPECT_EQ(workload.namespace_, "default");
   EXPECT_EQ(workload.name, "vm");

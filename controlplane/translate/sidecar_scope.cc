@@ -178,8 +178,7 @@ void VisibleServices::AddBound(const Egress& egress, const ByHost& services) {
   BoundListener listener;
   listener.ip = egress.bind().empty() ? kLoopback : egress.bind();
   listener.port = static_cast<uint16_t>(egress.port().number());
-  listener.http =
-      IsHttp(NamedProtocol(egress.port().protocol()).value_or(Protocol::kTcp));
+  listener.http = IsHttp(NamedProtocol(egress.port().protocol()).value_or(Protocol::kTcp));
   for (const auto& [host, service] : services) {
     if (FindPort(*service, listener.port) != nullptr) listener.services.push_back(service);
   }

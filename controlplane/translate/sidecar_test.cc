@@ -34,16 +34,18 @@ class SidecarTest : public ::testing::Test {
   SidecarTest() {
     const std::string http = "[{name: http, port: 80}]";
     Apply(ServiceYaml("default", "web", "10.96.0.1", http));
-    Apply(ServiceYaml("default", "db", "10.96.0.2", "[{name: http, port: 80}, {name: tcp, port: "
-                                                    "3306}]"));
+    Apply(ServiceYaml("default", "db", "10.96.0.2",
+                      "[{name: http, port: 80}, {name: tcp, port: "
+                      "3306}]"));
     Apply(ServiceYaml("prod", "api", "10.96.0.3", http));
   }
 
   void Apply(const std::string& yaml) { EXPECT_EQ(mesh_.Apply(yaml), "") << yaml; }
   void Delete(const std::string& name) {
-    mesh_.Apply(absl::StrCat("---\napiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: "
-                             "{name: ",
-                             name, ", deletionTimestamp: '2026-01-01T00:00:00Z'}\nspec: {}\n"));
+    mesh_.Apply(
+        absl::StrCat("---\napiVersion: networking.istio.io/v1\nkind: Sidecar\nmetadata: "
+                     "{name: ",
+                     name, ", deletionTimestamp: '2026-01-01T00:00:00Z'}\nspec: {}\n"));
   }
   std::unique_ptr<SimulatedProxy> Proxy(Labels labels = {}) {
     return mesh_.ProxyFor(ClientIn("default", std::move(labels)));
@@ -52,10 +54,10 @@ class SidecarTest : public ::testing::Test {
   std::string Known(const ProxyView& view) {
     const auto resources = mesh_.ResourcesFor(view);
     std::string known;
-    for (const auto& [name, cluster] : std::map<std::string, std::string>{
-             {"api", Cluster("api", "prod")},
-             {"db", Cluster("db", "default")},
-             {"web", Cluster("web", "default")}}) {
+    for (const auto& [name, cluster] :
+         std::map<std::string, std::string>{{"api", Cluster("api", "prod")},
+                                            {"db", Cluster("db", "default")},
+                                            {"web", Cluster("web", "default")}}) {
       const bool there = resources->clusters.contains(cluster);
       EXPECT_EQ(resources->endpoints.contains(cluster), there);
       if (there) absl::StrAppend(&known, known.empty() ? "" : " ", name);
@@ -111,8 +113,9 @@ TEST_F(SidecarTest, WorkloadThenNamespaceThenRoot) {
   EXPECT_EQ(Known(ClientIn("prod")), "api");
   Apply(SidecarYaml("default", "{egress: [{hosts: ['./*']}]}", "default"));
   EXPECT_EQ(Known(), "db web");
-  Apply(SidecarYaml("mine", "{workloadSelector: {labels: {app: web}}, egress: [{hosts: "
-                            "['./db.default.svc.cluster.local']}]}"));
+  Apply(SidecarYaml("mine",
+                    "{workloadSelector: {labels: {app: web}}, egress: [{hosts: "
+                    "['./db.default.svc.cluster.local']}]}"));
   EXPECT_EQ(Known(ClientIn("default", {{"app", "web"}})), "db");
   EXPECT_EQ(Known(ClientIn("default", {{"app", "other"}})), "db web");
   // "." is the client's namespace, not that of the root's Sidecar.
@@ -121,10 +124,12 @@ TEST_F(SidecarTest, WorkloadThenNamespaceThenRoot) {
 }
 
 TEST_F(SidecarTest, WhatItDoesNotSayIsThatOfTheNamespace) {
-  Apply(SidecarYaml("default", "{egress: [{hosts: ['./*']}], outboundTrafficPolicy: {mode: "
-                               "REGISTRY_ONLY}}"));
-  Apply(SidecarYaml("mine", "{workloadSelector: {labels: {app: web}}, inboundConnectionPool: {tcp: "
-                            "{maxConnections: 7}}}"));
+  Apply(SidecarYaml("default",
+                    "{egress: [{hosts: ['./*']}], outboundTrafficPolicy: {mode: "
+                    "REGISTRY_ONLY}}"));
+  Apply(SidecarYaml("mine",
+                    "{workloadSelector: {labels: {app: web}}, inboundConnectionPool: {tcp: "
+                    "{maxConnections: 7}}}"));
   EXPECT_EQ(Known(ClientIn("default", {{"app", "web"}})), "db web");
   EXPECT_EQ(Proxy({{"app", "web"}})->Connect("192.0.2.1:9999"), "BlackHoleCluster");
 }
@@ -145,8 +150,9 @@ TEST_F(SidecarTest, OutboundTrafficPolicy) {
   };
   for (const auto& row : rows) {
     SCOPED_TRACE(row.policy);
-    Apply(SidecarYaml("default", absl::StrCat("{egress: [{hosts: ['./*']}], outboundTrafficPolicy: ",
-                                              row.policy, "}")));
+    Apply(SidecarYaml(
+        "default",
+        absl::StrCat("{egress: [{hosts: ['./*']}], outboundTrafficPolicy: ", row.policy, "}")));
     auto proxy = Proxy();
     EXPECT_EQ(proxy->Connect("192.0.2.1:9999"), row.connection);
     EXPECT_EQ(proxy->Request("192.0.2.1:80", "unknown.test"), row.request);
@@ -155,8 +161,9 @@ TEST_F(SidecarTest, OutboundTrafficPolicy) {
 }
 
 TEST_F(SidecarTest, UnknownNamesOnAPortOfTlsFollowThePolicy) {
-  Apply("---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: tls}\nspec: "
-        "{hosts: [tls.test], ports: [{number: 443, name: tls, protocol: TLS}]}\n");
+  Apply(
+      "---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: tls}\nspec: "
+      "{hosts: [tls.test], ports: [{number: 443, name: tls, protocol: TLS}]}\n");
   Apply(SidecarYaml("default", "{outboundTrafficPolicy: {mode: REGISTRY_ONLY}}"));
   auto proxy = Proxy();
   EXPECT_EQ(proxy->Connect("192.0.2.1:443", "tls.test"), "outbound|443||tls.test");
@@ -164,8 +171,9 @@ TEST_F(SidecarTest, UnknownNamesOnAPortOfTlsFollowThePolicy) {
 }
 
 TEST_F(SidecarTest, APortIsThatOfTheListenerThatNamesIt) {
-  Apply(SidecarYaml("default", "{egress: [{port: {number: 80, protocol: HTTP, name: http}, hosts: "
-                               "['prod/*']}, {hosts: ['./*']}]}"));
+  Apply(SidecarYaml("default",
+                    "{egress: [{port: {number: 80, protocol: HTTP, name: http}, hosts: "
+                    "['prod/*']}, {hosts: ['./*']}]}"));
   auto proxy = Proxy();
   EXPECT_EQ(proxy->Request("10.96.0.3:80", "api.prod"), Cluster("api", "prod"));
   EXPECT_EQ(proxy->Request("10.96.0.1:80", "web"), "PassthroughCluster");
@@ -173,10 +181,11 @@ TEST_F(SidecarTest, APortIsThatOfTheListenerThatNamesIt) {
 }
 
 TEST_F(SidecarTest, ListenersThatAreBoundAndNotCaptured) {
-  Apply(SidecarYaml("default", "{egress: [{port: {number: 80, protocol: HTTP, name: http}, "
-                               "captureMode: NONE, hosts: ['prod/*']}, {port: {number: 3306, "
-                               "protocol: TCP, name: db}, bind: 127.0.0.9, hosts: ['./*']}, {hosts: "
-                               "['~/*']}]}"));
+  Apply(SidecarYaml("default",
+                    "{egress: [{port: {number: 80, protocol: HTTP, name: http}, "
+                    "captureMode: NONE, hosts: ['prod/*']}, {port: {number: 3306, "
+                    "protocol: TCP, name: db}, bind: 127.0.0.9, hosts: ['./*']}, {hosts: "
+                    "['~/*']}]}"));
   auto proxy = Proxy();
   EXPECT_EQ(proxy->BoundRequest("127.0.0.1_80", "api.prod"), Cluster("api", "prod"));
   EXPECT_EQ(proxy->BoundRequest("127.0.0.1_80", "web"), "PassthroughCluster");
@@ -185,9 +194,10 @@ TEST_F(SidecarTest, ListenersThatAreBoundAndNotCaptured) {
 }
 
 TEST_F(SidecarTest, DestinationsOfRoutesAreThereThoughTheirHostsAreNot) {
-  Apply("---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: web}\n"
-        "spec: {hosts: [web], http: [{route: [{destination: {host: api.prod.svc.cluster.local}}]}]}"
-        "\n");
+  Apply(
+      "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: web}\n"
+      "spec: {hosts: [web], http: [{route: [{destination: {host: api.prod.svc.cluster.local}}]}]}"
+      "\n");
   Apply(SidecarYaml("default", "{egress: [{hosts: ['./web.default.svc.cluster.local']}]}"));
   auto proxy = Proxy();
   EXPECT_EQ(proxy->Request("10.96.0.1:80", "web"), Cluster("api", "prod"));
@@ -219,10 +229,11 @@ TEST_F(SidecarTest, IngressTakesThePlaceOfTheServicesPorts) {
 }
 
 TEST_F(SidecarTest, ConnectionPoolsOfInboundPorts) {
-  Apply(SidecarYaml("default", "{inboundConnectionPool: {tcp: {maxConnections: 7}}, ingress: "
-                               "[{port: {number: 1, protocol: TCP, name: a}}, {port: {number: 2, "
-                               "protocol: TCP, name: b}, connectionPool: {tcp: {maxConnections: "
-                               "8}}}]}"));
+  Apply(SidecarYaml("default",
+                    "{inboundConnectionPool: {tcp: {maxConnections: 7}}, ingress: "
+                    "[{port: {number: 1, protocol: TCP, name: a}}, {port: {number: 2, "
+                    "protocol: TCP, name: b}, connectionPool: {tcp: {maxConnections: "
+                    "8}}}]}"));
   const auto resources = mesh_.ResourcesFor(ClientIn("default"));
   const auto limit = [&](const std::string& name) {
     return ClusterIn(*resources, name).circuit_breakers().thresholds(0).max_connections().value();
@@ -233,12 +244,13 @@ TEST_F(SidecarTest, ConnectionPoolsOfInboundPorts) {
 
 TEST_F(SidecarTest, OfAServiceEntrysNamespacesTheNamedOneCounts) {
   for (const char* name_space : {"default", "prod"}) {
-    Apply(absl::StrCat("---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: "
-                       "{name: x, namespace: ",
-                       name_space,
-                       "}\nspec: {hosts: [x.test], ports: [{number: 80, name: http, protocol: "
-                       "HTTP}], resolution: STATIC, endpoints: [{address: ",
-                       name_space[0] == 'p' ? "10.1.0.2" : "10.1.0.1", "}]}\n"));
+    Apply(
+        absl::StrCat("---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: "
+                     "{name: x, namespace: ",
+                     name_space,
+                     "}\nspec: {hosts: [x.test], ports: [{number: 80, name: http, protocol: "
+                     "HTTP}], resolution: STATIC, endpoints: [{address: ",
+                     name_space[0] == 'p' ? "10.1.0.2" : "10.1.0.1", "}]}\n"));
   }
   EXPECT_EQ(Proxy()->Endpoints("outbound|80||x.test"), "10.1.0.1:80=1");
   Apply(SidecarYaml("default", "{egress: [{hosts: ['prod/x.test']}]}"));
@@ -248,14 +260,17 @@ TEST_F(SidecarTest, OfAServiceEntrysNamespacesTheNamedOneCounts) {
 TEST_F(SidecarTest, SidecarsAlikeShareWhatTheyAreSent) {
   const std::string egress = "egress: [{hosts: ['./*']}]";
   Apply(SidecarYaml("a", "{workloadSelector: {labels: {app: a}}, " + egress + "}"));
-  Apply(SidecarYaml("b", "{workloadSelector: {labels: {app: b}}, ingress: [{port: {number: 1, "
-                         "protocol: TCP, name: x}}], " + egress + "}"));
+  Apply(SidecarYaml("b",
+                    "{workloadSelector: {labels: {app: b}}, ingress: [{port: {number: 1, "
+                    "protocol: TCP, name: x}}], " +
+                        egress + "}"));
   const ProxyView a = ClientIn("default", {{"app", "a"}});
   const ProxyView b = ClientIn("default", {{"app", "b"}});
   EXPECT_EQ(mesh_.ScopeOf(a), mesh_.ScopeOf(b));
   EXPECT_NE(mesh_.ScopeOf(a), mesh_.ScopeOf(ClientIn("default")));
   const std::string cluster = Cluster("web", "default");
-  EXPECT_EQ(mesh_.ResourcesFor(a)->clusters.at(cluster), mesh_.ResourcesFor(b)->clusters.at(cluster))
+  EXPECT_EQ(mesh_.ResourcesFor(a)->clusters.at(cluster),
+            mesh_.ResourcesFor(b)->clusters.at(cluster))
       << "the very same bytes";
 }
 

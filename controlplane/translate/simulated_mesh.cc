@@ -29,8 +29,8 @@ std::shared_ptr<const ClusterIdentity> Self() {
 }
 
 std::map<std::string, PeerState> West() {
-  auto peer = std::make_shared<Peer>(
-      Peer{"west", "net-west", "west.local", "", {{"172.16.0.2", 15443}}});
+  auto peer =
+      std::make_shared<Peer>(Peer{"west", "net-west", "west.local", "", {{"172.16.0.2", 15443}}});
   return {{"west", {peer, std::make_shared<PeerExports>()}}};
 }
 

@@ -68,8 +68,8 @@ SimulatedProxy::SimulatedProxy(const std::vector<SentResource>& resources, std::
     EXPECT_TRUE(any.ParseFromString(*sent.bytes)) << sent.name;
     by_type[sent.type_url].push_back({sent.name, any.value()});
   }
-  for (absl::string_view type : {kSecretType, kClusterType, kEndpointType, kListenerType,
-                                 kRouteType, kNameTableType}) {
+  for (absl::string_view type :
+       {kSecretType, kClusterType, kEndpointType, kListenerType, kRouteType, kNameTableType}) {
     const absl::Status status = state_->Apply(type, by_type[std::string(type)]);
     EXPECT_TRUE(status.ok()) << status;
   }
@@ -115,7 +115,8 @@ std::string SimulatedProxy::Inbound(uint16_t port, bool mtls) const {
   const FilterChainConfig* chain = MatchChain(*snapshot.listeners.at("virtualInbound"), facts);
   if (chain == nullptr) return "closed";
   const auto* tcp = std::get_if<TcpProxyConfig>(&chain->service);
-  return tcp == nullptr ? absl::StrCat("http ", RouteOn(snapshot, chain, "any")) : tcp->clusters.at(0).cluster;
+  return tcp == nullptr ? absl::StrCat("http ", RouteOn(snapshot, chain, "any"))
+                        : tcp->clusters.at(0).cluster;
 }
 
 std::string SimulatedProxy::Endpoints(const std::string& cluster) const {
@@ -135,9 +136,8 @@ std::string SimulatedProxy::Resolve(const std::string& name) const {
   const Snapshot& snapshot = *state_->snapshot();
   const NameTable::Host* host = snapshot.names->Find(name);
   if (host == nullptr) return "unknown";
-  return absl::StrJoin(host->addresses, " ", [](std::string* out, const Address& address) {
-    out->append(address.ip());
-  });
+  return absl::StrJoin(host->addresses, " ",
+                       [](std::string* out, const Address& address) { out->append(address.ip()); });
 }
 
 }  // namespace weft

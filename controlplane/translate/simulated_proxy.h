@@ -1,5 +1,5 @@
-// For tests: a proxy that was sent resources, without a socket. They are compiled by the proxy's own
-// code and asked by its own decisions.
+// For tests: a proxy that was sent resources, without a socket. They are compiled by the proxy's
+// own code and asked by its own decisions.
 //
 // It knows nothing of the control plane, whose headers have names that the proxy's have, too.
 #ifndef WEFT_CONTROLPLANE_TRANSLATE_SIMULATED_PROXY_H_
