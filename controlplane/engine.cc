@@ -249,6 +249,8 @@ void Engine::FollowEndpoints(const World& merged) {
   World next = *world_;
   next.endpoints = merged.endpoints;
   next.workloads = merged.workloads;
+  next.workload_entries = merged.workload_entries;
+  next.workload_groups = merged.workload_groups;
   Publish(std::move(next));
   if (!peers_.empty()) PublishOwnState();
 }

@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "controlplane/model/world_change.h"
 #include "controlplane/translate/check.h"
 #include "controlplane/translate/gateway.h"
 #include "controlplane/translate/proxyless.h"
@@ -51,16 +50,16 @@ Resources FromScratch(const TranslationIndex& index, ProxyRole role, const Outbo
 }
 
 Resources Refreshed(const TranslationIndex& index, ProxyRole role, const OutboundScope& scope,
-                    const std::vector<std::string>& hosts, const Resources& former) {
+                    const std::vector<std::string>& keys, const Resources& former) {
   switch (role) {
     case ProxyRole::kGateway:
-      return RefreshGateway(index, hosts, former);
+      return RefreshGateway(index, keys, former);
     case ProxyRole::kProxyless:
-      return RefreshProxyless(index, scope, hosts, former);
+      return RefreshProxyless(index, scope, keys, former);
     case ProxyRole::kSidecar:
       break;
   }
-  return RefreshOutbound(index, scope, hosts, former);
+  return RefreshOutbound(index, scope, keys, former);
 }
 
 // `outbound` and `inbound` together. What neither changed of stays as `former` has it.
@@ -93,14 +92,14 @@ const TranslationIndex& Translations::IndexOf(const std::shared_ptr<const World>
 void Translations::Follow(const World& world) {
   const WorldChange change = world_ == nullptr ? WorldChange() : ChangeBetween(*world_, world);
   if (change.extent != WorldChange::Extent::kMore) {
-    Touch(*world_, change.hosts);
-    Touch(world, change.hosts);
+    Touch(*world_, change);
+    Touch(world, change);
     if (change.endpoints_only()) {
-      index_->Follow(world, change.hosts);
+      index_->Follow(world, change.services);
     } else {
       index_ = std::make_unique<TranslationIndex>(world);
     }
-    RefreshShared(change.hosts);
+    RefreshShared(change.services);
     if (!change.endpoints_only()) RefreshRoutes();
     return;
   }
@@ -113,13 +112,14 @@ void Translations::Follow(const World& world) {
   if (former_.size() > kMaxRememberedScopes) former_.clear();
 }
 
-void Translations::Touch(const World& world, const std::vector<std::string>& hosts) {
+void Translations::Touch(const World& world, const WorldChange& change) {
   if (touched_.size() > kMaxTouched) {
     touched_.clear();
     inbounds_since_ = number_;
   }
-  for (const std::string& host : hosts) {
-    const auto found = world.endpoints.find(host);
+  for (const std::string& address : change.workloads) touched_[address] = number_;
+  for (const std::string& key : change.services) {
+    const auto found = world.endpoints.find(key);
     if (found == world.endpoints.end()) continue;
     for (const Endpoint& endpoint : *found->second) {
       if (!endpoint.remote()) touched_[endpoint.address] = number_;
@@ -127,11 +127,11 @@ void Translations::Touch(const World& world, const std::vector<std::string>& hos
   }
 }
 
-void Translations::RefreshShared(const std::vector<std::string>& hosts) {
-  if (hosts.empty()) return;
+void Translations::RefreshShared(const std::vector<std::string>& keys) {
+  if (keys.empty()) return;
   for (auto& [scope, shared] : shared_) {
     const Resources& former = *shared;
-    Resources fresh = Refreshed(*index_, scope.first, scope.second, hosts, former);
+    Resources fresh = Refreshed(*index_, scope.first, scope.second, keys, former);
     if (!Same(former, fresh)) shared = Share(std::move(fresh));
   }
 }

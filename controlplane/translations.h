@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "controlplane/model/world.h"
+#include "controlplane/model/world_change.h"
 #include "controlplane/translate/translate.h"
 
 namespace weft {
@@ -41,9 +42,9 @@ class Translations {
   };
 
   void Follow(const World& world);
-  void RefreshShared(const std::vector<std::string>& hosts);
+  void RefreshShared(const std::vector<std::string>& keys);
   void RefreshRoutes();
-  void Touch(const World& world, const std::vector<std::string>& hosts);
+  void Touch(const World& world, const WorldChange& change);
   std::shared_ptr<const Resources> SharedOf(const Scope& scope);
   std::shared_ptr<const Resources> InboundOf(const ProxyView& view, const View& known,
                                              const Resources& outbound);

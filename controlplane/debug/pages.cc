@@ -80,17 +80,18 @@ std::string AdsPage(const std::vector<ProxyStatus>& proxies) {
 
 std::string RegistryPage(const World& world) {
   Json page = Json::array();
-  for (const auto& [host, service] : world.services) {
+  for (const auto& [key, service] : world.services) {
     Json ports = Json::array();
     for (const ServicePort& port : service->ports) {
       ports.push_back({{"name", port.name}, {"port", port.port}});
     }
     Json endpoints = Json::array();
-    auto found = world.endpoints.find(host);
+    auto found = world.endpoints.find(key);
     if (found != world.endpoints.end()) {
       for (const Endpoint& endpoint : *found->second) endpoints.push_back(ToJson(endpoint));
     }
-    page.push_back({{"host", host},
+    page.push_back({{"host", service->host},
+                    {"namespace", service->namespace_},
                     {"address", service->address},
                     {"local", service->local},
                     {"exported", service->exported},

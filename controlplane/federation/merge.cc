@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "controlplane/federation/virtual_addresses.h"
 #include "controlplane/model/kubernetes.h"
+#include "controlplane/model/service_entry.h"
 
 namespace weft {
 namespace {
@@ -58,10 +59,11 @@ class Merge {
   }
 
   MergedWorld Finish() && {
+    AddEntries();
     GiveAddresses();
-    for (auto& [host, service] : services_) {
-      merged_.world.services[host] =
-          Reuse(previous_ == nullptr ? nullptr : &previous_->services, host, std::move(service));
+    for (auto& [key, service] : services_) {
+      merged_.world.services[key] =
+          Reuse(previous_ == nullptr ? nullptr : &previous_->services, key, std::move(service));
     }
     for (auto& [host, endpoints] : endpoints_) {
       merged_.world.endpoints[host] =
@@ -116,12 +118,22 @@ class Merge {
     }
   }
 
+  // ServiceEntries draw from the same addresses as what peers have.
+  void AddEntries() {
+    for (const auto& [key, service] : merged_.world.services) {
+      if (WantsVirtualAddress(*service)) services_.emplace(key, *service);
+    }
+  }
+
   void GiveAddresses() {
     VirtualAddresses addresses;
+    for (const auto& [key, service] : merged_.world.services) {
+      addresses.Reserve(service->address);  // one of the range that a user states
+    }
     std::vector<Service*> without;
-    for (auto& [host, service] : services_) {
+    for (auto& [key, service] : services_) {
       if (service.local) continue;
-      const Service* before = Before(host);
+      const Service* before = Before(key);
       if (before != nullptr && addresses.Reserve(before->address)) {
         service.address = before->address;
       } else {
@@ -141,15 +153,15 @@ class Merge {
     }
   }
 
-  const Service* Before(const std::string& host) const {
+  const Service* Before(const std::string& key) const {
     if (previous_ == nullptr) return nullptr;
-    const auto it = previous_->services.find(host);
+    const auto it = previous_->services.find(key);
     return it == previous_->services.end() ? nullptr : it->second.get();
   }
 
   MergedWorld merged_;
   const World* previous_;
-  std::map<std::string, Service> services_;     // that peers have, too
+  std::map<std::string, Service> services_;     // that peers have, too, or that need an address
   std::map<std::string, Endpoints> endpoints_;  // of those
 };
 

@@ -1,5 +1,5 @@
-// Addresses for services that only other clusters have: clients of this cluster resolve their names
-// to these, and nobody else ever sees them.
+// Addresses for services that have none in this cluster, being other clusters' or a ServiceEntry's:
+// clients of this cluster resolve their names to these, and nobody else ever sees them.
 #ifndef WEFT_CONTROLPLANE_FEDERATION_VIRTUAL_ADDRESSES_H_
 #define WEFT_CONTROLPLANE_FEDERATION_VIRTUAL_ADDRESSES_H_
 

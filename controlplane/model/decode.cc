@@ -34,6 +34,10 @@ constexpr std::array kKinds = {
     KindEntry{"PeerAuthentication", Kind::kPeerAuthentication},
     KindEntry{"AuthorizationPolicy", Kind::kAuthorizationPolicy},
     KindEntry{"RequestAuthentication", Kind::kRequestAuthentication},
+    KindEntry{"ServiceEntry", Kind::kServiceEntry},
+    KindEntry{"Sidecar", Kind::kSidecar},
+    KindEntry{"WorkloadEntry", Kind::kWorkloadEntry},
+    KindEntry{"WorkloadGroup", Kind::kWorkloadGroup},
     KindEntry{"ConfigMap", Kind::kNotUsed},
     KindEntry{"CronJob", Kind::kNotUsed},
     KindEntry{"DaemonSet", Kind::kNotUsed},
@@ -77,6 +81,14 @@ std::unique_ptr<Message> NewMessage(Kind kind) {
       return std::make_unique<security::AuthorizationPolicy>();
     case Kind::kRequestAuthentication:
       return std::make_unique<security::RequestAuthentication>();
+    case Kind::kServiceEntry:
+      return std::make_unique<networking::ServiceEntry>();
+    case Kind::kSidecar:
+      return std::make_unique<networking::Sidecar>();
+    case Kind::kWorkloadEntry:
+      return std::make_unique<networking::WorkloadEntry>();
+    case Kind::kWorkloadGroup:
+      return std::make_unique<networking::WorkloadGroup>();
     case Kind::kNotUsed:
     case Kind::kUnknown:
       break;
@@ -89,6 +101,10 @@ std::vector<absl::string_view> VersionsOf(Kind kind) {
     case Kind::kVirtualService:
     case Kind::kDestinationRule:
     case Kind::kGateway:
+    case Kind::kServiceEntry:
+    case Kind::kSidecar:
+    case Kind::kWorkloadEntry:
+    case Kind::kWorkloadGroup:
       return {"networking.istio.io/v1", "networking.istio.io/v1beta1",
               "networking.istio.io/v1alpha3"};
     case Kind::kPeerAuthentication:
@@ -105,7 +121,9 @@ std::vector<absl::string_view> VersionsOf(Kind kind) {
 bool IsIstio(Kind kind) {
   return kind == Kind::kVirtualService || kind == Kind::kDestinationRule ||
          kind == Kind::kGateway || kind == Kind::kPeerAuthentication ||
-         kind == Kind::kAuthorizationPolicy || kind == Kind::kRequestAuthentication;
+         kind == Kind::kAuthorizationPolicy || kind == Kind::kRequestAuthentication ||
+         kind == Kind::kServiceEntry || kind == Kind::kSidecar || kind == Kind::kWorkloadEntry ||
+         kind == Kind::kWorkloadGroup;
 }
 
 absl::Status CheckVersion(Kind kind, const std::string& version) {

@@ -32,6 +32,10 @@ enum class Kind {
   kPeerAuthentication,
   kAuthorizationPolicy,
   kRequestAuthentication,
+  kServiceEntry,
+  kSidecar,
+  kWorkloadEntry,
+  kWorkloadGroup,
   kNotUsed,  // ordinary kinds that are of no interest here: Deployment, Secret, …
   kUnknown,
 };

@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "api/kubernetes/core.pb.h"
 
@@ -15,6 +16,7 @@ constexpr char kRegionLabel[] = "topology.kubernetes.io/region";
 constexpr char kZoneLabel[] = "topology.kubernetes.io/zone";
 constexpr char kTemplateHashLabel[] = "pod-template-hash";
 constexpr char kStatusAnnotation[] = "sidecar.istio.io/status";
+constexpr char kExportToAnnotation[] = "networking.istio.io/exportTo";
 
 std::string LabelOf(const kubernetes::ObjectMeta& metadata, const char* label) {
   const auto it = metadata.labels().find(label);
@@ -67,6 +69,12 @@ Service ServiceFrom(const ObjectKey& key, const kubernetes::Service& object) {
     const std::optional<Protocol> protocol = ProtocolOf(port);
     if (!protocol.has_value()) continue;
     service.ports.push_back({port.name(), static_cast<uint16_t>(port.port()), *protocol});
+  }
+  const auto& annotations = object.metadata().annotations();
+  if (const auto it = annotations.find(kExportToAnnotation); it != annotations.end()) {
+    for (absl::string_view to : absl::StrSplit(it->second, ',', absl::SkipWhitespace())) {
+      service.export_to.emplace_back(absl::StripAsciiWhitespace(to));
+    }
   }
   return service;
 }

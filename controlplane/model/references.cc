@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -26,6 +27,9 @@ constexpr absl::string_view kServiceSuffix = ".svc.cluster.local";
 class References {
  public:
   explicit References(const World& world) : world_(world) {
+    for (const auto& [key, service] : world.services) {
+      services_[service->host].push_back(service.get());
+    }
     for (const auto& [name, config] : world.destination_rules) {
       auto& subsets = subsets_[Resolve(config.spec->host(), config.key.namespace_)];
       for (const auto& subset : config.spec->subsets()) subsets.insert(subset.name());
@@ -36,6 +40,7 @@ class References {
     problems_ = WithDelegates(world_.virtual_services).problems;
     for (const auto& [name, config] : world_.virtual_services) CheckVirtualService(config);
     for (const auto& [name, config] : world_.destination_rules) CheckDestinationRule(config);
+    for (const auto& [name, config] : world_.service_entries) CheckServiceEntry(config);
     return std::move(problems_);
   }
 
@@ -91,15 +96,15 @@ class References {
   void CheckDestination(const Config<VirtualService>& config, const std::string& path,
                         const Destination& destination) {
     const std::string host = ResolveTarget(destination.host(), config.key.namespace_);
-    const auto service = world_.services.find(host);
-    if (service == world_.services.end()) {
+    const auto services = services_.find(host);
+    if (services == services_.end()) {
       return Add(Severity::kError, config, absl::StrCat(path, ".host"),
                  absl::StrCat("Referenced host not found: \"", destination.host(), "\""));
     }
     const uint32_t port = destination.port().number();
-    const auto& ports = service->second->ports;
-    if (port != 0 && std::none_of(ports.begin(), ports.end(),
-                                  [&](const ServicePort& p) { return p.port == port; })) {
+    if (port != 0 &&
+        std::none_of(services->second.begin(), services->second.end(),
+                     [&](const Service* service) { return HasPort(*service, port); })) {
       Add(Severity::kError, config, absl::StrCat(path, ".port.number"),
           absl::StrCat("Referenced port not found: \"", destination.host(), ":", port, "\""));
     }
@@ -108,6 +113,11 @@ class References {
           absl::StrCat("Referenced host+subset in destinationrule not found: \"",
                        destination.host(), "+", destination.subset(), "\""));
     }
+  }
+
+  static bool HasPort(const Service& service, uint32_t number) {
+    return std::any_of(service.ports.begin(), service.ports.end(),
+                       [&](const ServicePort& port) { return port.port == number; });
   }
 
   bool HasSubset(const std::string& host, const std::string& subset) const {
@@ -137,9 +147,20 @@ class References {
 
   void CheckDestinationRule(const Config<networking::DestinationRule>& config) {
     const std::string host = Resolve(config.spec->host(), config.key.namespace_);
-    if (absl::StartsWith(host, "*") || world_.services.contains(host)) return;
+    if (absl::StartsWith(host, "*") || services_.contains(host)) return;
     Add(Severity::kWarning, config, "spec.host",
         absl::StrCat("Referenced host not found: \"", config.spec->host(), "\""));
+  }
+
+  // Its name is found by its own key only, so this is the cluster's own Service, or a peer's.
+  void CheckServiceEntry(const Config<networking::ServiceEntry>& config) {
+    for (int i = 0; i < config.spec->hosts_size(); ++i) {
+      const std::string& host = config.spec->hosts(i);
+      if (!world_.services.contains(host)) continue;
+      problems_.push_back(
+          {Severity::kWarning, "", config.key, config.origin, absl::StrCat("spec.hosts[", i, "]"),
+           absl::StrCat("'", host, "' is a Service's host, too; the Service counts")});
+    }
   }
 
   template <typename Spec>
@@ -149,6 +170,7 @@ class References {
   }
 
   const World& world_;
+  std::map<std::string, std::vector<const Service*>> services_;  // by host
   std::map<std::string, std::set<std::string>> subsets_;  // by host, as far as it is resolved
   std::vector<Problem> problems_;
 };

@@ -31,14 +31,6 @@ std::shared_ptr<const T> As(const Object& object) {
   return std::static_pointer_cast<const T>(object.message);
 }
 
-// Keeps the old pointer where the value is the same.
-template <typename Map, typename Value>
-void Assign(Map& map, const typename Map::key_type& key, Value value) {
-  const auto known = map.find(key);
-  if (known != map.end() && *known->second == value) return;
-  map[key] = std::make_shared<const Value>(std::move(value));
-}
-
 bool IsSystem(const std::string& namespace_) {
   return namespace_ == "weft-system" || namespace_ == "kube-system";
 }
@@ -137,6 +129,22 @@ void Registry::Put(Object object) {
     case Kind::kRequestAuthentication:
       PutConfig(local_.request_authentications, object);
       break;
+    case Kind::kServiceEntry:
+      UnlinkEntry(name);
+      PutConfig(local_.service_entries, object);
+      LinkEntry(name);
+      break;
+    case Kind::kSidecar:
+      PutConfig(local_.sidecars, object);
+      break;
+    case Kind::kWorkloadEntry:
+      UnlinkMachine(name);
+      PutConfig(local_.workload_entries, object);
+      LinkMachine(name);
+      break;
+    case Kind::kWorkloadGroup:
+      PutConfig(local_.workload_groups, object);
+      break;
     case Kind::kNotUsed:
     case Kind::kUnknown:
       return;
@@ -183,6 +191,20 @@ void Registry::Remove(const ObjectKey& key) {
     case Kind::kRequestAuthentication:
       local_.request_authentications.erase(name);
       break;
+    case Kind::kServiceEntry:
+      UnlinkEntry(name);
+      local_.service_entries.erase(name);
+      break;
+    case Kind::kSidecar:
+      local_.sidecars.erase(name);
+      break;
+    case Kind::kWorkloadEntry:
+      UnlinkMachine(name);
+      local_.workload_entries.erase(name);
+      break;
+    case Kind::kWorkloadGroup:
+      local_.workload_groups.erase(name);
+      break;
     case Kind::kNotUsed:
     case Kind::kUnknown:
       break;
@@ -220,6 +242,7 @@ void Registry::PutSlice(const Name& name, std::shared_ptr<const kubernetes::Endp
 }
 
 void Registry::PutPod(const Name& name, std::shared_ptr<const kubernetes::Pod> pod) {
+  TouchPod(name);
   const auto touch = [this](const std::string& key) {
     const auto users = services_by_pod_.find(key);
     if (users == services_by_pod_.end()) return;
@@ -240,6 +263,7 @@ void Registry::PutPod(const Name& name, std::shared_ptr<const kubernetes::Pod> p
   changed_workloads_.insert(pod->status().pod_ip());
   if (HasAddress(*pod)) pods_at_[pod->status().pod_ip()].insert(name);
   pods_[name] = std::move(pod);
+  TouchPod(name);
 }
 
 // Nodes come and go rarely, and nearly every service has endpoints on each.
@@ -255,12 +279,14 @@ void Registry::PutNode(const std::string& name, std::shared_ptr<const kubernetes
   if (before == after) return;
   for (const auto& [address, pods] : pods_at_) changed_workloads_.insert(address);
   for (const auto& [service, object] : services_) changed_services_.insert(service);
+  TouchAllSelecting();
 }
 
 // ---- World out.
 
 const World& Registry::BuildLocal() {
   for (const Name& name : std::exchange(changed_services_, {})) BuildService(name);
+  for (const Name& declared : std::exchange(changed_hosts_, {})) BuildHost(declared);
   for (const std::string& address : std::exchange(changed_workloads_, {})) BuildWorkload(address);
   return local_;
 }
@@ -325,6 +351,7 @@ Endpoints Registry::EndpointsOf(const Name& name, const kubernetes::Service& obj
       endpoint.locality = LocalityAt(node, place.zone());
     }
   }
+  AddMachines(name.first, object, by_address);
   Endpoints endpoints;
   for (auto& [address, endpoint] : by_address) endpoints.push_back(std::move(endpoint));
   return endpoints;
@@ -362,10 +389,7 @@ Locality Registry::LocalityAt(const std::string& node, const std::string& zone) 
 
 void Registry::BuildWorkload(const std::string& address) {
   const auto at = pods_at_.find(address);
-  if (at == pods_at_.end()) {
-    local_.workloads.erase(address);
-    return;
-  }
+  if (at == pods_at_.end()) return BuildMachine(address);
   // Two pods claim an address only while one of them is going; then the last name counts.
   const Name& name = *at->second.rbegin();
   const kubernetes::Pod& pod = *pods_.at(name);

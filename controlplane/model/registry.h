@@ -53,6 +53,33 @@ class Registry {
   template <typename Spec>
   void PutConfig(Configs<Spec>& configs, Object object);
 
+  // Of ServiceEntries and WorkloadEntries (registry_entries.cc). Link and Unlink go round a change
+  // of an entry or a machine; Touch comes before and after one of a machine or pod, and marks what
+  // selects it.
+  void UnlinkEntry(const Name& name);
+  void LinkEntry(const Name& name);
+  void UnlinkMachine(const Name& name);
+  void LinkMachine(const Name& name);
+  void TouchMachine(const Name& name, const Config<istio::networking::v1alpha3::WorkloadEntry>& at);
+  void TouchPod(const Name& name);
+  void TouchSelecting(const std::string& namespace_, const Labels& labels);
+  void TouchAllSelecting();
+  void BuildHost(const Name& declared);
+  Endpoints EndpointsOf(const std::string& host,
+                        const Config<istio::networking::v1alpha3::ServiceEntry>& entry) const;
+  void AddMachines(const std::string& namespace_, const kubernetes::Service& service,
+                   std::map<std::string, Endpoint>& by_address) const;
+  // The workload at an address that no pod has.
+  void BuildMachine(const std::string& address);
+
+  // Keeps the old pointer where the value is the same.
+  template <typename Map, typename Value>
+  static void Assign(Map& map, const typename Map::key_type& key, Value value) {
+    const auto known = map.find(key);
+    if (known != map.end() && *known->second == value) return;
+    map[key] = std::make_shared<const Value>(std::move(value));
+  }
+
   void BuildService(const Name& name);
   void BuildWorkload(const std::string& address);
   Endpoints EndpointsOf(const Name& name, const kubernetes::Service& object,
@@ -73,7 +100,11 @@ class Registry {
   std::map<std::string, std::set<Name>> pods_at_;  // by address
   std::map<std::string, std::shared_ptr<const kubernetes::Node>> nodes_;
 
+  std::map<Name, std::set<Name>> entries_of_;          // by namespace and host
+  std::map<std::string, std::set<Name>> machines_at_;  // WorkloadEntries by IP
+
   std::set<Name> changed_services_;
+  std::set<Name> changed_hosts_;             // of ServiceEntries: namespace, host
   std::set<std::string> changed_workloads_;  // addresses
   // Services whose endpoints came out as they did because of a pod (there or not), by
   // "namespace/pod" or address. Entries are a superset: stale ones cost a needless look.

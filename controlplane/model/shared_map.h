@@ -103,6 +103,7 @@ class SharedMap {
     const Place at = LowerBound(key);
     return IsAt(at, key) ? const_iterator(table_.get(), at) : end();
   }
+  const_iterator lower_bound(const Key& key) const { return {table_.get(), LowerBound(key)}; }
   bool contains(const Key& key) const { return IsAt(LowerBound(key), key); }
   size_t count(const Key& key) const { return contains(key) ? 1 : 0; }
   const Value& at(const Key& key) const {

@@ -41,6 +41,14 @@ std::vector<Problem> Validate(const Object& object) {
       return Check<security::AuthorizationPolicy>(object, "spec", CheckAuthorizationPolicy);
     case Kind::kRequestAuthentication:
       return Check<security::RequestAuthentication>(object, "spec", CheckRequestAuthentication);
+    case Kind::kServiceEntry:
+      return Check<networking::ServiceEntry>(object, "spec", CheckServiceEntry);
+    case Kind::kSidecar:
+      return Check<networking::Sidecar>(object, "spec", CheckSidecar);
+    case Kind::kWorkloadEntry:
+      return Check<networking::WorkloadEntry>(object, "spec", CheckWorkloadEntry);
+    case Kind::kWorkloadGroup:
+      return Check<networking::WorkloadGroup>(object, "spec", CheckWorkloadGroup);
     case Kind::kNode:
     case Kind::kNamespace:
     case Kind::kNotUsed:

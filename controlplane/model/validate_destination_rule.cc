@@ -161,8 +161,11 @@ void CheckLoadBalancer(const LoadBalancerSettings& settings, Checker& check) {
   }
 }
 
-void CheckConnectionPool(const ConnectionPoolSettings& pool, Checker& check) {
-  const Checker::In in(check, "connectionPool");
+}  // namespace
+
+void CheckConnectionPool(absl::string_view field, const ConnectionPoolSettings& pool,
+                         Checker& check) {
+  const Checker::In in(check, field);
   const auto& tcp = pool.tcp();
   check.NotNegative("tcp.maxConnections", tcp.max_connections());
   Positive("tcp.connectTimeout", tcp.connect_timeout(), check);
@@ -190,6 +193,8 @@ void CheckConnectionPool(const ConnectionPoolSettings& pool, Checker& check) {
   Positive("interval", http.http2_keep_alive().interval(), check);
   Positive("timeout", http.http2_keep_alive().timeout(), check);
 }
+
+namespace {
 
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wdeprecated-declarations"
@@ -242,7 +247,8 @@ void CheckTls(const ClientTLSSettings& tls, Checker& check) {
 template <typename Policy>
 void CheckPolicy(const Policy& policy, Checker& check) {
   if (policy.has_load_balancer()) CheckLoadBalancer(policy.load_balancer(), check);
-  if (policy.has_connection_pool()) CheckConnectionPool(policy.connection_pool(), check);
+  if (policy.has_connection_pool())
+    CheckConnectionPool("connectionPool", policy.connection_pool(), check);
   if (policy.has_outlier_detection()) CheckOutliers(policy.outlier_detection(), check);
   if (policy.has_tls()) CheckTls(policy.tls(), check);
 }

@@ -5,9 +5,14 @@
 #include "controlplane/model/checker.h"
 
 namespace istio::networking::v1alpha3 {
+class ConnectionPoolSettings;
 class DestinationRule;
 class Gateway;
+class ServiceEntry;
+class Sidecar;
 class VirtualService;
+class WorkloadEntry;
+class WorkloadGroup;
 }  // namespace istio::networking::v1alpha3
 namespace istio::security::v1beta1 {
 class AuthorizationPolicy;
@@ -31,9 +36,20 @@ void CheckAuthorizationPolicy(const istio::security::v1beta1::AuthorizationPolic
                               Checker& check);
 void CheckRequestAuthentication(const istio::security::v1beta1::RequestAuthentication& spec,
                                 Checker& check);
+void CheckServiceEntry(const istio::networking::v1alpha3::ServiceEntry& spec, Checker& check);
+void CheckSidecar(const istio::networking::v1alpha3::Sidecar& spec, Checker& check);
+void CheckWorkloadEntry(const istio::networking::v1alpha3::WorkloadEntry& spec, Checker& check);
+void CheckWorkloadGroup(const istio::networking::v1alpha3::WorkloadGroup& spec, Checker& check);
 void CheckService(const kubernetes::Service& service, Checker& check);
 void CheckEndpointSlice(const kubernetes::EndpointSlice& slice, Checker& check);
 void CheckPod(const kubernetes::Pod& pod, Checker& check);
+
+// Parts of several kinds.
+void CheckConnectionPool(absl::string_view field,
+                         const istio::networking::v1alpha3::ConnectionPoolSettings& pool,
+                         Checker& check);
+// A WorkloadEntry, or an endpoint of a ServiceEntry.
+void CheckMachine(const istio::networking::v1alpha3::WorkloadEntry& spec, Checker& check);
 
 }  // namespace weft
 

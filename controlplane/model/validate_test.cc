@@ -266,6 +266,168 @@ TEST(Validate, Gateway) {
       });
 }
 
+TEST(Validate, ServiceEntry) {
+  // @ stands for a port that is fine.
+  const std::vector<Row> rows = {
+      {"{hosts: [a.test], ports: [@], resolution: DNS}", ""},
+      {"{hosts: ['*.a.test'], ports: [@]}", ""},
+      {"{ports: [@]}", "spec.hosts: is missing"},
+      {"{hosts: ['*'], ports: [@]}", "spec.hosts[0]: '*' would be every host"},
+      {"{hosts: ['a*.test'], ports: [@]}", "spec.hosts[0]: 'a*.test' is not a host name"},
+      {"{hosts: [a, a], ports: [@]}", "spec.hosts[1]: 'a' is there twice"},
+      {"{hosts: ['*.test'], ports: [@], resolution: DNS}", "spec.hosts[0]: '*.test' cannot be res"},
+      {"{hosts: ['*.test'], ports: [@], resolution: DNS, endpoints: [{address: a.test}]}", ""},
+      {"{hosts: [a], ports: [@], addresses: [10.0.0.1, 10.0.0.0/8, 'fd00::/8']}", ""},
+      {"{hosts: [a], ports: [@], addresses: [10.0.0.0/33]}", "spec.addresses[0]: '10.0.0.0/33' is"},
+      {"{hosts: [a], ports: [@], addresses: [10.0.0.0/8], resolution: DNS}",
+       "spec.addresses[0]: '10.0.0.0/8': a block of addresses goes with resolution NONE or STATIC"},
+      {"{hosts: [a]}", "warning: ServiceEntry default/x: spec.ports: is missing"},
+      {"{hosts: [a], ports: [{number: 0, name: a, protocol: HTTP}]}", "spec.ports[0].number: 0 is"},
+      {"{hosts: [a], ports: [{number: 1, protocol: HTTP}]}", "spec.ports[0].name: is missing"},
+      {"{hosts: [a], ports: [@, @]}", "spec.ports[1].number: 80 is there twice"},
+      {"{hosts: [a], ports: [@, {number: 81, name: http, protocol: HTTP}]}",
+       "spec.ports[1].name: 'http' is there twice"},
+      {"{hosts: [a], ports: [{number: 1, name: a, protocol: HTP}]}",
+       "spec.ports[0].protocol: 'HTP' is not a protocol"},
+      {"{hosts: [a], ports: [{number: 1, name: a, protocol: HTTP, targetPort: 70000}]}",
+       "spec.ports[0].targetPort: 70000 is out of range"},
+      {"{hosts: [a], ports: [{number: 1, name: a, protocol: HTTP, targetPort: 2}]}",
+       "spec.ports[0].targetPort: has no effect with resolution NONE"},
+      {"{hosts: [a], ports: [{number: 1, name: a, protocol: TCP}]}", "without 'addresses', every"},
+      {"{hosts: [a], ports: [@], resolution: DYNAMIC_DNS}", "spec.resolution: DYNAMIC_DNS is not"},
+      {"{hosts: [a], ports: [@], endpoints: [{address: 10.0.0.1}]}",
+       "spec.endpoints: cannot be used with resolution NONE"},
+      {"{hosts: [a], ports: [@], resolution: STATIC, endpoints: [{address: b.test}]}",
+       "spec.endpoints[0].address: 'b.test' is not an IP address"},
+      {"{hosts: [a], ports: [@], resolution: STATIC, endpoints: [{}]}",
+       "spec.endpoints[0].address: is missing"},
+      {"{hosts: [a], ports: [@], resolution: STATIC, endpoints: [{network: far}]}", ""},
+      {"{hosts: [a], ports: [@], resolution: STATIC, endpoints: [{address: 'unix:///a'}]}", ""},
+      {"{hosts: [a], ports: [@], resolution: STATIC, endpoints: [{address: 'unix://a'}]}",
+       "spec.endpoints[0].address: 'unix://a' is not an absolute path"},
+      {"{hosts: [a], ports: [@], resolution: DNS, endpoints: [{address: 'unix:///a'}]}",
+       "spec.endpoints[0].address: a Unix socket goes with resolution STATIC only"},
+      {"{hosts: [a], ports: [@], resolution: STATIC, endpoints: [{address: 10.0.0.1, ports: {web: "
+       "1}}]}",
+       "spec.endpoints[0].ports[web]: the entry has no port of the name 'web'"},
+      {"{hosts: [a], ports: [@], resolution: STATIC, endpoints: [{address: 10.0.0.1, ports: {http: "
+       "70000}}]}",
+       "spec.endpoints[0].ports[http]: 70000 is out of range"},
+      {"{hosts: [a], ports: [@], resolution: STATIC, endpoints: [{address: 10.0.0.1, locality: "
+       "a/b/c/d}]}",
+       "spec.endpoints[0].locality: 'a/b/c/d' is not of the form"},
+      {"{hosts: [a], ports: [@], resolution: STATIC, endpoints: [{address: 10.0.0.1, "
+       "serviceAccount: ns/a}]}",
+       "spec.endpoints[0].serviceAccount: 'ns/a' is not a name"},
+      {"{hosts: [a], ports: [@], resolution: DNS_ROUND_ROBIN, endpoints: [{address: a}, {address: "
+       "b}]}",
+       "spec.endpoints: resolution DNS_ROUND_ROBIN takes one"},
+      {"{hosts: [a], ports: [@], resolution: STATIC, workloadSelector: {labels: {a: b}}, "
+       "endpoints: "
+       "[{address: 10.0.0.1}]}",
+       "spec.workloadSelector: cannot stand together with 'endpoints'"},
+      {"{hosts: [a], ports: [@], workloadSelector: {labels: {a: b}}}",
+       "spec.workloadSelector: has no effect with resolution NONE"},
+      {"{hosts: [a], ports: [@], resolution: STATIC, workloadSelector: {labels: {a: '*'}}}",
+       "wildcards do not select labels"},
+      {"{hosts: [a], ports: [@], exportTo: [a/b]}", "spec.exportTo[0]: 'a/b'"},
+      {"{hosts: [a], ports: [@], subjectAltNames: ['']}", "spec.subjectAltNames[0]: is empty"},
+      {"{hosts: [a], ports: [@], locaton: MESH_INTERNAL}", "did you mean 'location'"},
+  };
+  for (const Row& row : rows) {
+    const std::string spec =
+        absl::StrReplaceAll(row.spec, {{"@", "{number: 80, name: http, protocol: HTTP}"}});
+    ExpectRows("networking.istio.io/v1", "ServiceEntry", {{spec.c_str(), row.expected}});
+  }
+}
+
+TEST(Validate, WorkloadEntry) {
+  ExpectRows("networking.istio.io/v1beta1", "WorkloadEntry",
+             {
+                 {"{address: 10.0.0.1, ports: {http: 80}, labels: {app: a}, weight: 2}", ""},
+                 {"{address: vm.test}", ""},
+                 {"{network: far}", ""},
+                 {"{ports: {http: 80}}", "spec.address: is missing"},
+                 {"{address: 'a b'}", "spec.address: 'a b' is not a host name"},
+                 {"{address: 10.0.0.1, ports: {http: 0}}", "spec.ports[http]: 0 is out of range"},
+                 {"{address: 'unix:///a', ports: {http: 1}}", "spec.ports: a Unix socket has no"},
+                 {"{address: 10.0.0.1, locality: 'a//b'}", "spec.locality: 'a//b' is not of the"},
+                 {"{address: 10.0.0.1, labels: {a: '*'}}", "wildcards do not select labels"},
+                 {"{address: 10.0.0.1, wieght: 1}", "did you mean 'weight'"},
+             });
+}
+
+TEST(Validate, WorkloadGroup) {
+  ExpectRows(
+      "networking.istio.io/v1", "WorkloadGroup",
+      {
+          {"{metadata: {labels: {app: a}}, template: {serviceAccount: a, ports: {http: 80}}}", ""},
+          {"{metadata: {labels: {app: a}}}", "spec.template: is missing"},
+          {"{template: {address: 10.0.0.1}}", "spec.template.address: has no effect"},
+          {"{template: {ports: {http: 70000}}}", "spec.template.ports[http]: 70000 is out of"},
+          {"{template: {}, probe: {}}", "spec.probe: one of httpGet, tcpSocket, exec and grpc"},
+          {"{template: {}, probe: {httpGet: {port: 80, path: /h}}}", ""},
+          {"{template: {}, probe: {httpGet: {path: /h}}}", "spec.probe.httpGet.port: 0 is out of"},
+          {"{template: {}, probe: {httpGet: {port: 80, scheme: ftp}}}",
+           "'ftp' is neither HTTP nor"},
+          {"{template: {}, probe: {tcpSocket: {port: 0}}}", "spec.probe.tcpSocket.port: 0 is out"},
+          {"{template: {}, probe: {grpc: {port: 0}}}", "spec.probe.grpc.port: 0 is out of range"},
+          {"{template: {}, probe: {exec: {}}}", "spec.probe.exec.command: is missing"},
+          {"{template: {}, probe: {periodSeconds: -1, exec: {command: [a]}}}",
+           "spec.probe.periodSeconds: -1 is negative"},
+      });
+}
+
+TEST(Validate, Sidecar) {
+  const std::vector<Row> rows = {
+      {"{egress: [{hosts: ['./*', 'prod/api.test', '*/*.test', '~/*']}]}", ""},
+      {"{workloadSelector: {labels: {a: b}}}", "spec: says nothing"},
+      {"{workloadSelector: {labels: {a: '*'}}, egress: [{hosts: ['./*']}]}",
+       "wildcards do not select labels"},
+      {"{egress: [{}]}", "spec.egress[0].hosts: is missing; '~/*' says"},
+      {"{egress: [{hosts: [api.test]}]}", "spec.egress[0].hosts[0]: 'api.test' is not of the form"},
+      {"{egress: [{hosts: ['./a*']}]}", "spec.egress[0].hosts[0]: 'a*'"},
+      {"{egress: [{hosts: ['a.b/*']}]}", "spec.egress[0].hosts[0]: 'a.b' is not a name"},
+      {"{egress: [{@, hosts: ['./*']}, {hosts: ['./*']}]}", ""},
+      {"{egress: [{hosts: ['./*']}, {@, hosts: ['./*']}]}",
+       "spec.egress[0].port: is missing; only"},
+      {"{egress: [{@, hosts: ['./*']}, {@, hosts: ['./*']}]}",
+       "spec.egress[1].port.number: 80 is there twice"},
+      {"{egress: [{port: {number: 0, protocol: HTTP}, hosts: ['./*']}]}",
+       "spec.egress[0].port.number: 0 is out of range"},
+      {"{egress: [{port: {number: 1, protocol: HTP}, hosts: ['./*']}]}",
+       "spec.egress[0].port.protocol: 'HTP' is not a protocol"},
+      {"{egress: [{@, bind: 'unix:///a', hosts: ['./*']}]}",
+       "spec.egress[0].bind: 'unix:///a' is not an IP address"},
+      {"{egress: [{bind: 127.0.0.1, hosts: ['./*']}]}", "spec.egress[0].bind: needs a port"},
+      {"{egress: [{captureMode: NONE, hosts: ['./*']}]}", "spec.egress[0].captureMode: NONE needs"},
+      {"{ingress: [{@, defaultEndpoint: '127.0.0.1:8080'}]}", ""},
+      {"{ingress: [{@, defaultEndpoint: '10.0.0.1:8080'}]}",
+       "spec.ingress[0].defaultEndpoint: '10.0.0.1:8080' is none of"},
+      {"{ingress: [{@, defaultEndpoint: '127.0.0.1:0'}]}", "spec.ingress[0].defaultEndpoint: '127"},
+      {"{ingress: [{@, defaultEndpoint: 'unix://a'}]}", "spec.ingress[0].defaultEndpoint: 'unix:"},
+      {"{ingress: [{}]}", "spec.ingress[0].port: is missing"},
+      {"{ingress: [{@}, {@}]}", "spec.ingress[1].port.number: 80 is there twice"},
+      {"{ingress: [{@, tls: {mode: SIMPLE}}]}", "spec.ingress[0].tls: has no effect"},
+      {"{ingress: [{@, bind: 10.0.0.1}]}", "spec.ingress[0].bind: has no effect"},
+      {"{ingress: [{@, captureMode: NONE}]}", "spec.ingress[0].captureMode: has no effect"},
+      {"{ingress: [{@, connectionPool: {tcp: {maxConnections: -1}}}]}",
+       "spec.ingress[0].connectionPool.tcp.maxConnections: -1 is negative"},
+      {"{inboundConnectionPool: {tcp: {maxConnections: -1}}}",
+       "spec.inboundConnectionPool.tcp.maxConnections: -1 is negative"},
+      {"{outboundTrafficPolicy: {mode: ANY}}", "ALLOW_ANY"},
+      {"{outboundTrafficPolicy: {mode: ALLOW_ANY, egressProxy: {}}}",
+       "spec.outboundTrafficPolicy.egressProxy.host: is missing"},
+      {"{outboundTrafficPolicy: {egressProxy: {host: a}}}",
+       "spec.outboundTrafficPolicy.egressProxy: goes with mode ALLOW_ANY only"},
+  };
+  for (const Row& row : rows) {
+    const std::string spec =
+        absl::StrReplaceAll(row.spec, {{"@", "port: {number: 80, name: http, protocol: HTTP}"}});
+    ExpectRows("networking.istio.io/v1", "Sidecar", {{spec.c_str(), row.expected}});
+  }
+}
+
 TEST(Validate, PeerAuthentication) {
   ExpectRows("security.istio.io/v1", "PeerAuthentication",
              {

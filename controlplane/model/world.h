@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -23,7 +24,11 @@
 namespace istio::networking::v1alpha3 {
 class DestinationRule;
 class Gateway;
+class ServiceEntry;
+class Sidecar;
 class VirtualService;
+class WorkloadEntry;
+class WorkloadGroup;
 }  // namespace istio::networking::v1alpha3
 
 namespace istio::security::v1beta1 {
@@ -40,6 +45,7 @@ using Labels = std::map<std::string, std::string>;
 struct Locality {
   std::string region;
   std::string zone;
+  std::string sub_zone = {};
 
   bool stated() const { return !region.empty(); }
   friend bool operator==(const Locality&, const Locality&) = default;
@@ -58,6 +64,24 @@ struct ServicePort {
   friend bool operator==(const ServicePort&, const ServicePort&) = default;
 };
 
+// Where connections to a service go.
+enum class Resolution {
+  kEndpoints,            // to the endpoints that are known
+  kOriginalDestination,  // to wherever the client dialed
+  kDns,                  // to all addresses that the endpoints' names resolve to
+  kDnsRoundRobin,        // to one of them, whichever a new connection finds
+};
+
+// What only a ServiceEntry can say of a service.
+struct EntryTraits {
+  Resolution resolution = Resolution::kOriginalDestination;
+  bool external = true;                     // nobody there has an identity of the mesh
+  std::vector<std::string> addresses = {};  // IPs and CIDR blocks, as stated
+  std::vector<std::string> subject_alt_names = {};
+
+  friend bool operator==(const EntryTraits&, const EntryTraits&) = default;
+};
+
 // A service by its name in the mesh. The same namespace and name in several clusters is one
 // service.
 struct Service {
@@ -69,6 +93,13 @@ struct Service {
   bool local = false;   // this cluster has it (a Service object), not only peers
   bool exported = false;  // peers may know it, and the gateway may let them in
   std::vector<ServicePort> ports;
+  // Whose clients see it: namespaces, "*", "." or "~"; all if empty.
+  std::vector<std::string> export_to = {};
+  std::optional<EntryTraits> entry = {};  // of a ServiceEntry; its host may be "*.example.com"
+
+  // In World::services and World::endpoints: the host, but ServiceEntries of several namespaces may
+  // have the same one.
+  std::string key() const { return entry.has_value() ? namespace_ + "/" + host : host; }
 
   friend bool operator==(const Service&, const Service&) = default;
 };
@@ -100,7 +131,8 @@ struct Endpoint {
   bool mtls = false;     // a sidecar answers there
   bool ready = true;
   // Address and, for each port of the service by its number, the port to dial there. For a remote
-  // group the address is empty: its gateways (World::peers) are dialed.
+  // group the address is empty: its gateways (World::peers) are dialed. A ServiceEntry's endpoint
+  // may also have a host name here (kDns), or "unix:///path".
   std::string address;
   std::map<uint16_t, uint16_t> target_ports;
   uint32_t weight = 1;  // for a remote group: how many ready pods stand behind it
@@ -110,10 +142,11 @@ struct Endpoint {
 };
 using Endpoints = std::vector<Endpoint>;
 
-// A pod of this cluster: what a proxy's view and the inbound listeners are made from.
+// A pod of this cluster, or a machine that a WorkloadEntry tells of: what a proxy's view and the
+// inbound listeners are made from.
 struct Workload {
   std::string namespace_;
-  std::string name;  // the pod's
+  std::string name;  // the pod's or the WorkloadEntry's
   std::string address;
   std::string service_account;
   std::string workload;  // of the owner: "reviews-v1"
@@ -183,15 +216,19 @@ struct World {
   std::shared_ptr<const ClusterIdentity> self;
   std::map<std::string, std::shared_ptr<const Peer>> peers;  // by cluster
 
-  SharedMap<std::string, std::shared_ptr<const Service>> services;     // by host
-  SharedMap<std::string, std::shared_ptr<const Endpoints>> endpoints;  // by host; local and remote
+  SharedMap<std::string, std::shared_ptr<const Service>> services;    // by key()
+  SharedMap<std::string, std::shared_ptr<const Endpoints>> endpoints;  // the same; local and remote
   std::map<std::string, Alias> aliases;                                // by host
-  SharedMap<std::string, std::shared_ptr<const Workload>> workloads;   // by pod address
+  SharedMap<std::string, std::shared_ptr<const Workload>> workloads;   // by address
   SharedMap<std::string, std::shared_ptr<const Labels>> namespaces;
 
   Configs<istio::networking::v1alpha3::VirtualService> virtual_services;
   Configs<istio::networking::v1alpha3::DestinationRule> destination_rules;
   Configs<istio::networking::v1alpha3::Gateway> gateways;
+  Configs<istio::networking::v1alpha3::ServiceEntry> service_entries;
+  Configs<istio::networking::v1alpha3::WorkloadEntry> workload_entries;
+  Configs<istio::networking::v1alpha3::WorkloadGroup> workload_groups;
+  Configs<istio::networking::v1alpha3::Sidecar> sidecars;
   Configs<istio::security::v1beta1::PeerAuthentication> peer_authentications;
   Configs<istio::security::v1beta1::AuthorizationPolicy> authorization_policies;
   Configs<istio::security::v1beta1::RequestAuthentication> request_authentications;

@@ -28,13 +28,17 @@ bool Same(const Configs<Spec>& a, const Configs<Spec>& b) {
 // Names every member, so that one that is new does not compile before it was thought of here.
 auto Others(const World& world) {
   const auto& [self, peers, services, endpoints, aliases, workloads, namespaces, virtual_services,
-               destination_rules, gateways, peer_authentications, authorization_policies,
-               request_authentications, key_sets] = world;
+               destination_rules, gateways, service_entries, workload_entries, workload_groups,
+               sidecars, peer_authentications, authorization_policies, request_authentications,
+               key_sets] = world;
   (void)endpoints;
   (void)workloads;
   (void)virtual_services;
+  // Of these only the endpoints and workloads that they make are looked at.
+  (void)workload_entries;
+  (void)workload_groups;
   return std::tie(self, peers, services, aliases, namespaces, destination_rules, gateways,
-                  peer_authentications, authorization_policies, request_authentications, key_sets);
+                  service_entries, sidecars, peer_authentications, authorization_policies, request_authentications, key_sets);
 }
 
 template <typename... T>
@@ -52,10 +56,11 @@ WorldChange ChangeBetween(const World& before, const World& after) {
   change.extent = Same(before.virtual_services, after.virtual_services)
                       ? WorldChange::Extent::kEndpoints
                       : WorldChange::Extent::kVirtualServices;
-  using Map = decltype(World::endpoints);
-  Map::Diff(
-      before.endpoints, after.endpoints,
-      [&](const std::string& host, const auto*, const auto*) { change.hosts.push_back(host); });
+  const auto add_to = [](std::vector<std::string>& keys) {
+    return [&](const std::string& key, const auto*, const auto*) { keys.push_back(key); };
+  };
+  decltype(World::endpoints)::Diff(before.endpoints, after.endpoints, add_to(change.services));
+  decltype(World::workloads)::Diff(before.workloads, after.workloads, add_to(change.workloads));
   return change;
 }
 

@@ -17,8 +17,10 @@ struct WorldChange {
     kMore,
   };
   Extent extent = Extent::kMore;
-  // Whose endpoints changed, in order. Not if the extent is kMore.
-  std::vector<std::string> hosts;
+  // Whose endpoints changed, by key, and which workloads, by address; in order. Not if the extent is
+  // kMore.
+  std::vector<std::string> services;
+  std::vector<std::string> workloads;
 
   bool endpoints_only() const { return extent == Extent::kEndpoints; }
 };

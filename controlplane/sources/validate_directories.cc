@@ -49,8 +49,8 @@ Validation Validate(const std::vector<std::string>& folders,
   }
   validation.world = registry.BuildLocal();
   if (!linked.empty()) {
-    for (const auto& [host, service] : WorldOf(linked).services) {
-      validation.world.services.insert({host, service});
+    for (const auto& [key, service] : WorldOf(linked).services) {
+      validation.world.services.insert({key, service});
     }
   }
   for (Problem& problem : CheckReferences(validation.world)) {

@@ -251,8 +251,11 @@ void SetOutlierDetection(const Policy& policy, Cluster& cluster) {
 
 // ---- TLS.
 
-void SetServerNames(const ClientTLSSettings& from, CertificateValidationContext& to) {
-  for (const std::string& name : from.subject_alt_names()) {
+bool IsWildcard(const Service& service) { return service.host.starts_with('*'); }
+
+template <typename Names>
+void SetServerNames(const Names& names, CertificateValidationContext& to) {
+  for (const std::string& name : names) {
     auto* san = to.add_match_typed_subject_alt_names();
     san->set_san_type(name.find("://") == std::string::npos ? SubjectAltNameMatcher::DNS
                                                             : SubjectAltNameMatcher::URI);
@@ -260,7 +263,8 @@ void SetServerNames(const ClientTLSSettings& from, CertificateValidationContext&
   }
 }
 
-void SetValidation(const ClientTLSSettings& from, UpstreamTlsContext& tls) {
+void SetValidation(const ClientTLSSettings& from, const Service& service,
+                   UpstreamTlsContext& tls) {
   if (from.insecure_skip_verify()) return;
   auto& to = *tls.mutable_common_tls_context()->mutable_validation_context();
   if (from.ca_certificates().empty() || from.ca_certificates() == "system") {
@@ -269,9 +273,18 @@ void SetValidation(const ClientTLSSettings& from, UpstreamTlsContext& tls) {
     to.mutable_trusted_ca()->set_filename(from.ca_certificates());
   }
   if (!from.ca_crl().empty()) to.mutable_crl()->set_filename(from.ca_crl());
-  SetServerNames(from, to);
-  // Whoever has any certificate of these roots would do otherwise.
-  if (from.subject_alt_names().empty()) tls.set_auto_sni_san_validation(true);
+  if (!from.subject_alt_names().empty()) {
+    SetServerNames(from.subject_alt_names(), to);
+  } else if (service.entry.has_value() && !service.entry->subject_alt_names.empty()) {
+    SetServerNames(service.entry->subject_alt_names, to);
+  } else if (tls.sni().empty()) {
+    auto* san = to.add_match_typed_subject_alt_names();
+    san->set_san_type(SubjectAltNameMatcher::DNS);
+    san->mutable_matcher()->set_suffix(service.host.substr(1));
+  } else {
+    // Whoever has any certificate of these roots would do otherwise.
+    tls.set_auto_sni_san_validation(true);
+  }
 }
 
 }  // namespace
@@ -299,10 +312,12 @@ void ApplyPolicy(const Policy& policy, Protocol protocol, Cluster& cluster) {
   SetOutlierDetection(policy, cluster);
 }
 
-TransportSocket OwnTls(const Policy& policy, const std::string& host, bool http2) {
+TransportSocket OwnTls(const Policy& policy, const Service& service, bool http2) {
   const ClientTLSSettings& settings = *policy.tls;
   UpstreamTlsContext tls;
-  tls.set_sni(settings.sni().empty() ? host : settings.sni());
+  tls.set_sni(settings.sni());
+  // A wildcard is no server's name.
+  if (settings.sni().empty() && !IsWildcard(service)) tls.set_sni(service.host);
   if (settings.mode() == ClientTLSSettings::MUTUAL) {
     auto* certificate = tls.mutable_common_tls_context()->add_tls_certificates();
     certificate->mutable_certificate_chain()->set_filename(settings.client_certificate());
@@ -310,7 +325,7 @@ TransportSocket OwnTls(const Policy& policy, const std::string& host, bool http2
   }
   // What an ordinary server goes by to tell HTTP/2 from HTTP/1.
   if (http2) tls.mutable_common_tls_context()->add_alpn_protocols("h2");
-  SetValidation(settings, tls);
+  SetValidation(settings, service, tls);
   return UpstreamTls(tls);
 }
 

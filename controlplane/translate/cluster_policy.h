@@ -30,8 +30,9 @@ bool SpeaksHttp2(const Policy& policy, Protocol protocol);
 void ApplyPolicy(const Policy& policy, Protocol protocol,
                  envoy::config::cluster::v3::Cluster& cluster);
 
-// TLS as the rule says (ClientTls::kOwn); `host` is the server's name where it states none.
-envoy::config::core::v3::TransportSocket OwnTls(const Policy& policy, const std::string& host,
+// TLS as the rule says (ClientTls::kOwn). Where it states no name the server's is the service's
+// host, and its certificate is for that or for those that the ServiceEntry states.
+envoy::config::core::v3::TransportSocket OwnTls(const Policy& policy, const Service& service,
                                                 bool http2);
 
 // The socket, behind a PROXY header if the rule asks for one.

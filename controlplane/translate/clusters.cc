@@ -7,7 +7,10 @@
 #include "api/istio/networking.pb.h"
 #include "controlplane/translate/cluster_policy.h"
 #include "controlplane/translate/encode.h"
+#include "controlplane/translate/endpoints.h"
+#include "controlplane/translate/inbound_targets.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/sidecar_scope.h"
 
 namespace weft {
 namespace {
@@ -15,6 +18,7 @@ namespace {
 using envoy::config::cluster::v3::Cluster;
 using istio::networking::v1alpha3::Subset;
 
+constexpr absl::Duration kDnsRefreshRate = absl::Minutes(1);  // where answers have no TTL; Istio's
 // Connections that a sidecar itself makes to its own pod come from here, and so are not captured.
 constexpr char kInboundSource[] = "127.0.0.6";
 
@@ -26,6 +30,10 @@ std::set<std::string> IdentitiesOf(const TranslationIndex& index, const Service&
     if (!endpoint.mtls) continue;
     identities.insert(absl::StrCat("spiffe://", endpoint.trust_domain, "/ns/", endpoint.namespace_,
                                    "/sa/", endpoint.service_account));
+  }
+  if (service.entry.has_value()) {
+    const auto& stated = service.entry->subject_alt_names;
+    identities.insert(stated.begin(), stated.end());
   }
   return identities;
 }
@@ -78,13 +86,13 @@ void SetMeshTransport(const TranslationIndex& index, const OutboundCluster& from
 }
 
 void SetTransport(const TranslationIndex& index, const OutboundCluster& from, Cluster& cluster) {
-  switch (ClientTlsOf(from.policy)) {
+  switch (from.tls()) {
     case ClientTls::kDisabled:
       return SetPlain(from.policy, cluster);
     case ClientTls::kOwn:
-      *cluster.mutable_transport_socket() = Proxied(
-          from.policy,
-          OwnTls(from.policy, from.service->host, SpeaksHttp2(from.policy, from.port->protocol)));
+      *cluster.mutable_transport_socket() =
+          Proxied(from.policy, OwnTls(from.policy, *from.service,
+                                      SpeaksHttp2(from.policy, from.port->protocol)));
       return;
     case ClientTls::kMeshOnly:
       *cluster.mutable_transport_socket() = MeshTls(index, from);
@@ -98,7 +106,28 @@ void SetTransport(const TranslationIndex& index, const OutboundCluster& from, Cl
   *cluster.mutable_transport_socket() = MeshTls(index, from);
 }
 
-Cluster OutboundClusterOf(const TranslationIndex& index, const OutboundCluster& from) {
+bool IsResolvedByName(const OutboundCluster& from) {
+  if (!from.service->entry.has_value() || IsPassthrough(from.policy)) return false;
+  const Resolution resolution = from.service->entry->resolution;
+  return resolution == Resolution::kDns || resolution == Resolution::kDnsRoundRobin;
+}
+
+// A LOGICAL_DNS cluster takes exactly one name.
+void SetNames(const TranslationIndex& index, const OutboundScope& scope, const OutboundCluster& from,
+              Cluster& cluster) {
+  auto& assignment = *cluster.mutable_load_assignment();
+  assignment = AssignmentFor(index, scope, from);
+  int names = 0;
+  for (const auto& locality : assignment.endpoints()) names += locality.lb_endpoints_size();
+  const bool one = from.service->entry->resolution == Resolution::kDnsRoundRobin && names == 1;
+  cluster.set_type(one ? Cluster::LOGICAL_DNS : Cluster::STRICT_DNS);
+  cluster.set_dns_lookup_family(Cluster::V4_ONLY);
+  cluster.set_respect_dns_ttl(true);
+  SetDuration(kDnsRefreshRate, cluster.mutable_dns_refresh_rate());
+}
+
+Cluster OutboundClusterOf(const TranslationIndex& index, const OutboundScope& scope,
+                          const OutboundCluster& from) {
   Cluster cluster;
   cluster.set_name(from.name);
   ApplyPolicy(from.policy, from.port->protocol, cluster);
@@ -106,6 +135,8 @@ Cluster OutboundClusterOf(const TranslationIndex& index, const OutboundCluster& 
     cluster.set_type(Cluster::EDS);
     cluster.mutable_eds_cluster_config()->set_service_name(from.name);
     *cluster.mutable_eds_cluster_config()->mutable_eds_config() = AdsSource();
+  } else if (IsResolvedByName(from)) {
+    SetNames(index, scope, from, cluster);
   } else {
     cluster.set_type(Cluster::ORIGINAL_DST);
     cluster.set_lb_policy(Cluster::CLUSTER_PROVIDED);
@@ -131,11 +162,13 @@ void SetInboundSource(Cluster& cluster) {
   source->set_port_value(0);
 }
 
-Cluster InboundCluster(const std::string& address, uint16_t port, Protocol protocol) {
+Cluster InboundCluster(uint16_t port, const InboundTarget& target) {
   Cluster cluster;
   cluster.set_name(InboundClusterName(port));
   cluster.set_type(Cluster::STATIC);
-  ApplyPolicy(Policy(), protocol, cluster);
+  Policy policy;
+  policy.connection_pool = target.pool;
+  ApplyPolicy(policy, target.protocol, cluster);
   SetInboundSource(cluster);
   auto* assignment = cluster.mutable_load_assignment();
   assignment->set_cluster_name(cluster.name());
@@ -143,13 +176,16 @@ Cluster InboundCluster(const std::string& address, uint16_t port, Protocol proto
   locality->mutable_load_balancing_weight()->set_value(1);
   auto* endpoint = locality->add_lb_endpoints();
   endpoint->mutable_load_balancing_weight()->set_value(1);
-  *endpoint->mutable_endpoint()->mutable_address() = SocketAddressOf(address, port);
+  *endpoint->mutable_endpoint()->mutable_address() = AddressOf(target.address, target.port);
   return cluster;
 }
 
 }  // namespace
 
-bool OutboundCluster::has_endpoints() const { return !own_choice && !IsPassthrough(policy); }
+bool OutboundCluster::has_endpoints() const {
+  if (own_choice || IsPassthrough(policy)) return false;
+  return !service->entry.has_value() || service->entry->resolution == Resolution::kEndpoints;
+}
 
 std::vector<OutboundCluster> ListOutboundClusters(const Service& service, const AppliedRule& rule) {
   std::vector<OutboundCluster> list;
@@ -168,22 +204,27 @@ std::vector<OutboundCluster> ListOutboundClusters(const Service& service, const 
   return list;
 }
 
-std::vector<OutboundCluster> ListOutboundClusters(const TranslationIndex& index,
+ClientTls OutboundCluster::tls() const {
+  const bool external = service->entry.has_value() && service->entry->external;
+  return external && policy.tls == nullptr ? ClientTls::kDisabled : ClientTlsOf(policy);
+}
+
+std::vector<OutboundCluster> ListOutboundClusters(const VisibleServices& services,
                                                   const AppliedRules& rules) {
   std::vector<OutboundCluster> list;
-  for (const auto& [host, service] : index.world().services) {
-    for (OutboundCluster& cluster : ListOutboundClusters(*service, rules.at(service.get()))) {
+  for (const auto& [host, service] : services.reachable()) {
+    for (OutboundCluster& cluster : ListOutboundClusters(*service, rules.at(service))) {
       list.push_back(std::move(cluster));
     }
   }
   return list;
 }
 
-EncodedResources OutboundClusters(const TranslationIndex& index,
+EncodedResources OutboundClusters(const TranslationIndex& index, const OutboundScope& scope,
                                   const std::vector<OutboundCluster>& list) {
   EncodedResources clusters;
   for (const OutboundCluster& from : list) {
-    clusters.emplace(from.name, EncodeResource(OutboundClusterOf(index, from)));
+    clusters.emplace(from.name, EncodeResource(OutboundClusterOf(index, scope, from)));
   }
   clusters.emplace(kPassthroughCluster, EncodeResource(OriginalDestination(kPassthroughCluster)));
   Cluster black_hole;
@@ -194,10 +235,10 @@ EncodedResources OutboundClusters(const TranslationIndex& index,
   return clusters;
 }
 
-EncodedResources InboundClusters(const TranslationIndex& index, const std::string& pod_address) {
+EncodedResources InboundClusters(const TranslationIndex& index, const ProxyView& view) {
   EncodedResources clusters;
-  for (const auto& [port, inbound] : index.InboundPortsOf(pod_address)) {
-    Cluster cluster = InboundCluster(pod_address, port, inbound.protocol);
+  for (const auto& [port, target] : InboundTargetsOf(index, view)) {
+    Cluster cluster = InboundCluster(port, target);
     clusters.emplace(cluster.name(), EncodeResource(cluster));
   }
   Cluster passthrough = OriginalDestination(kInboundPassthroughCluster);

@@ -22,19 +22,25 @@ struct OutboundCluster {
   // Of a headless service: for clients that go to the pod whose address they have.
   bool own_choice = false;
 
-  // Whether its endpoints come over EDS, rather than from the connection's original destination.
+  // Whether its endpoints come over EDS, rather than from the connection's original destination or
+  // DNS.
   bool has_endpoints() const;
+  // How connections are secured. Outside of the mesh there is no mesh TLS unless it is asked for.
+  ClientTls tls() const;
+  bool takes_mesh_tls() const {
+    return tls() == ClientTls::kMesh || tls() == ClientTls::kMeshOnly;
+  }
 };
 
 // In order of host, port, subset; for a headless service with a cluster of its pods at the end of
 // each port (OutboundPodsClusterName). Of one service, and of all.
 std::vector<OutboundCluster> ListOutboundClusters(const Service& service, const AppliedRule& rule);
-std::vector<OutboundCluster> ListOutboundClusters(const TranslationIndex& index,
+std::vector<OutboundCluster> ListOutboundClusters(const VisibleServices& services,
                                                   const AppliedRules& rules);
 
-EncodedResources OutboundClusters(const TranslationIndex& index,
+EncodedResources OutboundClusters(const TranslationIndex& index, const OutboundScope& scope,
                                   const std::vector<OutboundCluster>& list);
-EncodedResources InboundClusters(const TranslationIndex& index, const std::string& pod_address);
+EncodedResources InboundClusters(const TranslationIndex& index, const ProxyView& view);
 
 }  // namespace weft
 

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "api/istio/networking.pb.h"
+#include "controlplane/translate/sidecar_scope.h"
 
 namespace weft {
 namespace {
@@ -140,10 +141,11 @@ std::map<std::string, const Subset*> AllSubsets(const TranslationIndex& index,
   return subsets;
 }
 
-AppliedRules RulesFor(const TranslationIndex& index, const OutboundScope& scope) {
+AppliedRules RulesFor(const TranslationIndex& index, const OutboundScope& scope,
+                      const VisibleServices& services) {
   AppliedRules rules;
-  for (const auto& [host, service] : index.world().services) {
-    rules.emplace(service.get(), RuleFor(index, scope, *service));
+  for (const auto& [host, service] : services.reachable()) {
+    rules.emplace(service, RuleFor(index, scope, *service));
   }
   return rules;
 }

@@ -24,6 +24,8 @@ class TrafficPolicy_RetryBudget;
 
 namespace weft {
 
+class VisibleServices;
+
 // The settings in force; null where nothing is stated. They live as long as the World.
 struct Policy {
   const istio::networking::v1alpha3::LoadBalancerSettings* load_balancer = nullptr;
@@ -72,9 +74,10 @@ AppliedRule RuleFor(const TranslationIndex& index, const OutboundScope& scope,
 std::map<std::string, const istio::networking::v1alpha3::Subset*> AllSubsets(
     const TranslationIndex& index, const Service& service);
 
-// For all services, as one client sees them.
+// For all services that a client may be led to.
 using AppliedRules = std::unordered_map<const Service*, AppliedRule>;
-AppliedRules RulesFor(const TranslationIndex& index, const OutboundScope& scope);
+AppliedRules RulesFor(const TranslationIndex& index, const OutboundScope& scope,
+                      const VisibleServices& services);
 
 }  // namespace weft
 

@@ -11,13 +11,6 @@ namespace {
 using istio::networking::v1alpha3::Destination;
 using istio::networking::v1alpha3::Subset;
 
-const ServicePort* FindPort(const Service& service, uint32_t number) {
-  for (const ServicePort& port : service.ports) {
-    if (port.port == number && port.protocol != Protocol::kUdp) return &port;
-  }
-  return nullptr;
-}
-
 const ServicePort* OnlyPort(const Service& service) {
   const ServicePort* only = nullptr;
   for (const ServicePort& port : service.ports) {
@@ -36,7 +29,7 @@ absl::StatusOr<ResolvedDestination> ResolveDestination(const RouteContext& conte
                                                        uint16_t request_port) {
   const std::string host =
       context.index.FollowAlias(context.index.ResolveHost(destination.host(), object_namespace));
-  const Service* service = context.index.FindService(host);
+  const Service* service = context.services.Find(host);
   if (service == nullptr) {
     return absl::NotFoundError(
         absl::StrCat("host '", destination.host(), "' (", host, "): no such service in the mesh"));

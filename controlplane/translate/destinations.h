@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "controlplane/translate/destination_rule.h"
 #include "controlplane/translate/index.h"
+#include "controlplane/translate/sidecar_scope.h"
 
 namespace istio::networking::v1alpha3 {
 class Destination;
@@ -23,6 +24,7 @@ struct RouteContext {
   const TranslationIndex& index;
   const OutboundScope& scope;
   const AppliedRules& rules;
+  const VisibleServices& services;
 };
 
 struct ResolvedDestination {

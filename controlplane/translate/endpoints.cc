@@ -9,6 +9,7 @@
 
 #include "api/envoy/endpoint.pb.h"
 #include "api/istio/networking.pb.h"
+#include "controlplane/model/subnet.h"
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/locality.h"
 #include "controlplane/translate/parts.h"
@@ -39,14 +40,31 @@ struct Place {
 // What a client can dial: with mesh TLS other clusters' gateways, too.
 enum class Reach { kMesh, kPlain };
 
+// The cluster whose gateways an endpoint is reached through; null if it is dialed itself. A machine
+// on another network is behind the gateways of that network, if there are any.
+const Peer* EntranceOf(const World& world, const Endpoint& endpoint) {
+  if (endpoint.remote()) {
+    auto peer = world.peers.find(endpoint.cluster);
+    if (peer != world.peers.end()) return peer->second.get();
+  }
+  if (endpoint.network.empty() || endpoint.network == world.self->network) return nullptr;
+  for (const auto& [cluster, peer] : world.peers) {
+    if (peer->network == endpoint.network && !peer->gateways.empty()) return peer.get();
+  }
+  return nullptr;
+}
+
 std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index,
                                              const OutboundCluster& cluster, Reach reach) {
   std::vector<const Endpoint*> selected;
-  const bool mesh_tls = reach == Reach::kMesh && IsMeshTls(cluster.policy);
+  const bool mesh_tls = reach == Reach::kMesh && cluster.takes_mesh_tls();
   for (const Endpoint& endpoint : index.EndpointsOf(*cluster.service)) {
     if (!endpoint.ready) continue;
     // A gateway routes by the server name of mesh TLS and passes it through to a sidecar.
-    if (endpoint.remote() && !(mesh_tls && endpoint.mtls)) continue;
+    const bool entered = endpoint.remote() || EntranceOf(index.world(), endpoint) != nullptr;
+    if (entered && !(mesh_tls && endpoint.mtls)) continue;
+    // Clients of gRPC's own dial addresses, neither names nor sockets.
+    if (reach == Reach::kPlain && !ParseSubnet(endpoint.address).has_value()) continue;
     if (cluster.subset != nullptr && !Selects(cluster.subset->labels(), endpoint.labels)) continue;
     bool has_port = endpoint.target_ports.count(cluster.port->port) > 0;
     if (!has_port && !(endpoint.remote() && endpoint.target_ports.empty())) continue;
@@ -62,7 +80,7 @@ Place LocalPlace(const TranslationIndex& index, const OutboundCluster& cluster,
   place.address = endpoint.address;
   place.port = endpoint.target_ports.at(cluster.port->port);
   place.mtls =
-      endpoint.mtls && IsMeshTls(cluster.policy) &&
+      endpoint.mtls && cluster.takes_mesh_tls() &&
       index.MtlsModeOf(endpoint.namespace_, endpoint.labels, place.port) != MtlsMode::kDisable;
   place.pods = std::max<uint32_t>(endpoint.weight, 1);
   return place;
@@ -77,14 +95,14 @@ std::vector<Place> PlacesOf(const TranslationIndex& index, const OutboundCluster
   std::map<std::pair<std::string, uint16_t>, Place> gateways;
   for (const Endpoint* endpoint : endpoints) {
     const int distance = rules.DistanceTo(*endpoint);
-    if (!endpoint->remote()) {
+    const Peer* entrance = EntranceOf(index.world(), *endpoint);
+    if (entrance == nullptr) {
+      if (endpoint->remote()) continue;
       places.push_back(LocalPlace(index, cluster, *endpoint));
       places.back().distance = distance;
       continue;
     }
-    auto peer = index.world().peers.find(endpoint->cluster);
-    if (peer == index.world().peers.end()) continue;
-    for (const GatewayAddress& gateway : peer->second->gateways) {
+    for (const GatewayAddress& gateway : entrance->gateways) {
       auto [found, is_new] = gateways.try_emplace({gateway.address, gateway.port});
       Place& place = found->second;
       if (is_new || distance < place.distance) {
@@ -95,7 +113,7 @@ std::vector<Place> PlacesOf(const TranslationIndex& index, const OutboundCluster
       place.port = gateway.port;
       place.mtls = place.gateway = true;
       place.pods += std::max<uint32_t>(endpoint->weight, 1);
-      place.shared_by = static_cast<uint32_t>(peer->second->gateways.size());
+      place.shared_by = static_cast<uint32_t>(entrance->gateways.size());
     }
   }
   for (auto& [address, place] : gateways) places.push_back(std::move(place));
@@ -113,7 +131,7 @@ uint32_t ScaleFor(const std::vector<Place>& places) {
 
 LbEndpoint LbEndpointOf(const Place& place, uint32_t scale) {
   LbEndpoint endpoint;
-  *endpoint.mutable_endpoint()->mutable_address() = SocketAddressOf(place.address, place.port);
+  *endpoint.mutable_endpoint()->mutable_address() = AddressOf(place.address, place.port);
   endpoint.mutable_load_balancing_weight()->set_value(
       std::max<uint32_t>(1, place.pods * scale / place.shared_by));
   auto& metadata = *endpoint.mutable_metadata()->mutable_filter_metadata();
@@ -153,6 +171,7 @@ ClusterLoadAssignment AssignmentOf(const std::string& name, std::vector<Place> p
       group->set_priority(priority);
       group->mutable_locality()->set_region(place.locality.region);
       group->mutable_locality()->set_zone(place.locality.zone);
+      group->mutable_locality()->set_sub_zone(place.locality.sub_zone);
     }
     auto& group = *assignment.mutable_endpoints(assignment.endpoints_size() - 1);
     *group.add_lb_endpoints() = LbEndpointOf(place, scale);
@@ -201,13 +220,17 @@ ClusterLoadAssignment AssignmentFor(const TranslationIndex& index, const Outboun
 
 }  // namespace
 
+ClusterLoadAssignment AssignmentFor(const TranslationIndex& index, const OutboundScope& scope,
+                                    const OutboundCluster& cluster) {
+  return AssignmentFor(index, scope, cluster, Reach::kMesh);
+}
+
 EncodedResources OutboundEndpoints(const TranslationIndex& index, const OutboundScope& scope,
                                    const std::vector<OutboundCluster>& list) {
   EncodedResources assignments;
   for (const OutboundCluster& cluster : list) {
     if (!cluster.has_endpoints()) continue;
-    assignments.emplace(cluster.name,
-                        EncodeResource(AssignmentFor(index, scope, cluster, Reach::kMesh)));
+    assignments.emplace(cluster.name, EncodeResource(AssignmentFor(index, scope, cluster)));
   }
   return assignments;
 }

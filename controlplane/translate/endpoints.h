@@ -8,7 +8,16 @@
 #include "controlplane/translate/index.h"
 #include "controlplane/translate/resources.h"
 
+namespace envoy::config::endpoint::v3 {
+class ClusterLoadAssignment;
+}  // namespace envoy::config::endpoint::v3
+
 namespace weft {
+
+// The places of one cluster, for sidecars.
+envoy::config::endpoint::v3::ClusterLoadAssignment AssignmentFor(const TranslationIndex& index,
+                                                                 const OutboundScope& scope,
+                                                                 const OutboundCluster& cluster);
 
 // One assignment per cluster that has endpoints, also where there is none to assign.
 EncodedResources OutboundEndpoints(const TranslationIndex& index, const OutboundScope& scope,

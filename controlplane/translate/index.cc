@@ -1,13 +1,13 @@
 #include "controlplane/translate/index.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "api/istio/networking.pb.h"
 #include "api/istio/security.pb.h"
+#include "controlplane/translate/oldest_first.h"
 
 namespace weft {
 namespace {
@@ -18,20 +18,6 @@ using istio::networking::v1alpha3::VirtualService;
 using istio::security::v1beta1::PeerAuthentication;
 
 constexpr absl::string_view kServiceSuffix = ".svc.cluster.local";
-
-// The order of precedence among objects: older first, then by name. Files carry no times, so an
-// empty one is older than any: what is in the folder outranks what came later.
-template <typename Spec>
-std::vector<const Config<Spec>*> OldestFirst(const Configs<Spec>& configs) {
-  std::vector<const Config<Spec>*> sorted;
-  sorted.reserve(configs.size());
-  for (const auto& [key, config] : configs) sorted.push_back(&config);
-  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) {
-    return std::tie(a->creation_timestamp, a->key.name, a->key.namespace_) <
-           std::tie(b->creation_timestamp, b->key.name, b->key.namespace_);
-  });
-  return sorted;
-}
 
 bool AppliesToMesh(const VirtualService& spec) {
   return spec.gateways().empty() ||
@@ -108,7 +94,8 @@ bool IsHttp2(Protocol protocol) {
   return protocol == Protocol::kHttp2 || protocol == Protocol::kGrpc;
 }
 
-TranslationIndex::TranslationIndex(const World& world) : own_(world), world_(own_) {
+TranslationIndex::TranslationIndex(const World& world)
+    : own_(world), world_(own_), sidecars_(own_) {
   IndexServices();
   IndexAliases();
   IndexVirtualServices();
@@ -118,25 +105,23 @@ TranslationIndex::TranslationIndex(const World& world) : own_(world), world_(own
 }
 
 void TranslationIndex::IndexServices() {
-  for (const auto& [host, service] : world_.services) {
-    for (const ServicePort& port : service->ports) {
-      if (port.protocol == Protocol::kUdp) continue;
-      if (IsHttp(port.protocol)) {
-        http_ports_[port.port].push_back(service.get());
-      } else {
-        tcp_ports_.emplace_back(service.get(), &port);
-      }
-    }
-    AddAddresses(*service);
+  for (const auto& [key, service] : world_.services) {
+    services_of_[service->host].push_back(service.get());
+    services_in_[service->namespace_].push_back(service.get());
   }
+  for (const auto& [key, service] : world_.services) AddAddresses(*service);
 }
 
 void TranslationIndex::AddAddresses(const Service& service) {
-  const auto by_host = [](const Service* a, const Service* b) { return a->host < b->host; };
+  // What Kubernetes says of a pod's port comes before what a ServiceEntry says.
+  const auto by_key = [](const Service* a, const Service* b) {
+    return std::make_pair(a->entry.has_value(), a->key()) <
+           std::make_pair(b->entry.has_value(), b->key());
+  };
   for (const Endpoint& endpoint : EndpointsOf(service)) {
     if (endpoint.remote()) continue;
     std::vector<const Service*>& there = services_at_[endpoint.address];
-    const auto at = std::lower_bound(there.begin(), there.end(), &service, by_host);
+    const auto at = std::lower_bound(there.begin(), there.end(), &service, by_key);
     if (at == there.end() || *at != &service) there.insert(at, &service);
   }
 }
@@ -150,20 +135,21 @@ void TranslationIndex::RemoveAddresses(const Service& service) {
   }
 }
 
-void TranslationIndex::Follow(const World& next, const std::vector<std::string>& hosts) {
-  for (const std::string& host : hosts) {
-    if (const Service* service = FindService(host)) RemoveAddresses(*service);
+void TranslationIndex::Follow(const World& next, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) {
+    if (const Service* service = FindService(key)) RemoveAddresses(*service);
   }
   own_ = next;
-  for (const std::string& host : hosts) {
-    if (const Service* service = FindService(host)) AddAddresses(*service);
+  for (const std::string& key : keys) {
+    if (const Service* service = FindService(key)) AddAddresses(*service);
   }
 }
 
 void TranslationIndex::IndexAliases() {
   for (const auto& [host, alias] : world_.aliases) {
-    const Service* service = FindService(FollowAlias(host));
-    if (service != nullptr) aliases_[service].push_back(&alias);
+    for (const Service* service : ServicesOf(FollowAlias(host))) {
+      aliases_[service].push_back(&alias);
+    }
   }
 }
 
@@ -191,9 +177,9 @@ void TranslationIndex::VisitMatching(const ByHost<T>& table, const std::string& 
 }
 
 bool TranslationIndex::NamesAService(const std::string& host) const {
-  if (!absl::StartsWith(host, "*")) return FindService(host) != nullptr;
-  return std::any_of(world_.services.begin(), world_.services.end(), [&](const auto& service) {
-    return absl::EndsWith(service.first, absl::string_view(host).substr(1));
+  if (!absl::StartsWith(host, "*")) return services_of_.count(host) > 0;
+  return std::any_of(services_of_.begin(), services_of_.end(), [&](const auto& services) {
+    return absl::EndsWith(services.first, absl::string_view(host).substr(1));
   });
 }
 
@@ -252,7 +238,8 @@ void TranslationIndex::IndexWorkloadPolicies() {
 }
 
 OutboundScope TranslationIndex::ScopeOf(const ProxyView& view) const {
-  OutboundScope scope{view.namespace_, {}, view.locality};
+  OutboundScope scope{
+      view.namespace_, {}, view.locality, sidecars_.OutboundOf(view.namespace_, view.labels)};
   for (const auto& [key, value] : view.labels) {
     if (selected_labels_.count(key) > 0) scope.labels.emplace(key, value);
   }
@@ -270,8 +257,8 @@ std::string TranslationIndex::ResolveHost(absl::string_view host,
   return std::string(host);
 }
 
-const Service* TranslationIndex::FindService(const std::string& host) const {
-  auto found = world_.services.find(host);
+const Service* TranslationIndex::FindService(const std::string& key) const {
+  auto found = world_.services.find(key);
   return found == world_.services.end() ? nullptr : found->second.get();
 }
 
@@ -287,9 +274,22 @@ const std::vector<const Alias*>& TranslationIndex::AliasesOf(const Service& serv
   return found == aliases_.end() ? kNone : found->second;
 }
 
+const std::vector<const Service*>& TranslationIndex::ServicesOf(const std::string& host) const {
+  static const std::vector<const Service*> kNone;
+  auto found = services_of_.find(host);
+  return found == services_of_.end() ? kNone : found->second;
+}
+
+const std::vector<const Service*>& TranslationIndex::ServicesIn(
+    const std::string& name_space) const {
+  static const std::vector<const Service*> kNone;
+  auto found = services_in_.find(name_space);
+  return found == services_in_.end() ? kNone : found->second;
+}
+
 const Endpoints& TranslationIndex::EndpointsOf(const Service& service) const {
   static const Endpoints kNone;
-  auto found = world_.endpoints.find(service.host);
+  auto found = world_.endpoints.find(service.key());
   return found == world_.endpoints.end() ? kNone : *found->second;
 }
 
@@ -315,12 +315,20 @@ std::vector<const TranslationIndex::DestinationRuleConfig*> TranslationIndex::De
   return rules;
 }
 
+// Whoever may write a ServiceEntry must not so decide what pods of others take connections as.
+bool TranslationIndex::SpeaksFor(const Service& service, const std::string& address) const {
+  if (!service.entry.has_value()) return true;
+  const auto workload = world_.workloads.find(address);
+  return workload != world_.workloads.end() && workload->second->namespace_ == service.namespace_;
+}
+
 std::map<uint16_t, TranslationIndex::InboundPort> TranslationIndex::InboundPortsOf(
     const std::string& address) const {
   std::map<uint16_t, InboundPort> ports;
   const auto found = services_at_.find(address);
   if (found == services_at_.end()) return ports;
   for (const Service* service : found->second) {
+    if (!SpeaksFor(*service, address)) continue;
     for (const ServicePort& port : service->ports) {
       if (port.protocol == Protocol::kUdp) continue;
       for (const Endpoint& endpoint : EndpointsOf(*service)) {

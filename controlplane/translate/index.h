@@ -18,6 +18,7 @@
 #include "controlplane/model/delegates.h"
 #include "controlplane/model/world.h"
 #include "controlplane/translate/resources.h"
+#include "controlplane/translate/sidecar_index.h"
 
 namespace weft {
 
@@ -27,6 +28,7 @@ struct OutboundScope {
   std::string namespace_;
   Labels labels;  // only those that some policy selects on
   Locality locality;
+  std::string egress = {};  // of the Sidecars in force (SidecarIndex::OutboundOf)
 
   friend bool operator==(const OutboundScope&, const OutboundScope&) = default;
   friend auto operator<=>(const OutboundScope&, const OutboundScope&) = default;
@@ -41,7 +43,9 @@ bool IsHttp2(Protocol protocol);
 
 // A service without an address of its own: its names resolve to its pods, and clients call one they
 // chose themselves.
-inline bool IsHeadless(const Service& service) { return service.address.empty(); }
+inline bool IsHeadless(const Service& service) {
+  return service.address.empty() && !service.entry.has_value();
+}
 
 // Whether `labels` has all of `selector`. (Both kinds of label map that the code meets.)
 template <typename Selector>
@@ -73,9 +77,9 @@ class TranslationIndex {
 
   const World& world() const { return world_; }
 
-  // Goes on to a World that differs from this one in nothing but the endpoints of `hosts` (and
-  // workloads): see ChangeBetween. Costs what these hosts have of endpoints.
-  void Follow(const World& next, const std::vector<std::string>& hosts);
+  // Goes on to a World that differs from this one in nothing but the endpoints of the services with
+  // these keys (and workloads): see ChangeBetween. Costs what these services have of endpoints.
+  void Follow(const World& next, const std::vector<std::string>& keys);
 
   OutboundScope ScopeOf(const ProxyView& view) const;
 
@@ -83,7 +87,9 @@ class TranslationIndex {
   // "reviews.prod.svc" likewise where there is such a service; other names as they are.
   std::string ResolveHost(absl::string_view host, absl::string_view object_namespace) const;
 
-  const Service* FindService(const std::string& host) const;
+  // By key, which is a host for services of Kubernetes only; for what a client sees of ServiceEntries
+  // ask VisibleServices.
+  const Service* FindService(const std::string& key) const;
   // The service that an ExternalName service of this host is another name of; `host` itself if it
   // is none.
   std::string FollowAlias(const std::string& host) const;
@@ -91,11 +97,11 @@ class TranslationIndex {
   const std::vector<const Alias*>& AliasesOf(const Service& service) const;
   const Endpoints& EndpointsOf(const Service& service) const;
 
-  // HTTP services by port, and the services with TCP ports; in order of host.
-  const std::map<uint16_t, std::vector<const Service*>>& http_ports() const { return http_ports_; }
-  const std::vector<std::pair<const Service*, const ServicePort*>>& tcp_ports() const {
-    return tcp_ports_;
-  }
+  // Of a host, and of a namespace.
+  const std::vector<const Service*>& ServicesOf(const std::string& host) const;
+  const std::vector<const Service*>& ServicesIn(const std::string& name_space) const;
+
+  const SidecarIndex& sidecars() const { return sidecars_; }
 
   // The one VirtualService that routes a mesh client's requests to `host`; null if none. An exact
   // host beats a wildcard, a longer wildcard a shorter one, the older object the younger.
@@ -153,14 +159,17 @@ class TranslationIndex {
   const PeerAuthenticationConfig* WorkloadPolicy(absl::string_view workload_namespace,
                                                  const Labels& labels) const;
 
+  // Whether it may decide what the pod at the address takes connections as.
+  bool SpeaksFor(const Service& service, const std::string& address) const;
   void AddAddresses(const Service& service);
   void RemoveAddresses(const Service& service);
 
   World own_;
   const World& world_;
-  std::map<uint16_t, std::vector<const Service*>> http_ports_;
-  std::vector<std::pair<const Service*, const ServicePort*>> tcp_ports_;
-  // The services with an endpoint at a pod's address, in order of host.
+  const SidecarIndex sidecars_;
+  std::map<std::string, std::vector<const Service*>> services_of_;  // by host
+  std::map<std::string, std::vector<const Service*>> services_in_;  // by namespace
+  // The services with an endpoint at a pod's address, in order of key, ServiceEntries last.
   std::unordered_map<std::string, std::vector<const Service*>> services_at_;
   std::map<const Service*, std::vector<const Alias*>> aliases_;
   // Those of the World with their delegates put in.

@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "api/envoy/tcp_proxy.pb.h"
 #include "api/istio/networking.pb.h"
@@ -64,15 +65,10 @@ FilterChainMatch MatchOf(const TLSMatchAttributes& from) {
 class ConnectionRoutes {
  public:
   ConnectionRoutes(const RouteContext& context, const Service& service, const ServicePort& port,
-                   const std::string& own, Listener& listener)
-      : context_(context),
-        service_(service),
-        port_(port),
-        own_(own),
-        address_(listener.address().socket_address().address()),
-        listener_(listener) {}
+                   const std::string& own, const std::string& address)
+      : context_(context), service_(service), port_(port), own_(own), address_(address) {}
 
-  void Add() {
+  std::vector<FilterChain> Chains() && {
     const auto* config = context_.index.VirtualServiceFor(service_.host, context_.scope.namespace_);
     if (config != nullptr) {
       namespace_ = config->key.namespace_;
@@ -82,6 +78,7 @@ class ConnectionRoutes {
       for (const auto& route : config->spec->tcp()) AddRoute(route);
     }
     if (taken_.count("") == 0) AddChain(FilterChainMatch(), OwnFilter());
+    return std::move(chains_);
   }
 
  private:
@@ -97,12 +94,7 @@ class ConnectionRoutes {
   // The first of those that match the same is the one that counts.
   void AddChain(FilterChainMatch match, Filter filter) {
     if (!taken_.insert(match.SerializeAsString()).second) return;
-    if (match.transport_protocol() == "tls" && listener_.listener_filters().empty()) {
-      *listener_.add_listener_filters() = TlsInspectorFilter();
-      // Where the server speaks first there is nothing to inspect: go on after a while.
-      listener_.set_continue_on_listener_filters_timeout(true);
-    }
-    FilterChain& chain = *listener_.add_filter_chains();
+    FilterChain& chain = chains_.emplace_back();
     if (match.ByteSizeLong() > 0) *chain.mutable_filter_chain_match() = std::move(match);
     *chain.add_filters() = std::move(filter);
   }
@@ -151,16 +143,33 @@ class ConnectionRoutes {
   const ServicePort& port_;
   const std::string& own_;
   const std::string& address_;
-  Listener& listener_;
+  std::vector<FilterChain> chains_;
   std::string namespace_;        // of the VirtualService
   std::set<std::string> taken_;  // matches, as bytes; "" is everything
 };
 
 }  // namespace
 
+void InspectTls(Listener& listener) {
+  if (!listener.listener_filters().empty()) return;
+  *listener.add_listener_filters() = TlsInspectorFilter();
+  // A protocol in which the server speaks first shows nothing to inspect: go on after a while.
+  listener.set_continue_on_listener_filters_timeout(true);
+}
+
+std::vector<FilterChain> ConnectionChains(const RouteContext& context, const Service& service,
+                                          const ServicePort& port, const std::string& own,
+                                          const std::string& address) {
+  return ConnectionRoutes(context, service, port, own, address).Chains();
+}
+
 void AddConnectionRoutes(const RouteContext& context, const Service& service,
                          const ServicePort& port, const std::string& own, Listener& listener) {
-  ConnectionRoutes(context, service, port, own, listener).Add();
+  const std::string& address = listener.address().socket_address().address();
+  for (FilterChain& chain : ConnectionChains(context, service, port, own, address)) {
+    if (chain.filter_chain_match().transport_protocol() == "tls") InspectTls(listener);
+    *listener.add_filter_chains() = std::move(chain);
+  }
 }
 
 }  // namespace weft

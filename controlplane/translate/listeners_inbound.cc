@@ -7,6 +7,7 @@
 #include "api/envoy/route.pb.h"
 #include "controlplane/translate/authorization.h"
 #include "controlplane/translate/encode.h"
+#include "controlplane/translate/inbound_targets.h"
 #include "controlplane/translate/parts.h"
 #include "controlplane/translate/request_authentication.h"
 
@@ -177,7 +178,7 @@ Listener NewVirtualInbound() {
 EncodedResources InboundListeners(const TranslationIndex& index, const ProxyView& view) {
   Listener listener = NewVirtualInbound();
   const Guards guards = GuardsOf(index, view);
-  const auto& ports = index.InboundPortsOf(view.address);
+  const auto ports = InboundTargetsOf(index, view);
   const MtlsMode rest = index.MtlsModeOf(view.namespace_, view.labels);
   for (const auto& [port, inbound] : ports) {
     Target target{port, IsHttp(inbound.protocol), InboundClusterName(port),

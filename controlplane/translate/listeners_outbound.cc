@@ -5,24 +5,19 @@
 #include "absl/strings/str_cat.h"
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/l4_routes.h"
+#include "controlplane/translate/listeners_entry.h"
 #include "controlplane/translate/parts.h"
 #include "controlplane/translate/route_filters.h"
+#include "controlplane/translate/unknown_destinations.h"
 
 namespace weft {
 namespace {
 
+using envoy::config::listener::v3::Filter;
 using envoy::config::listener::v3::Listener;
 
-Listener NewListener(const std::string& name, absl::string_view ip, uint16_t port) {
-  Listener listener;
-  listener.set_name(name);
-  *listener.mutable_address() = SocketAddressOf(ip, port);
-  listener.set_traffic_direction(envoy::config::core::v3::OUTBOUND);
-  return listener;
-}
-
-Listener VirtualOutbound() {
-  Listener listener = NewListener("virtualOutbound", "0.0.0.0", kOutboundPort);
+Listener VirtualOutbound(const RouteContext& context) {
+  Listener listener = NewOutboundListener("virtualOutbound", "0.0.0.0", kOutboundPort);
   listener.mutable_use_original_dst()->set_value(true);
   // A connection to this very port would be passed on to itself without end.
   auto* loop = listener.add_filter_chains();
@@ -31,24 +26,31 @@ Listener VirtualOutbound() {
   *loop->add_filters() = TcpProxyFilter(kBlackHoleCluster, kBlackHoleCluster);
   auto* rest = listener.mutable_default_filter_chain();
   rest->set_name("virtualOutbound-catchall-tcp");
-  *rest->add_filters() = TcpProxyFilter(kPassthroughCluster, kPassthroughCluster);
+  const std::string unknown = UnknownCluster(context);
+  *rest->add_filters() = TcpProxyFilter(unknown, unknown);
   return listener;
 }
 
-Listener HttpListener(uint16_t port) {
-  Listener listener = NewListener(absl::StrCat("0.0.0.0_", port), "0.0.0.0", port);
-  listener.mutable_bind_to_port()->set_value(false);
-  auto http = NewHttpConnectionManager(absl::StrCat("outbound_0.0.0.0_", port));
-  http.mutable_rds()->set_route_config_name(absl::StrCat(port));
+Filter HttpFilter(const std::string& listener, const std::string& routes) {
+  auto http = NewHttpConnectionManager(absl::StrCat("outbound_", listener));
+  http.mutable_rds()->set_route_config_name(routes);
   *http.mutable_rds()->mutable_config_source() = AdsSource();
   AddRouteFilters(http);
-  *listener.add_filter_chains()->add_filters() = HttpFilterOf(http);
+  return HttpFilterOf(http);
+}
+
+Listener HttpListener(uint16_t port) {
+  const std::string name = absl::StrCat("0.0.0.0_", port);
+  Listener listener = NewOutboundListener(name, "0.0.0.0", port);
+  listener.mutable_bind_to_port()->set_value(false);
+  *listener.add_filter_chains()->add_filters() = HttpFilter(name, absl::StrCat(port));
   return listener;
 }
 
 Listener TcpListener(const RouteContext& context, const Service& service, const ServicePort& port,
                      const std::string& address, uint16_t listened, const std::string& own) {
-  Listener listener = NewListener(absl::StrCat(address, "_", listened), address, listened);
+  Listener listener =
+      NewOutboundListener(absl::StrCat(address, "_", listened), address, listened);
   listener.mutable_bind_to_port()->set_value(false);
   AddConnectionRoutes(context, service, port, own, listener);
   return listener;
@@ -73,18 +75,50 @@ std::vector<Listener> TcpListeners(const RouteContext& context, const Service& s
   return listeners;
 }
 
+// Of TCP services of one port the first counts: nothing tells them apart.
+Listener ListenerOf(const RouteContext& context, const BoundListener& bound) {
+  Listener listener = NewOutboundListener(bound.name(), bound.ip, bound.port);
+  if (bound.http) {
+    *listener.add_filter_chains()->add_filters() = HttpFilter(bound.name(), bound.name());
+  } else if (!bound.services.empty()) {
+    const Service& service = *bound.services.front();
+    const ServicePort& port = *FindPort(service, bound.port);
+    AddConnectionRoutes(context, service, port, OutboundClusterName(port.port, "", service.host),
+                        listener);
+  } else {
+    *listener.add_filter_chains()->add_filters() =
+        TcpProxyFilter(kBlackHoleCluster, kBlackHoleCluster);
+  }
+  return listener;
+}
+
 }  // namespace
+
+Listener NewOutboundListener(const std::string& name, absl::string_view ip, uint16_t port) {
+  Listener listener;
+  listener.set_name(name);
+  *listener.mutable_address() = SocketAddressOf(ip, port);
+  listener.set_traffic_direction(envoy::config::core::v3::OUTBOUND);
+  return listener;
+}
 
 EncodedResources OutboundListeners(const RouteContext& context) {
   EncodedResources listeners;
   auto add = [&](const Listener& listener) {
     listeners.emplace(listener.name(), EncodeResource(listener));
   };
-  add(VirtualOutbound());
-  for (const auto& [port, services] : context.index.http_ports()) add(HttpListener(port));
-  for (const auto& [service, port] : context.index.tcp_ports()) {
+  add(VirtualOutbound(context));
+  ListenersByPort by_port;
+  for (const auto& [port, services] : context.services.http_ports()) {
+    by_port.emplace(port, HttpListener(port));
+  }
+  for (const auto& [service, port] : context.services.tcp_ports()) {
+    if (service->entry.has_value()) continue;
     for (const Listener& listener : TcpListeners(context, *service, *port)) add(listener);
   }
+  for (const Listener& listener : EntryListeners(context, by_port)) add(listener);
+  for (const auto& [port, listener] : by_port) add(listener);
+  for (const BoundListener& bound : context.services.bound()) add(ListenerOf(context, bound));
   return listeners;
 }
 

@@ -6,9 +6,17 @@
 #include "controlplane/translate/destinations.h"
 #include "controlplane/translate/resources.h"
 
+namespace envoy::config::listener::v3 {
+class Listener;
+}  // namespace envoy::config::listener::v3
+
 namespace weft {
 
 EncodedResources OutboundListeners(const RouteContext& context);
+
+// What these and EntryListeners (listeners_entry.h) begin as.
+envoy::config::listener::v3::Listener NewOutboundListener(const std::string& name,
+                                                          absl::string_view ip, uint16_t port);
 
 }  // namespace weft
 

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "api/istio/nds.pb.h"
 #include "controlplane/translate/encode.h"
@@ -13,6 +14,14 @@ using istio::networking::nds::v1::NameTable;
 using NameInfo = NameTable::NameInfo;
 
 std::set<std::string> AddressesOf(const TranslationIndex& index, const Service& service) {
+  if (service.entry.has_value()) {
+    std::set<std::string> stated;
+    for (const std::string& address : service.entry->addresses) {
+      if (!absl::StrContains(address, "/")) stated.insert(address);
+    }
+    if (!service.address.empty()) stated.insert(service.address);
+    return stated;
+  }
   if (!service.address.empty()) return {service.address};
   std::set<std::string> addresses;
   for (const Endpoint& endpoint : index.EndpointsOf(service)) {
@@ -46,17 +55,31 @@ void AddPods(const TranslationIndex& index, const Service& service,
   }
 }
 
+void AddEntry(const Service& service, const std::set<std::string>& addresses, NameTable& table) {
+  if (addresses.empty() || absl::StartsWith(service.host, "*")) return;
+  NameInfo& info = (*table.mutable_table())[service.host];
+  for (const std::string& address : addresses) info.add_ips(address);
+  info.set_registry("External");
+  info.set_namespace_(service.namespace_);
+}
+
 }  // namespace
 
-EncodedResources NameTableFor(const TranslationIndex& index, const std::string& client_namespace) {
+EncodedResources NameTableFor(const TranslationIndex& index, const std::string& client_namespace,
+                              const VisibleServices& services) {
   NameTable table;
-  for (const auto& [host, service] : index.world().services) {
-    (*table.mutable_table())[host] =
-        InfoOf(AddressesOf(index, *service), service->namespace_, service->name, client_namespace);
+  for (const auto& [host, service] : services.known()) {
+    const std::set<std::string> addresses = AddressesOf(index, *service);
+    if (service->entry.has_value()) {
+      AddEntry(*service, addresses, table);
+    } else {
+      (*table.mutable_table())[host] =
+          InfoOf(addresses, service->namespace_, service->name, client_namespace);
+    }
     if (IsHeadless(*service)) AddPods(index, *service, client_namespace, table);
     for (const Alias* alias : index.AliasesOf(*service)) {
       (*table.mutable_table())[alias->host] =
-          InfoOf(AddressesOf(index, *service), alias->namespace_, alias->name, client_namespace);
+          InfoOf(addresses, alias->namespace_, alias->name, client_namespace);
     }
   }
   return {{"", EncodeResource(table)}};

@@ -6,13 +6,16 @@
 
 #include "controlplane/translate/index.h"
 #include "controlplane/translate/resources.h"
+#include "controlplane/translate/sidecar_scope.h"
 
 namespace weft {
 
 // One table, named "". A headless service is answered with the addresses of its own cluster's pods,
 // each of which that has a hostname has a name too; an ExternalName service that stands for a
-// service of the mesh as that one is.
-EncodedResources NameTableFor(const TranslationIndex& index, const std::string& client_namespace);
+// service of the mesh as that one is. What has no address, and what is a wildcard, is left to the
+// resolver that the client would ask without a mesh.
+EncodedResources NameTableFor(const TranslationIndex& index, const std::string& client_namespace,
+                              const VisibleServices& services);
 
 }  // namespace weft
 

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "api/envoy/original_dst.pb.h"
 #include "api/envoy/raw_buffer.pb.h"
 #include "api/envoy/router.pb.h"
@@ -60,6 +61,13 @@ envoy::config::core::v3::Address SocketAddressOf(absl::string_view ip, uint16_t 
   address.mutable_socket_address()->set_address(std::string(ip));
   address.mutable_socket_address()->set_port_value(port);
   return address;
+}
+
+envoy::config::core::v3::Address AddressOf(absl::string_view address, uint16_t port) {
+  if (!absl::ConsumePrefix(&address, "unix://")) return SocketAddressOf(address, port);
+  envoy::config::core::v3::Address pipe;
+  pipe.mutable_pipe()->set_path(std::string(address));
+  return pipe;
 }
 
 envoy::config::core::v3::ConfigSource AdsSource() {

@@ -21,6 +21,7 @@
 #include "controlplane/translate/http_routes.h"
 #include "controlplane/translate/parts.h"
 #include "controlplane/translate/route_match.h"
+#include "controlplane/translate/sidecar_scope.h"
 
 namespace weft {
 namespace {
@@ -205,9 +206,10 @@ void AddBlackHole(Resources& resources) {
 }  // namespace
 
 Resources ProxylessResources(const TranslationIndex& index, const OutboundScope& scope) {
-  const AppliedRules rules = RulesFor(index, scope);
-  const std::vector<OutboundCluster> clusters = ListOutboundClusters(index, rules);
-  const RouteContext context{index, scope, rules};
+  const VisibleServices services(index, scope);
+  const AppliedRules rules = RulesFor(index, scope, services);
+  const std::vector<OutboundCluster> clusters = ListOutboundClusters(services, rules);
+  const RouteContext context{index, scope, rules, services};
   Resources resources;
   for (const OutboundCluster& cluster : clusters) {
     if (cluster.own_choice) continue;  // these clients have no address to go to

@@ -7,8 +7,10 @@
 #include "controlplane/translate/endpoints.h"
 #include "controlplane/translate/gateway.h"
 #include "controlplane/translate/listeners_outbound.h"
+#include "controlplane/translate/parts.h"
 #include "controlplane/translate/proxyless.h"
 #include "controlplane/translate/routes.h"
+#include "controlplane/translate/sidecar_scope.h"
 #include "controlplane/translate/translate.h"
 
 namespace weft {
@@ -36,18 +38,46 @@ void Replace(const EncodedResources& part, EncodedResources& resources) {
 }
 
 std::vector<const Service*> ServicesOf(const TranslationIndex& index,
-                                       const std::vector<std::string>& hosts) {
+                                       const std::vector<std::string>& keys) {
   std::vector<const Service*> services;
-  for (const std::string& host : hosts) {
-    if (const Service* service = index.FindService(host)) services.push_back(service);
+  for (const std::string& key : keys) {
+    if (const Service* service = index.FindService(key)) services.push_back(service);
   }
+  return services;
+}
+
+// Whether `former` has clusters of the service, or of another one of its host.
+bool MayHave(const Resources& former, const Service& service) {
+  for (const ServicePort& port : service.ports) {
+    if (port.protocol == Protocol::kUdp) continue;
+    return former.clusters.contains(OutboundClusterName(port.port, "", service.host));
+  }
+  return true;
+}
+
+// Those of the services that the scope's clients are led to. Of several services of one host that is
+// one, and the others' clusters have the same names.
+std::vector<const Service*> ReachedOf(const TranslationIndex& index, const OutboundScope& scope,
+                                      const std::vector<std::string>& keys,
+                                      const Resources& former) {
+  std::vector<const Service*> services = ServicesOf(index, keys);
+  std::erase_if(services, [&](const Service* service) { return !MayHave(former, *service); });
+  const bool alone =
+      std::all_of(services.begin(), services.end(), [&](const Service* service) {
+        return index.ServicesOf(service->host).size() == 1;
+      });
+  if (alone) return services;
+  const VisibleServices visible(index, scope);
+  std::erase_if(services, [&](const Service* service) {
+    return visible.Find(service->host) != service;
+  });
   return services;
 }
 
 // Of a headless service the pods' addresses are in more than its assignments: in the name table.
 bool AnyHeadless(const std::vector<const Service*>& services) {
   return std::any_of(services.begin(), services.end(),
-                     [](const Service* service) { return service->address.empty(); });
+                     [](const Service* service) { return IsHeadless(*service); });
 }
 
 }  // namespace
@@ -59,15 +89,15 @@ Resources ShareEqual(const Resources& former, const Resources& fresh) {
 }
 
 Resources RefreshOutbound(const TranslationIndex& index, const OutboundScope& scope,
-                          const std::vector<std::string>& hosts, const Resources& former) {
-  const std::vector<const Service*> services = ServicesOf(index, hosts);
+                          const std::vector<std::string>& keys, const Resources& former) {
+  const std::vector<const Service*> services = ReachedOf(index, scope, keys, former);
   if (AnyHeadless(services)) return ShareEqual(former, OutboundResources(index, scope));
   Resources resources = former;
   for (const Service* service : services) {
     const AppliedRule rule = RuleFor(index, scope, *service);
     const std::vector<OutboundCluster> clusters = ListOutboundClusters(*service, rule);
     // A cluster names the identities of its endpoints.
-    Replace(OutboundClusters(index, clusters), resources.clusters);
+    Replace(OutboundClusters(index, scope, clusters), resources.clusters);
     Replace(OutboundEndpoints(index, scope, clusters), resources.endpoints);
   }
   return resources;
@@ -75,27 +105,30 @@ Resources RefreshOutbound(const TranslationIndex& index, const OutboundScope& sc
 
 Resources RefreshOutboundRoutes(const TranslationIndex& index, const OutboundScope& scope,
                                 const Resources& former) {
-  const AppliedRules rules = RulesFor(index, scope);
-  const RouteContext context{index, scope, rules};
+  // What routes lead to is part of what a Sidecar lets its clients reach.
+  if (!scope.egress.empty()) return ShareEqual(former, OutboundResources(index, scope));
+  const VisibleServices services(index, scope);
+  const AppliedRules rules = RulesFor(index, scope, services);
+  const RouteContext context{index, scope, rules, services};
   Resources resources = former;
   resources.listeners = ShareEqual(former.listeners, OutboundListeners(context));
   resources.routes = ShareEqual(former.routes, OutboundRoutes(context));
   return resources;
 }
 
-Resources RefreshGateway(const TranslationIndex& index, const std::vector<std::string>& hosts,
+Resources RefreshGateway(const TranslationIndex& index, const std::vector<std::string>& keys,
                          const Resources& former) {
   Resources resources = former;
-  for (const Service* service : ServicesOf(index, hosts)) {
+  for (const Service* service : ServicesOf(index, keys)) {
     Replace(GatewayServiceResources(index, *service).endpoints, resources.endpoints);
   }
   return resources;
 }
 
 Resources RefreshProxyless(const TranslationIndex& index, const OutboundScope& scope,
-                           const std::vector<std::string>& hosts, const Resources& former) {
+                           const std::vector<std::string>& keys, const Resources& former) {
   Resources resources = former;
-  for (const Service* service : ServicesOf(index, hosts)) {
+  for (const Service* service : ReachedOf(index, scope, keys, former)) {
     const AppliedRule rule = RuleFor(index, scope, *service);
     Replace(PlainEndpoints(index, scope, ListOutboundClusters(*service, rule)),
             resources.endpoints);

@@ -13,14 +13,14 @@
 namespace weft {
 
 // `former` is what this function or OutboundResources made for the scope; since then nothing but
-// the endpoints of `hosts` changed.
+// the endpoints of the services with these keys changed.
 Resources RefreshOutbound(const TranslationIndex& index, const OutboundScope& scope,
-                          const std::vector<std::string>& hosts, const Resources& former);
+                          const std::vector<std::string>& keys, const Resources& former);
 // The same of GatewayResources, and of ProxylessResources.
-Resources RefreshGateway(const TranslationIndex& index, const std::vector<std::string>& hosts,
+Resources RefreshGateway(const TranslationIndex& index, const std::vector<std::string>& keys,
                          const Resources& former);
 Resources RefreshProxyless(const TranslationIndex& index, const OutboundScope& scope,
-                           const std::vector<std::string>& hosts, const Resources& former);
+                           const std::vector<std::string>& keys, const Resources& former);
 
 // `former` is current but for the VirtualServices: what leads to clusters, made anew, the clusters
 // left alone.

@@ -4,12 +4,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "api/envoy/route.pb.h"
 #include "api/istio/networking.pb.h"
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/http_routes.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/unknown_destinations.h"
 
 namespace weft {
 namespace {
@@ -43,8 +45,16 @@ std::vector<std::string> NamesOf(const std::string& host, const std::string& nam
 void AddDomains(const RouteContext& context, const Service& service, uint16_t port,
                 std::set<std::string>& taken, VirtualHost& host) {
   const std::string& client = context.scope.namespace_;
-  for (const std::string& name : NamesOf(service.host, service.name, service.namespace_, client)) {
-    AddDomain(name, port, taken, host);
+  if (service.entry.has_value()) {
+    AddDomain(service.host, port, taken, host);
+    for (const std::string& address : service.entry->addresses) {
+      if (!absl::StrContains(address, "/")) AddDomain(address, port, taken, host);
+    }
+  } else {
+    for (const std::string& name :
+         NamesOf(service.host, service.name, service.namespace_, client)) {
+      AddDomain(name, port, taken, host);
+    }
   }
   if (!service.address.empty()) AddDomain(service.address, port, taken, host);
 }
@@ -87,11 +97,8 @@ VirtualHost PodsOf(const RouteContext& context, const Service& service, uint16_t
 // port.
 void AddForeignHosts(const RouteContext& context, std::set<std::string>& taken,
                      RouteConfiguration& to) {
-  for (const auto& [name, config] : context.index.foreign_hosts()) {
-    if (name == "*" ||
-        !IsVisible(config->spec->export_to(), config->key.namespace_, context.scope.namespace_)) {
-      continue;
-    }
+  for (const auto& [name, config] : context.services.foreign_hosts()) {
+    if (name == "*") continue;
     VirtualHost host;
     host.set_name(absl::StrCat(name, ":", kHttpPort));
     for (Route& route : HttpRoutes(context, *config, kHttpPort)) {
@@ -103,22 +110,11 @@ void AddForeignHosts(const RouteContext& context, std::set<std::string>& taken,
   }
 }
 
-VirtualHost AllowAny() {
-  VirtualHost host;
-  host.set_name("allow_any");
-  host.add_domains("*");
-  Route* route = host.add_routes();
-  route->set_name("allow_any");
-  route->mutable_match()->set_prefix("/");
-  route->mutable_route()->set_cluster(kPassthroughCluster);
-  route->mutable_route()->mutable_timeout();  // 0: none
-  return host;
-}
-
-RouteConfiguration RouteConfigurationFor(const RouteContext& context, uint16_t port,
+RouteConfiguration RouteConfigurationFor(const RouteContext& context, const std::string& name,
+                                         uint16_t port,
                                          const std::vector<const Service*>& services) {
   RouteConfiguration configuration;
-  configuration.set_name(absl::StrCat(port));
+  configuration.set_name(name);
   std::set<std::string> taken;
   std::vector<std::pair<const Service*, int>> hosts;  // and the index of their virtual hosts
   for (const Service* service : services) {
@@ -139,8 +135,8 @@ RouteConfiguration RouteConfigurationFor(const RouteContext& context, uint16_t p
     VirtualHost pods = PodsOf(context, *service, port, taken);
     if (!pods.domains().empty()) *configuration.add_virtual_hosts() = std::move(pods);
   }
-  if (port == kHttpPort) AddForeignHosts(context, taken, configuration);
-  *configuration.add_virtual_hosts() = AllowAny();
+  if (name == absl::StrCat(kHttpPort)) AddForeignHosts(context, taken, configuration);
+  *configuration.add_virtual_hosts() = UnknownHost(context);
   return configuration;
 }
 
@@ -148,9 +144,14 @@ RouteConfiguration RouteConfigurationFor(const RouteContext& context, uint16_t p
 
 EncodedResources OutboundRoutes(const RouteContext& context) {
   EncodedResources routes;
-  for (const auto& [port, services] : context.index.http_ports()) {
-    RouteConfiguration configuration = RouteConfigurationFor(context, port, services);
-    routes.emplace(configuration.name(), EncodeResource(configuration));
+  const auto add = [&](const std::string& name, uint16_t port, const auto& services) {
+    routes.emplace(name, EncodeResource(RouteConfigurationFor(context, name, port, services)));
+  };
+  for (const auto& [port, services] : context.services.http_ports()) {
+    add(absl::StrCat(port), port, services);
+  }
+  for (const BoundListener& bound : context.services.bound()) {
+    if (bound.http) add(bound.name(), bound.port, bound.services);
   }
   return routes;
 }

@@ -10,26 +10,28 @@
 #include "controlplane/translate/proxyless.h"
 #include "controlplane/translate/routes.h"
 #include "controlplane/translate/secrets.h"
+#include "controlplane/translate/sidecar_scope.h"
 
 namespace weft {
 
 Resources OutboundResources(const TranslationIndex& index, const OutboundScope& scope) {
-  const AppliedRules rules = RulesFor(index, scope);
-  const std::vector<OutboundCluster> clusters = ListOutboundClusters(index, rules);
-  const RouteContext context{index, scope, rules};
+  const VisibleServices services(index, scope);
+  const AppliedRules rules = RulesFor(index, scope, services);
+  const std::vector<OutboundCluster> clusters = ListOutboundClusters(services, rules);
+  const RouteContext context{index, scope, rules, services};
   Resources resources;
-  resources.clusters = OutboundClusters(index, clusters);
+  resources.clusters = OutboundClusters(index, scope, clusters);
   resources.endpoints = OutboundEndpoints(index, scope, clusters);
   resources.listeners = OutboundListeners(context);
   resources.routes = OutboundRoutes(context);
   resources.secrets = TrustSecrets(index.world());
-  resources.name_table = NameTableFor(index, scope.namespace_);
+  resources.name_table = NameTableFor(index, scope.namespace_, services);
   return resources;
 }
 
 Resources InboundResources(const TranslationIndex& index, const ProxyView& view) {
   Resources resources;
-  resources.clusters = InboundClusters(index, view.address);
+  resources.clusters = InboundClusters(index, view);
   resources.listeners = InboundListeners(index, view);
   return resources;
 }

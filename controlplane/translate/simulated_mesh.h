@@ -1,0 +1,42 @@
+// For tests: a control plane from YAML. Objects go the way they really go: decoded, validated,
+// registered, merged, translated, checked.
+#ifndef WEFT_CONTROLPLANE_TRANSLATE_SIMULATED_MESH_H_
+#define WEFT_CONTROLPLANE_TRANSLATE_SIMULATED_MESH_H_
+
+#include <memory>
+#include <string>
+
+#include "controlplane/model/registry.h"
+#include "controlplane/translate/resources.h"
+#include "controlplane/translate/simulated_proxy.h"
+#include "controlplane/translations.h"
+
+namespace weft {
+
+// Cluster "east", network "net-east", with a peer "west" whose gateway is 172.16.0.2:15443 on
+// "net-west", and which has nothing.
+class SimulatedMesh {
+ public:
+  SimulatedMesh();
+
+  // What is said of the objects; "" if they are fine. An object with deletionTimestamp goes.
+  std::string Apply(const std::string& yaml);
+
+  const std::shared_ptr<const World>& world() const { return world_; }
+  std::shared_ptr<const Resources> ResourcesFor(const ProxyView& view);
+  // What such a proxy does. Fails the test if the resources do not fit together.
+  std::unique_ptr<SimulatedProxy> ProxyFor(const ProxyView& view);
+  OutboundScope ScopeOf(const ProxyView& view);
+
+ private:
+  Registry registry_;
+  std::shared_ptr<const World> world_;
+  Translations translations_;
+};
+
+// A sidecar in "default" at 10.244.0.200.
+ProxyView ClientIn(const std::string& name_space, Labels labels = {});
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_TRANSLATE_SIMULATED_MESH_H_
