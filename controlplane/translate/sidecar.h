@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "controlplane/translate/resources.h"
 
 namespace weft {
 
@@ -25,7 +26,6 @@ struct Request {
 
 class Sidecar {
  public:
-  using Encoded = std::map<std::string, std::shared_ptr<const std::string>>;
 
   // Its identity is of this trust domain; files that config names are all there.
   explicit Sidecar(const std::string& trust_domain);
@@ -34,7 +34,7 @@ class Sidecar {
   // A root of the trust domain, in PEM; the same one each time.
   static std::string RootOf(const std::string& trust_domain);
 
-  void Apply(absl::string_view type_url, const Encoded& resources);
+  void Apply(absl::string_view type_url, const EncodedResources& resources);
   // What was refused, and what waits for something that did not come; empty if all is in force.
   std::vector<std::string> Complaints() const;
 
