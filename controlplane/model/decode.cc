@@ -179,9 +179,7 @@ bool IsUsed(Kind kind) {
 }
 
 absl::StatusOr<Object> Decode(const RawObject& raw) {
-  if (const auto* json = std::get_if<std::shared_ptr<const JsonDocument>>(&raw.body)) {
-    return DecodeBody(raw, (*json)->root());
-  }
+  if (const auto* json = std::get_if<JsonObject>(&raw.body)) return DecodeBody(raw, json->value);
   try {
     return DecodeBody(raw, std::get<YAML::Node>(raw.body));
   } catch (const YAML::Exception& e) {

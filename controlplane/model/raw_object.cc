@@ -203,30 +203,26 @@ bool IsClusterScoped(absl::string_view kind) {
   return std::binary_search(kClusterScoped.begin(), kClusterScoped.end(), kind);
 }
 
-ParsedObject ParseJsonObject(std::string json, absl::string_view api_version,
-                             absl::string_view kind, absl::string_view origin) {
-  ParsedObject parsed;
+ParsedObject ReadJsonObject(JsonObject json, absl::string_view api_version, absl::string_view kind,
+                            absl::string_view origin) {
+  const JsonValue root = json.value;
   auto object = std::make_shared<RawObject>();
   object->origin = std::string(origin);
-  object->key.kind = std::string(kind);
-  auto document = JsonDocument::Parse(std::move(json));
-  absl::Status status = document.status();
-  if (status.ok()) {
-    const JsonValue root = (*document)->root();
-    parsed.resource_version = StringAt(root["metadata"], "resourceVersion");
-    std::string own_version = StringAt(root, "apiVersion");
-    std::string own_kind = StringAt(root, "kind");
-    status = root.IsMap()
-                 ? ReadIdentity(root, own_version.empty() ? std::string(api_version) : own_version,
-                                own_kind.empty() ? std::string(kind) : own_kind, object.get())
-                 : absl::InvalidArgumentError("not an object");
-    object->body = *std::move(document);
-  }
+  object->body = std::move(json);
+  std::string own_version = StringAt(root, "apiVersion");
+  std::string own_kind = StringAt(root, "kind");
+  if (own_version.empty()) own_version = std::string(api_version);
+  if (own_kind.empty()) own_kind = std::string(kind);
+  const absl::Status status =
+      ReadIdentity(root, std::move(own_version), std::move(own_kind), object.get());
+  ParsedObject parsed;
+  parsed.resource_version = StringAt(root["metadata"], "resourceVersion");
   if (status.ok()) {
     parsed.object = std::move(object);
   } else {
-    parsed.problem = {Severity::kError, "", object->key,
-                      object->origin,   "", std::string(status.message())};
+    parsed.problem.key = object->key;
+    parsed.problem.origin = object->origin;
+    parsed.problem.message = std::string(status.message());
   }
   return parsed;
 }

@@ -19,6 +19,12 @@
 
 namespace weft {
 
+// A place in a document that it keeps.
+struct JsonObject {
+  std::shared_ptr<const JsonDocument> document;
+  JsonValue value;
+};
+
 struct RawObject {
   // The kind is plain for the groups that the mesh knows; else it is told apart by its group, as
   // kubectl does: "Gateway.gateway.networking.k8s.io".
@@ -27,7 +33,7 @@ struct RawObject {
   std::string origin;    // "routes.yaml:12"
   bool deleted = false;  // metadata.deletionTimestamp is set: counts as absent
   // The whole object, a mapping: as YAML where a file holds it, as JSON where a server sent it.
-  std::variant<YAML::Node, std::shared_ptr<const JsonDocument>> body;
+  std::variant<YAML::Node, JsonObject> body;
 };
 
 struct ObjectDelta {
@@ -51,8 +57,8 @@ struct ParsedObject {
   std::string resource_version;
   Problem problem;
 };
-ParsedObject ParseJsonObject(std::string json, absl::string_view api_version,
-                             absl::string_view kind, absl::string_view origin);
+ParsedObject ReadJsonObject(JsonObject json, absl::string_view api_version, absl::string_view kind,
+                            absl::string_view origin);
 
 // How the model names a kind: see RawObject::key. `group` is "" for Kubernetes' core.
 std::string KindName(absl::string_view group, absl::string_view kind);
