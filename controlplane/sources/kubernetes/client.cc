@@ -189,7 +189,8 @@ Task<absl::StatusOr<KubernetesClient::Response>> KubernetesClient::Exchange(
   bool written = body.empty();
   while (true) {
     if (!written) {
-      body.remove_prefix(http.Write(body));
+      // Until it is blocked: only then does an edge tell that there is room again.
+      while (const size_t taken = http.Write(body)) body.remove_prefix(taken);
       written = body.empty();
       if (written) http.WriteEnd(Headers());
     }
