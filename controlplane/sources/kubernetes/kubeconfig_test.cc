@@ -122,7 +122,7 @@ TEST(Kubeconfig, NamesFileAndFieldOfWhatIsWrong) {
       {"{server: 'https://a', insecure-skip-tls-verify: true, certificate-authority: x}", "{}",
        "clusters[c].cluster.insecure-skip-tls-verify: contradicts"},
       {"{server: 'https://a', certificate-authority-data: '*'}", "{}",
-       "clusters[1].cluster.certificate-authority-data (line 14): expected bytes in base64"},
+       "clusters[1].cluster.certificate-authority-data (line 15): expected bytes in base64"},
       {ok, "{client-certificate: x}", "users[u].user.client-key: is missing"},
       {ok, "{client-key: x}", "users[u].user.client-certificate: is missing"},
       {ok, "{token: t, username: u}", "users[u].user.username: contradicts the token"},
