@@ -60,6 +60,7 @@ bool NodeToJson(const YAML::Node& node, int depth, size_t* room, Json* json) {
   }
 }
 
+// Objects here are from folders, so their bodies are YAML.
 Json JsonOf(const RawObject& object) {
   Json json;
   size_t room = kMaxYamlNodes;
