@@ -1,7 +1,7 @@
 // For tests: a sidecar without sockets. What Translate makes goes through the proxy's own compiler,
 // and its decisions say what becomes of a connection or request, as text for tables.
 //
-// It knows no World and shows nothing of the proxy: both have types of the same names.
+// It shows nothing of the proxy: some of its names are used in the control plane, too.
 #ifndef WEFT_CONTROLPLANE_TRANSLATE_SIDECAR_H_
 #define WEFT_CONTROLPLANE_TRANSLATE_SIDECAR_H_
 
@@ -26,7 +26,6 @@ struct Request {
 
 class Sidecar {
  public:
-
   // Its identity is of this trust domain; files that config names are all there.
   explicit Sidecar(const std::string& trust_domain);
   ~Sidecar();
