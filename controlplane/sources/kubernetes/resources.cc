@@ -45,10 +45,8 @@ std::vector<WatchedResource> AllResources() {
   };
 }
 
-// A policy that is not enforced is read as well: the Registry warns of it.
 bool IsOfUse(const WatchedResource& resource) {
-  const Kind kind = KindOf({KindName(resource.group, resource.kind), "", ""});
-  return IsUsed(kind) || kind == Kind::kNotEnforced;
+  return IsUsed(KindOf({KindName(resource.group, resource.kind), "", ""}));
 }
 
 }  // namespace
