@@ -157,6 +157,7 @@ void ControlPlane::Running::MakeServices() {
   of_engine.self = self;
   of_engine.exports = options.exports;
   of_engine.registry_folders = options.registry_folders;
+  of_engine.registry_server = options.registry_server;
   of_engine.peers_folder = options.peers_folder;
   of_engine.data_folder = options.data_folder;
   of_engine.gateways = options.gateways;

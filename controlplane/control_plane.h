@@ -4,12 +4,14 @@
 #define WEFT_CONTROLPLANE_CONTROL_PLANE_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "controlplane/model/registry.h"
 #include "controlplane/model/world.h"
+#include "controlplane/sources/kubernetes/kubeconfig.h"
 #include "proxy/net/address.h"
 
 namespace weft {
@@ -18,6 +20,7 @@ struct ControlPlaneOptions {
   ClusterIdentity self;  // roots_pem is filled in from the data folder
   ExportPolicy exports = ExportPolicy::kAll;
   std::vector<std::string> registry_folders;
+  std::optional<Kubeconfig> registry_server;  // an API server instead of folders
   std::string data_folder;
   std::string token_key;                 // the key itself
   std::string peers_folder;              // empty: no peers

@@ -9,6 +9,8 @@
 #include "controlplane/federation/merge.h"
 #include "controlplane/model/references.h"
 #include "controlplane/model/world_change.h"
+#include "controlplane/sources/directory.h"
+#include "controlplane/sources/kubernetes/source.h"
 #include "controlplane/translate/check_policies.h"
 #include "controlplane/translate/key_set_uris.h"
 #include "proxy/base/log.h"
@@ -56,6 +58,16 @@ absl::Status Engine::Start() {
     tasks_.Spawn(WatchPeerFolder());
     tasks_.Spawn(KeepSnapshots());
   }
+  return StartSource();
+}
+
+absl::Status Engine::StartSource() {
+  if (options_.registry_server.has_value()) {
+    source_ = std::make_unique<KubernetesSource>(
+        loop_, *options_.registry_server, KubernetesSource::Options(),
+        [this](SourceUpdate update) { OnSourceUpdate(std::move(update)); });
+    return absl::OkStatus();
+  }
   std::weak_ptr<Engine*> weak = alive_;
   EventLoop* loop = &loop_;
   auto source =
@@ -76,6 +88,7 @@ void Engine::OnSourceUpdate(SourceUpdate update) {
   Report(registry_.Apply(update.deltas));
   const bool first = update.first;
   synced_ |= first;
+  if (!synced_) return;  // a part of what was there at the start
   Rebuild();
   Log(LogLevel::kInfo, first ? "registry_synced" : "registry_changed",
       {{"objects", absl::StrCat(update.deltas.size())}});
@@ -220,7 +233,7 @@ void Engine::OnKeySet(const std::string& uri, const std::string& jwks) {
 }
 
 void Engine::Rebuild() {
-  // Before the registry was read, a World would be a transient empty set.
+  // Before the registry was read, a World would be a transient part of it.
   if (!synced_) return;
   const World& local = registry_.BuildLocal();
   FollowKeySets(local);

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -22,9 +23,10 @@
 #include "controlplane/federation/peer_server.h"
 #include "controlplane/federation/peer_snapshot.h"
 #include "controlplane/model/registry.h"
-#include "controlplane/sources/directory.h"
 #include "controlplane/sources/jwks_fetcher.h"
 #include "controlplane/sources/key_set_store.h"
+#include "controlplane/sources/kubernetes/kubeconfig.h"
+#include "controlplane/sources/source.h"
 #include "controlplane/translations.h"
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/scope.h"
@@ -42,7 +44,8 @@ struct EngineOptions {
   std::shared_ptr<const ClusterIdentity> self;
   ExportPolicy exports = ExportPolicy::kAll;
   std::vector<std::string> registry_folders;
-  std::string peers_folder;  // empty: no peers
+  std::optional<Kubeconfig> registry_server;  // an API server instead of folders
+  std::string peers_folder;                   // empty: no peers
   // For what was last known of the peers, the key sets last fetched, and the status file.
   std::string data_folder;
   std::vector<GatewayAddress> gateways;
@@ -70,6 +73,7 @@ class Engine {
   std::string FindPeer(const certs::SpiffeId& identity) const;
 
  private:
+  absl::Status StartSource();
   void OnSourceUpdate(SourceUpdate update);
   void OnPeerChange(const PeerState& state);
   Task<> WatchPeerFolder();
@@ -115,7 +119,7 @@ class Engine {
   Scope tasks_;
   // What a thread of the source posts may arrive after this is gone.
   std::shared_ptr<Engine*> alive_;
-  std::unique_ptr<DirectorySource> source_;
+  std::unique_ptr<Source> source_;
 };
 
 }  // namespace weft

@@ -5,10 +5,12 @@
 #include <netinet/in.h>
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -114,6 +116,33 @@ absl::Status ReadAddresses(const Flags& flags, ControlPlaneOptions& options) {
   return read;
 }
 
+std::string Variable(const char* name) {
+  const char* value = getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+absl::Status ReadRegistry(const Flags& flags, ControlPlaneOptions& options) {
+  absl::string_view rest = flags.registry;
+  if (!absl::ConsumePrefix(&rest, "kubernetes") || (!rest.empty() && rest[0] != ':')) {
+    if (!absl::StartsWith(flags.registry, "dir:")) {
+      return InFlag("--registry", absl::StrCat("expected dir:FOLDER,… or kubernetes[:KUBECONFIG], "
+                                               "found \"",
+                                               flags.registry, "\""));
+    }
+    auto folders = RegistryFolders(flags.registry);
+    if (!folders.ok()) return folders.status();
+    options.registry_folders = *std::move(folders);
+    return absl::OkStatus();
+  }
+  if (rest == ":") return InFlag("--registry", "kubernetes: names no kubeconfig file");
+  auto server = rest.empty() ? InClusterConfig(Variable("KUBERNETES_SERVICE_HOST"),
+                                               Variable("KUBERNETES_SERVICE_PORT"))
+                             : LoadKubeconfig(std::string(rest.substr(1)));
+  if (!server.ok()) return InFlag("--registry", server.status().message());
+  options.registry_server = *std::move(server);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
@@ -124,7 +153,9 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
   app.add_option("--network", flags.network, "its network; the cluster's name by default");
   app.add_option("--mesh-id", flags.mesh_id, "name of the mesh");
   app.add_option("--trust-domain", flags.trust_domain, "CLUSTER.weft by default");
-  app.add_option("--registry", flags.registry, "dir:FOLDER,… of Kubernetes YAML; later ones win")
+  app.add_option("--registry", flags.registry,
+                 "dir:FOLDER,… of Kubernetes YAML, later ones win; or kubernetes[:KUBECONFIG], "
+                 "by the service account where no file is named")
       ->required();
   app.add_option("--data-dir", flags.data_dir, "where the CA keeps its root");
   app.add_option("--token-key", flags.token_key, "file with the key of workload tokens");
@@ -166,9 +197,8 @@ absl::StatusOr<std::vector<std::string>> RegistryFolders(const std::string& regi
 
 absl::StatusOr<ControlPlaneOptions> ToOptions(const Flags& flags) {
   ControlPlaneOptions options;
-  auto folders = RegistryFolders(flags.registry);
-  if (!folders.ok()) return folders.status();
-  options.registry_folders = *std::move(folders);
+  absl::Status registry = ReadRegistry(flags, options);
+  if (!registry.ok()) return registry;
   if (flags.data_dir.empty()) return InFlag("--data-dir", "is required");
   options.data_folder = flags.data_dir;
   options.peers_folder = flags.peers;

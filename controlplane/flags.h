@@ -39,7 +39,7 @@ struct Flags {
 // then it was said on stderr).
 std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code);
 
-// "dir:A,B" → A, B.
+// "dir:A,B" → A, B; nothing else.
 absl::StatusOr<std::vector<std::string>> RegistryFolders(const std::string& registry);
 
 // Errors name the flag.

@@ -14,8 +14,8 @@
 namespace weft {
 namespace {
 
-constexpr ServicePort kHttp = {"http", 80, Protocol::kHttp};
-constexpr ServicePort kTcp = {"tcp", 9000, Protocol::kTcp};
+const ServicePort kHttp = {"http", 80, Protocol::kHttp};
+const ServicePort kTcp = {"tcp", 9000, Protocol::kTcp};
 
 std::string Differing(const Resources& a, const Resources& b) {
   std::string names;

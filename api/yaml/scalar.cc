@@ -73,6 +73,26 @@ bool IsNonFinite(absl::string_view text) {
   return absl::EqualsIgnoreCase(text, ".inf") || absl::EqualsIgnoreCase(text, ".nan");
 }
 
+template <typename Node>
+std::string DescribeAny(const Node& node) {
+  if (node.IsMap()) return "a mapping";
+  if (node.IsSequence()) return "a list";
+  if (!node.IsScalar()) return "null";
+  const absl::string_view text = node.Scalar();
+  const std::string shown = text.size() <= kMaxQuoted
+                                ? std::string(text)
+                                : absl::StrCat(text.substr(0, kMaxQuoted), "...");
+  switch (KindOf(node)) {
+    case ScalarKind::kNumber:
+      return absl::StrCat("number ", shown);
+    case ScalarKind::kBool:
+      return absl::StrCat("boolean ", shown);
+    case ScalarKind::kString:
+      break;
+  }
+  return absl::StrCat("string '", shown, "'");
+}
+
 }  // namespace
 
 std::optional<Integer> ParseInteger(absl::string_view text) {
@@ -130,6 +150,17 @@ ScalarKind KindOf(const YAML::Node& node) {
   return ScalarKind::kString;
 }
 
+ScalarKind KindOf(const JsonValue& value) {
+  switch (value.kind()) {
+    case JsonValue::Kind::kNumber:
+      return ScalarKind::kNumber;
+    case JsonValue::Kind::kBool:
+      return ScalarKind::kBool;
+    default:
+      return ScalarKind::kString;
+  }
+}
+
 bool IsValidUtf8(absl::string_view text) {
   for (size_t i = 0; i < text.size();) {
     const unsigned char lead = text[i];
@@ -154,22 +185,7 @@ bool IsValidUtf8(absl::string_view text) {
   return true;
 }
 
-std::string Describe(const YAML::Node& node) {
-  if (node.IsMap()) return "a mapping";
-  if (node.IsSequence()) return "a list";
-  if (!node.IsScalar()) return "null";
-  const std::string& text = node.Scalar();
-  const std::string shown =
-      text.size() <= kMaxQuoted ? text : absl::StrCat(text.substr(0, kMaxQuoted), "...");
-  switch (KindOf(node)) {
-    case ScalarKind::kNumber:
-      return absl::StrCat("number ", shown);
-    case ScalarKind::kBool:
-      return absl::StrCat("boolean ", shown);
-    case ScalarKind::kString:
-      break;
-  }
-  return absl::StrCat("string '", shown, "'");
-}
+std::string Describe(const YAML::Node& node) { return DescribeAny(node); }
+std::string Describe(const JsonValue& value) { return DescribeAny(value); }
 
 }  // namespace weft

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "api/yaml/json_value.h"
 #include "yaml-cpp/yaml.h"
 
 namespace weft {
@@ -17,6 +18,7 @@ enum class ScalarKind { kString, kNumber, kBool };
 
 // `node` is a scalar. Quoted and block scalars are strings whatever they hold.
 ScalarKind KindOf(const YAML::Node& node);
+ScalarKind KindOf(const JsonValue& value);
 
 struct Integer {
   bool negative = false;
@@ -36,6 +38,7 @@ bool IsValidUtf8(absl::string_view text);
 
 // For error messages: "number 5", "string 'abc'", "a list", "a mapping", "null".
 std::string Describe(const YAML::Node& node);
+std::string Describe(const JsonValue& value);
 
 }  // namespace weft
 

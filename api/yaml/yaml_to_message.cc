@@ -1,5 +1,6 @@
 #include "api/yaml/yaml_to_message.h"
 
+#include <algorithm>
 #include <limits>
 #include <map>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -72,20 +74,28 @@ class Slot {
 };
 
 // Finds fields by both names. A message's own loop runs over the YAML, which is the shorter side.
-const FieldDescriptor* FindField(const Descriptor& type, const std::string& name) {
-  if (const FieldDescriptor* field = type.FindFieldByName(name)) return field;
+const FieldDescriptor* FindField(const Descriptor& type, absl::string_view name) {
   for (int i = 0; i < type.field_count(); ++i) {
     if (type.field(i)->json_name() == name) return type.field(i);
   }
-  return nullptr;
+  return type.FindFieldByName(std::string(name));
 }
 
-// One conversion. Each Fill function takes one node; `path_` names it.
+// "line 12" where a value knows its line: of JSON from an API server, one line, it says nothing.
+std::string LineOf(const YAML::Node& node) {
+  const YAML::Mark mark = node.Mark();
+  return mark.is_null() ? "" : absl::StrCat("line ", mark.line + 1);
+}
+std::string LineOf(const JsonValue&) { return ""; }
+
+// One conversion. Each Fill function takes one node; `path_` names it. Node is YAML::Node or
+// JsonValue.
+template <typename Node>
 class Conversion {
  public:
   Conversion(UnknownFields unknown, absl::string_view path) : unknown_(unknown), path_(path) {}
 
-  absl::Status Fill(const YAML::Node& node, Message* message);
+  absl::Status Fill(const Node& node, Message* message);
 
  private:
   // Extends the path and the depth for the time of one child.
@@ -107,29 +117,29 @@ class Conversion {
     size_t length_;
   };
 
-  absl::Status Error(const YAML::Node& at, absl::string_view what) const;
-  absl::Status Expected(const YAML::Node& at, absl::string_view what) const;
-  absl::Status CountNode(const YAML::Node& node);
+  absl::Status Error(const Node& at, absl::string_view what) const;
+  absl::Status Expected(const Node& at, absl::string_view what) const;
+  absl::Status CountNode(const Node& node);
 
-  absl::Status FillFields(const YAML::Node& node, Message* message, bool is_any);
-  absl::Status FillField(const YAML::Node& node, Message* message, const FieldDescriptor* field);
-  absl::Status FillList(const YAML::Node& node, Message* message, const FieldDescriptor* field);
-  absl::Status FillMap(const YAML::Node& node, Message* message, const FieldDescriptor* field);
-  absl::Status FillSlot(const YAML::Node& node, Slot slot);
+  absl::Status FillFields(const Node& node, Message* message, bool is_any);
+  absl::Status FillField(const Node& node, Message* message, const FieldDescriptor* field);
+  absl::Status FillList(const Node& node, Message* message, const FieldDescriptor* field);
+  absl::Status FillMap(const Node& node, Message* message, const FieldDescriptor* field);
+  absl::Status FillSlot(const Node& node, Slot slot);
 
-  absl::Status FillString(const YAML::Node& node, Slot slot);
-  absl::Status FillBytes(const YAML::Node& node, Slot slot);
-  absl::Status FillBool(const YAML::Node& node, Slot slot);
-  absl::Status FillFloat(const YAML::Node& node, Slot slot);
-  absl::Status FillEnum(const YAML::Node& node, Slot slot);
+  absl::Status FillString(const Node& node, Slot slot);
+  absl::Status FillBytes(const Node& node, Slot slot);
+  absl::Status FillBool(const Node& node, Slot slot);
+  absl::Status FillFloat(const Node& node, Slot slot);
+  absl::Status FillEnum(const Node& node, Slot slot);
   template <typename T>
-  absl::StatusOr<T> ReadInteger(const YAML::Node& node) const;
+  absl::StatusOr<T> ReadInteger(const Node& node) const;
 
-  absl::Status FillDuration(const YAML::Node& node, google::protobuf::Duration* duration);
-  absl::Status FillAny(const YAML::Node& node, google::protobuf::Any* any);
-  absl::Status FillStruct(const YAML::Node& node, google::protobuf::Struct* fields);
-  absl::Status FillListValue(const YAML::Node& node, google::protobuf::ListValue* list);
-  absl::Status FillValue(const YAML::Node& node, google::protobuf::Value* value);
+  absl::Status FillDuration(const Node& node, google::protobuf::Duration* duration);
+  absl::Status FillAny(const Node& node, google::protobuf::Any* any);
+  absl::Status FillStruct(const Node& node, google::protobuf::Struct* fields);
+  absl::Status FillListValue(const Node& node, google::protobuf::ListValue* list);
+  absl::Status FillValue(const Node& node, google::protobuf::Value* value);
 
   const UnknownFields unknown_;
   std::string path_;
@@ -137,9 +147,9 @@ class Conversion {
   size_t nodes_ = 0;
 };
 
-absl::Status Conversion::Error(const YAML::Node& at, absl::string_view what) const {
-  const YAML::Mark mark = at.Mark();
-  const std::string line = mark.is_null() ? "" : absl::StrCat("line ", mark.line + 1);
+template <typename Node>
+absl::Status Conversion<Node>::Error(const Node& at, absl::string_view what) const {
+  const std::string line = LineOf(at);
   if (path_.empty()) {
     return absl::InvalidArgumentError(line.empty() ? std::string(what)
                                                    : absl::StrCat(line, ": ", what));
@@ -148,11 +158,13 @@ absl::Status Conversion::Error(const YAML::Node& at, absl::string_view what) con
       absl::StrCat(path_, line.empty() ? "" : absl::StrCat(" (", line, ")"), ": ", what));
 }
 
-absl::Status Conversion::Expected(const YAML::Node& at, absl::string_view what) const {
+template <typename Node>
+absl::Status Conversion<Node>::Expected(const Node& at, absl::string_view what) const {
   return Error(at, absl::StrCat("expected ", what, ", got ", Describe(at)));
 }
 
-absl::Status Conversion::CountNode(const YAML::Node& node) {
+template <typename Node>
+absl::Status Conversion<Node>::CountNode(const Node& node) {
   if (depth_ > kMaxYamlDepth) {
     return Error(node, absl::StrCat("nested deeper than ", kMaxYamlDepth, " levels"));
   }
@@ -165,13 +177,17 @@ absl::Status Conversion::CountNode(const YAML::Node& node) {
 
 // ---- Messages.
 
-absl::Status Conversion::Fill(const YAML::Node& node, Message* message) {
+template <typename Node>
+absl::Status Conversion<Node>::Fill(const Node& node, Message* message) {
   using google::protobuf::DynamicCastToGenerated;
   ++depth_;
   absl::Status status = CountNode(node);
   if (status.ok()) {
+    const auto kind = message->GetDescriptor()->well_known_type();
     // Generated messages only: a dynamic one of these types is filled field by field.
-    if (auto* duration = DynamicCastToGenerated<google::protobuf::Duration>(message)) {
+    if (kind == Descriptor::WELLKNOWNTYPE_UNSPECIFIED) {
+      status = FillFields(node, message, /*is_any=*/false);
+    } else if (auto* duration = DynamicCastToGenerated<google::protobuf::Duration>(message)) {
       status = FillDuration(node, duration);
     } else if (auto* any = DynamicCastToGenerated<google::protobuf::Any>(message)) {
       status = FillAny(node, any);
@@ -181,8 +197,7 @@ absl::Status Conversion::Fill(const YAML::Node& node, Message* message) {
       status = FillListValue(node, list);
     } else if (auto* value = DynamicCastToGenerated<google::protobuf::Value>(message)) {
       status = FillValue(node, value);
-    } else if (const auto kind = message->GetDescriptor()->well_known_type();
-               kind >= Descriptor::WELLKNOWNTYPE_DOUBLEVALUE &&
+    } else if (kind >= Descriptor::WELLKNOWNTYPE_DOUBLEVALUE &&
                kind <= Descriptor::WELLKNOWNTYPE_BOOLVALUE) {
       // A wrapper is written as the value it wraps.
       status = FillSlot(node, Slot(message, message->GetDescriptor()->FindFieldByNumber(1)));
@@ -194,15 +209,16 @@ absl::Status Conversion::Fill(const YAML::Node& node, Message* message) {
   return status;
 }
 
-absl::Status Conversion::FillFields(const YAML::Node& node, Message* message, bool is_any) {
+template <typename Node>
+absl::Status Conversion<Node>::FillFields(const Node& node, Message* message, bool is_any) {
   if (!node.IsMap()) return Expected(node, "a mapping");
   const Descriptor& type = *message->GetDescriptor();
-  std::set<const FieldDescriptor*> seen;
+  absl::InlinedVector<const FieldDescriptor*, 16> seen;
   std::map<const OneofDescriptor*, const FieldDescriptor*> chosen;
   for (const auto& entry : node) {
-    const YAML::Node& key = entry.first;
+    const Node& key = entry.first;
     if (!key.IsScalar()) return Error(key, "the name of a field must be a string");
-    const std::string& name = key.Scalar();
+    const absl::string_view name = key.Scalar();
     if (is_any && name == kTypeKey) continue;
     const Step step(this, name);
     const FieldDescriptor* field = FindField(type, name);
@@ -210,7 +226,8 @@ absl::Status Conversion::FillFields(const YAML::Node& node, Message* message, bo
       if (unknown_ == UnknownFields::kSkip) continue;
       return Error(key, absl::StrCat("unknown field", SuggestField(name, type)));
     }
-    if (!seen.insert(field).second) return Error(key, "set twice");
+    if (std::find(seen.begin(), seen.end(), field) != seen.end()) return Error(key, "set twice");
+    seen.push_back(field);
     if (entry.second.IsNull()) continue;
     if (const OneofDescriptor* oneof = field->real_containing_oneof()) {
       const auto [other, first] = chosen.emplace(oneof, field);
@@ -224,15 +241,17 @@ absl::Status Conversion::FillFields(const YAML::Node& node, Message* message, bo
   return absl::OkStatus();
 }
 
-absl::Status Conversion::FillField(const YAML::Node& node, Message* message,
-                                   const FieldDescriptor* field) {
+template <typename Node>
+absl::Status Conversion<Node>::FillField(const Node& node, Message* message,
+                                         const FieldDescriptor* field) {
   if (field->is_map()) return FillMap(node, message, field);
   if (field->is_repeated()) return FillList(node, message, field);
   return FillSlot(node, Slot(message, field));
 }
 
-absl::Status Conversion::FillList(const YAML::Node& node, Message* message,
-                                  const FieldDescriptor* field) {
+template <typename Node>
+absl::Status Conversion<Node>::FillList(const Node& node, Message* message,
+                                        const FieldDescriptor* field) {
   if (!node.IsSequence()) return Expected(node, "a list");
   size_t index = 0;
   for (const auto& item : node) {
@@ -244,13 +263,14 @@ absl::Status Conversion::FillList(const YAML::Node& node, Message* message,
 }
 
 // A null value is the type's default: an empty string, an empty message.
-absl::Status Conversion::FillMap(const YAML::Node& node, Message* message,
-                                 const FieldDescriptor* field) {
+template <typename Node>
+absl::Status Conversion<Node>::FillMap(const Node& node, Message* message,
+                                       const FieldDescriptor* field) {
   if (!node.IsMap()) return Expected(node, "a mapping");
   std::set<std::string> seen;
   for (const auto& item : node) {
     if (!item.first.IsScalar()) return Error(item.first, "a key must be a string or number");
-    const std::string& key = item.first.Scalar();
+    const std::string key(item.first.Scalar());
     const Step step(this, key);
     if (!seen.insert(key).second) return Error(item.first, "set twice");
     Message* entry = message->GetReflection()->AddMessage(message, field);
@@ -273,7 +293,8 @@ absl::Status Conversion::FillMap(const YAML::Node& node, Message* message,
 
 // ---- Scalars.
 
-absl::Status Conversion::FillSlot(const YAML::Node& node, Slot slot) {
+template <typename Node>
+absl::Status Conversion<Node>::FillSlot(const Node& node, Slot slot) {
   const auto type = slot.field()->cpp_type();
   if (type == FieldDescriptor::CPPTYPE_MESSAGE) return Fill(node, slot.NewMessage());
   if (absl::Status status = CountNode(node); !status.ok()) return status;
@@ -306,17 +327,19 @@ absl::Status Conversion::FillSlot(const YAML::Node& node, Slot slot) {
   return Error(node, "a field of this type cannot be read from YAML");
 }
 
-absl::Status Conversion::FillString(const YAML::Node& node, Slot slot) {
+template <typename Node>
+absl::Status Conversion<Node>::FillString(const Node& node, Slot slot) {
   if (!node.IsScalar()) return Expected(node, "a string");
   if (KindOf(node) != ScalarKind::kString) {
     return Error(node, absl::StrCat("expected a string, got ", Describe(node), "; quote it"));
   }
   if (!IsValidUtf8(node.Scalar())) return Error(node, "not valid UTF-8");
-  slot.PutString(node.Scalar());
+  slot.PutString(std::string(node.Scalar()));
   return absl::OkStatus();
 }
 
-absl::Status Conversion::FillBytes(const YAML::Node& node, Slot slot) {
+template <typename Node>
+absl::Status Conversion<Node>::FillBytes(const Node& node, Slot slot) {
   std::string bytes;
   if (!node.IsScalar() || !(absl::Base64Unescape(node.Scalar(), &bytes) ||
                             absl::WebSafeBase64Unescape(node.Scalar(), &bytes))) {
@@ -327,7 +350,8 @@ absl::Status Conversion::FillBytes(const YAML::Node& node, Slot slot) {
   return absl::OkStatus();
 }
 
-absl::Status Conversion::FillBool(const YAML::Node& node, Slot slot) {
+template <typename Node>
+absl::Status Conversion<Node>::FillBool(const Node& node, Slot slot) {
   if (!node.IsScalar() || KindOf(node) != ScalarKind::kBool) {
     return Expected(node, "true or false, unquoted");
   }
@@ -335,7 +359,8 @@ absl::Status Conversion::FillBool(const YAML::Node& node, Slot slot) {
   return absl::OkStatus();
 }
 
-absl::Status Conversion::FillFloat(const YAML::Node& node, Slot slot) {
+template <typename Node>
+absl::Status Conversion<Node>::FillFloat(const Node& node, Slot slot) {
   const std::optional<double> value = node.IsScalar() ? ParseNumber(node.Scalar()) : std::nullopt;
   if (!value) return Expected(node, "a number");
   if (slot.field()->cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE) {
@@ -346,10 +371,11 @@ absl::Status Conversion::FillFloat(const YAML::Node& node, Slot slot) {
   return absl::OkStatus();
 }
 
-absl::Status Conversion::FillEnum(const YAML::Node& node, Slot slot) {
+template <typename Node>
+absl::Status Conversion<Node>::FillEnum(const Node& node, Slot slot) {
   const google::protobuf::EnumDescriptor& type = *slot.field()->enum_type();
   if (!node.IsScalar()) return Expected(node, "the name of a value");
-  const std::string& text = node.Scalar();
+  const absl::string_view text = node.Scalar();
   for (int i = 0; i < type.value_count(); ++i) {
     if (!absl::EqualsIgnoreCase(type.value(i)->name(), text)) continue;
     slot.PutEnumValue(type.value(i)->number());
@@ -373,8 +399,9 @@ absl::Status Conversion::FillEnum(const YAML::Node& node, Slot slot) {
 }
 
 // Quoted numbers are taken too, as in protobuf's JSON, which writes 64-bit numbers so.
+template <typename Node>
 template <typename T>
-absl::StatusOr<T> Conversion::ReadInteger(const YAML::Node& node) const {
+absl::StatusOr<T> Conversion<Node>::ReadInteger(const Node& node) const {
   const std::optional<Integer> value = node.IsScalar() ? ParseInteger(node.Scalar()) : std::nullopt;
   if (!value) return Expected(node, "an integer");
   using Limits = std::numeric_limits<T>;
@@ -392,8 +419,9 @@ absl::StatusOr<T> Conversion::ReadInteger(const YAML::Node& node) const {
 
 // ---- Well-known types.
 
-absl::Status Conversion::FillDuration(const YAML::Node& node,
-                                      google::protobuf::Duration* duration) {
+template <typename Node>
+absl::Status Conversion<Node>::FillDuration(const Node& node,
+                                            google::protobuf::Duration* duration) {
   absl::Duration value;
   if (!node.IsScalar() || !absl::ParseDuration(node.Scalar(), &value) || value > kMaxDuration ||
       value < -kMaxDuration) {
@@ -415,13 +443,14 @@ std::string SerializeDeterministically(const Message& message) {
   return bytes;
 }
 
-absl::Status Conversion::FillAny(const YAML::Node& node, google::protobuf::Any* any) {
+template <typename Node>
+absl::Status Conversion<Node>::FillAny(const Node& node, google::protobuf::Any* any) {
   if (!node.IsMap()) return Expected(node, "a mapping with \"@type\"");
-  const YAML::Node type_node = node[std::string(kTypeKey)];
+  const Node type_node = node[std::string(kTypeKey)];
   if (!type_node.IsDefined() || !type_node.IsScalar()) {
     return Error(node, "\"@type\" is missing: which type of message this is");
   }
-  const std::string& url = type_node.Scalar();
+  const std::string url(type_node.Scalar());
   const size_t slash = url.rfind('/');
   const std::string name = slash == std::string::npos ? "" : url.substr(slash + 1);
   const Descriptor* type =
@@ -436,7 +465,7 @@ absl::Status Conversion::FillAny(const YAML::Node& node, google::protobuf::Any* 
   absl::Status status;
   if (!special) {
     status = FillFields(node, message.get(), /*is_any=*/true);
-  } else if (const YAML::Node value = node["value"]; value.IsDefined()) {
+  } else if (const Node value = node["value"]; value.IsDefined()) {
     const Step step(this, "value");
     status = Fill(value, message.get());
   }
@@ -446,11 +475,12 @@ absl::Status Conversion::FillAny(const YAML::Node& node, google::protobuf::Any* 
   return absl::OkStatus();
 }
 
-absl::Status Conversion::FillStruct(const YAML::Node& node, google::protobuf::Struct* fields) {
+template <typename Node>
+absl::Status Conversion<Node>::FillStruct(const Node& node, google::protobuf::Struct* fields) {
   if (!node.IsMap()) return Expected(node, "a mapping");
   for (const auto& entry : node) {
     if (!entry.first.IsScalar()) return Error(entry.first, "a key must be a string or number");
-    const std::string& key = entry.first.Scalar();
+    const std::string key(entry.first.Scalar());
     const Step step(this, key);
     if (!IsValidUtf8(key)) return Error(entry.first, "the key is not valid UTF-8");
     if (fields->fields().contains(key)) return Error(entry.first, "set twice");
@@ -461,7 +491,8 @@ absl::Status Conversion::FillStruct(const YAML::Node& node, google::protobuf::St
   return absl::OkStatus();
 }
 
-absl::Status Conversion::FillListValue(const YAML::Node& node, google::protobuf::ListValue* list) {
+template <typename Node>
+absl::Status Conversion<Node>::FillListValue(const Node& node, google::protobuf::ListValue* list) {
   if (!node.IsSequence()) return Expected(node, "a list");
   size_t index = 0;
   for (const auto& item : node) {
@@ -471,7 +502,8 @@ absl::Status Conversion::FillListValue(const YAML::Node& node, google::protobuf:
   return absl::OkStatus();
 }
 
-absl::Status Conversion::FillValue(const YAML::Node& node, google::protobuf::Value* value) {
+template <typename Node>
+absl::Status Conversion<Node>::FillValue(const Node& node, google::protobuf::Value* value) {
   if (node.IsMap()) return FillStruct(node, value->mutable_struct_value());
   if (node.IsSequence()) return FillListValue(node, value->mutable_list_value());
   if (!node.IsScalar()) {
@@ -493,7 +525,7 @@ absl::Status Conversion::FillValue(const YAML::Node& node, google::protobuf::Val
       break;
   }
   if (!IsValidUtf8(node.Scalar())) return Error(node, "not valid UTF-8");
-  value->set_string_value(node.Scalar());
+  value->set_string_value(std::string(node.Scalar()));
   return absl::OkStatus();
 }
 
@@ -502,11 +534,16 @@ absl::Status Conversion::FillValue(const YAML::Node& node, google::protobuf::Val
 absl::Status YamlToMessage(const YAML::Node& node, UnknownFields unknown, Message* message,
                            absl::string_view path) {
   try {
-    return Conversion(unknown, path).Fill(node, message);
+    return Conversion<YAML::Node>(unknown, path).Fill(node, message);
   } catch (const YAML::Exception& e) {
     // Not reached by any input known; yaml-cpp reports misuse of a node by throwing.
     return absl::InvalidArgumentError(absl::StrCat("line ", e.mark.line + 1, ": ", e.msg));
   }
+}
+
+absl::Status JsonToMessage(JsonValue value, UnknownFields unknown, Message* message,
+                           absl::string_view path) {
+  return Conversion<JsonValue>(unknown, path).Fill(value, message);
 }
 
 }  // namespace weft

@@ -133,36 +133,52 @@ absl::Status CheckVersion(Kind kind, const std::string& version) {
                                                  "'; expected ", absl::StrJoin(known, " or ")));
 }
 
+// A body is YAML or JSON; what follows reads either.
+absl::Status ToMessage(const YAML::Node& body, UnknownFields unknown, Message* message,
+                       absl::string_view path = "") {
+  return YamlToMessage(body, unknown, message, path);
+}
+absl::Status ToMessage(const JsonValue& body, UnknownFields unknown, Message* message,
+                       absl::string_view path = "") {
+  return JsonToMessage(body, unknown, message, path);
+}
+std::string InLine(const YAML::Node& node) {
+  return absl::StrCat(" (line ", node.Mark().line + 1, ")");
+}
+std::string InLine(const JsonValue&) { return ""; }
+
 // Beside the spec, only what every object has.
-absl::Status CheckTopLevel(const YAML::Node& body) {
+template <typename Body>
+absl::Status CheckTopLevel(const Body& body) {
   for (const auto& entry : body) {
-    const std::string name = entry.first.IsScalar() ? entry.first.Scalar() : "";
+    const std::string name(entry.first.IsScalar() ? entry.first.Scalar() : "");
     if (name == "apiVersion" || name == "kind" || name == "metadata" || name == "spec" ||
         name == "status") {
       continue;
     }
-    return absl::InvalidArgumentError(absl::StrCat(name, " (line ", entry.first.Mark().line + 1,
-                                                   "): unknown field; fields of the kind "
-                                                   "stand under 'spec'"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        name, InLine(entry.first), ": unknown field; fields of the kind stand under 'spec'"));
   }
   return absl::OkStatus();
 }
 
-absl::Status Fill(const RawObject& raw, Kind kind, Message* message) {
-  if (!IsIstio(kind)) return YamlToMessage(raw.body, UnknownFields::kSkip, message);
-  if (absl::Status status = CheckTopLevel(raw.body); !status.ok()) return status;
-  const YAML::Node spec = raw.body["spec"];
+template <typename Body>
+absl::Status Fill(const Body& body, Kind kind, Message* message) {
+  if (!IsIstio(kind)) return ToMessage(body, UnknownFields::kSkip, message);
+  if (absl::Status status = CheckTopLevel(body); !status.ok()) return status;
+  const Body spec = body["spec"];
   if (!spec.IsDefined() || spec.IsNull())
     return absl::OkStatus();  // validation says what is missing
-  return YamlToMessage(spec, UnknownFields::kReject, message, "spec");
+  return ToMessage(spec, UnknownFields::kReject, message, "spec");
 }
 
-absl::StatusOr<Object> DecodeUnguarded(const RawObject& raw) {
+template <typename Body>
+absl::StatusOr<Object> DecodeBody(const RawObject& raw, const Body& body) {
   Object object{KindOf(raw.key), raw.key, raw.origin, "", {}, {}, nullptr};
   if (absl::Status status = CheckVersion(object.kind, raw.api_version); !status.ok()) return status;
   kubernetes::ObjectMeta metadata;
   if (absl::Status status =
-          YamlToMessage(raw.body["metadata"], UnknownFields::kSkip, &metadata, "metadata");
+          ToMessage(body["metadata"], UnknownFields::kSkip, &metadata, "metadata");
       !status.ok()) {
     return status;
   }
@@ -170,7 +186,7 @@ absl::StatusOr<Object> DecodeUnguarded(const RawObject& raw) {
   object.labels = Labels(metadata.labels().begin(), metadata.labels().end());
   object.annotations = Labels(metadata.annotations().begin(), metadata.annotations().end());
   std::unique_ptr<Message> message = NewMessage(object.kind);
-  if (absl::Status status = Fill(raw, object.kind, message.get()); !status.ok()) return status;
+  if (absl::Status status = Fill(body, object.kind, message.get()); !status.ok()) return status;
   object.message = std::move(message);
   return object;
 }
@@ -186,8 +202,9 @@ Kind KindOf(const ObjectKey& key) {
 bool IsUsed(Kind kind) { return kind != Kind::kNotUsed && kind != Kind::kUnknown; }
 
 absl::StatusOr<Object> Decode(const RawObject& raw) {
+  if (const auto* json = std::get_if<JsonObject>(&raw.body)) return DecodeBody(raw, json->value);
   try {
-    return DecodeUnguarded(raw);
+    return DecodeBody(raw, std::get<YAML::Node>(raw.body));
   } catch (const YAML::Exception& e) {
     return absl::InvalidArgumentError(e.msg);
   }

@@ -80,9 +80,43 @@ std::optional<int> TakeLine(absl::string_view* message) {
   return line;
 }
 
-std::string StringAt(const YAML::Node& map, const char* field) {
-  const YAML::Node node = map[field];
-  return node.IsDefined() && node.IsScalar() ? node.Scalar() : std::string();
+template <typename Node>
+std::string StringAt(const Node& map, const char* field) {
+  const Node node = map[field];
+  return node.IsDefined() && node.IsScalar() ? std::string(node.Scalar()) : std::string();
+}
+
+std::string GroupOf(const std::string& version) {
+  const size_t slash = version.find('/');
+  return slash == std::string::npos ? "" : version.substr(0, slash);
+}
+
+// Who the object is. After an error the key is filled as far as it could be read.
+template <typename Node>
+absl::Status ReadIdentity(const Node& node, std::string version, std::string kind,
+                          RawObject* object) {
+  ObjectKey& key = object->key;
+  key.kind = KindName(GroupOf(version), kind);
+  object->api_version = std::move(version);
+  const Node metadata = node["metadata"];
+  if (!metadata.IsDefined() || !metadata.IsMap()) {
+    return absl::InvalidArgumentError("'metadata' is missing");
+  }
+  key.name = StringAt(metadata, "name");
+  if (key.name.empty()) return absl::InvalidArgumentError("metadata.name: missing");
+  if (!IsClusterScoped(key.kind)) {
+    key.namespace_ = StringAt(metadata, "namespace");
+    if (key.namespace_.empty()) key.namespace_ = "default";
+    if (!IsValidName(key.namespace_)) {
+      return absl::InvalidArgumentError("metadata.namespace: not a valid name");
+    }
+  }
+  if (!IsValidNameFor(key.kind, key.name)) {
+    return absl::InvalidArgumentError(
+        "metadata.name: not a valid name: expected lower case letters, digits, '-' and '.'");
+  }
+  object->deleted = !StringAt(metadata, "deletionTimestamp").empty();
+  return absl::OkStatus();
 }
 
 class ObjectReader {
@@ -127,36 +161,9 @@ class ObjectReader {
   }
 
   void ReadObject(const YAML::Node& node, std::string version, std::string kind) {
-    const size_t slash = version.find('/');
-    const std::string group = slash == std::string::npos ? "" : version.substr(0, slash);
-    if (std::find(kPlainGroups.begin(), kPlainGroups.end(), group) == kPlainGroups.end() &&
-        !IsClusterScoped(kind)) {
-      absl::StrAppend(&kind, ".", group);
-    }
     auto object = std::make_shared<RawObject>();
-    object->key.kind = std::move(kind);
-    object->api_version = std::move(version);
-    const YAML::Node metadata = node["metadata"];
-    if (!metadata.IsDefined() || !metadata.IsMap()) {
-      return AddError(node, object->key, "'metadata' is missing");
-    }
-    object->key.name = StringAt(metadata, "name");
-    if (object->key.name.empty()) {
-      return AddError(node, object->key, "metadata.name: missing");
-    }
-    if (!IsClusterScoped(object->key.kind)) {
-      object->key.namespace_ = StringAt(metadata, "namespace");
-      if (object->key.namespace_.empty()) object->key.namespace_ = "default";
-      if (!IsValidName(object->key.namespace_)) {
-        return AddError(node, object->key, "metadata.namespace: not a valid name");
-      }
-    }
-    if (!IsValidNameFor(object->key.kind, object->key.name)) {
-      return AddError(node, object->key,
-                      "metadata.name: not a valid name: expected lower case letters, digits, '-' "
-                      "and '.'");
-    }
-    object->deleted = !StringAt(metadata, "deletionTimestamp").empty();
+    absl::Status status = ReadIdentity(node, std::move(version), std::move(kind), object.get());
+    if (!status.ok()) return AddError(node, object->key, status.message());
     object->origin = Origin(node);
     object->body = node;
     out_->objects.push_back(std::move(object));
@@ -186,8 +193,38 @@ class ObjectReader {
 
 }  // namespace
 
+std::string KindName(absl::string_view group, absl::string_view kind) {
+  const bool plain =
+      std::find(kPlainGroups.begin(), kPlainGroups.end(), group) != kPlainGroups.end();
+  return plain || IsClusterScoped(kind) ? std::string(kind) : absl::StrCat(kind, ".", group);
+}
+
 bool IsClusterScoped(absl::string_view kind) {
   return std::binary_search(kClusterScoped.begin(), kClusterScoped.end(), kind);
+}
+
+ParsedObject ReadJsonObject(JsonObject json, absl::string_view api_version, absl::string_view kind,
+                            absl::string_view origin) {
+  const JsonValue root = json.value;
+  auto object = std::make_shared<RawObject>();
+  object->origin = std::string(origin);
+  object->body = std::move(json);
+  std::string own_version = StringAt(root, "apiVersion");
+  std::string own_kind = StringAt(root, "kind");
+  if (own_version.empty()) own_version = std::string(api_version);
+  if (own_kind.empty()) own_kind = std::string(kind);
+  const absl::Status status =
+      ReadIdentity(root, std::move(own_version), std::move(own_kind), object.get());
+  ParsedObject parsed;
+  parsed.resource_version = StringAt(root["metadata"], "resourceVersion");
+  if (status.ok()) {
+    parsed.object = std::move(object);
+  } else {
+    parsed.problem.key = object->key;
+    parsed.problem.origin = object->origin;
+    parsed.problem.message = std::string(status.message());
+  }
+  return parsed;
 }
 
 ParsedObjects ParseObjects(absl::string_view text, absl::string_view name) {

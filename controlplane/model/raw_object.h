@@ -1,21 +1,29 @@
 // RawObject: a Kubernetes object as a source found it, before its kind is looked at.
 //
-// Every source (a folder, later an API server) emits ObjectDeltas of these; the Registry decodes
-// them. Pure values, but for one trap: a YAML::Node is not thread-safe, not even for reading.
+// Every source (folders, an API server) emits ObjectDeltas of these; the Registry decodes them.
+// Pure values, but for one trap: a YAML::Node is not thread-safe, not even for reading.
 // Whoever receives a RawObject may read its body; its maker does not touch the body again.
 #ifndef WEFT_CONTROLPLANE_MODEL_RAW_OBJECT_H_
 #define WEFT_CONTROLPLANE_MODEL_RAW_OBJECT_H_
 
 #include <memory>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "api/yaml/json_value.h"
 #include "controlplane/model/problem.h"
 #include "controlplane/model/world.h"
 #include "yaml-cpp/yaml.h"
 
 namespace weft {
+
+// A place in a document that it keeps.
+struct JsonObject {
+  std::shared_ptr<const JsonDocument> document;
+  JsonValue value;
+};
 
 struct RawObject {
   // The kind is plain for the groups that the mesh knows; else it is told apart by its group, as
@@ -24,7 +32,8 @@ struct RawObject {
   std::string api_version;
   std::string origin;    // "routes.yaml:12"
   bool deleted = false;  // metadata.deletionTimestamp is set: counts as absent
-  YAML::Node body;       // the whole object, a mapping
+  // The whole object, a mapping: as YAML where a file holds it, as JSON where a server sent it.
+  std::variant<YAML::Node, JsonObject> body;
 };
 
 struct ObjectDelta {
@@ -39,6 +48,20 @@ struct ParsedObjects {
   std::vector<Problem> problems;  // errors only
 };
 ParsedObjects ParseObjects(absl::string_view text, absl::string_view name);
+
+// One object as an API server sends it. Items of its typed lists ("ServiceList") leave out
+// apiVersion and kind: `api_version` and `kind` stand in. `origin` names the server. An error has
+// the object's name where that could be read.
+struct ParsedObject {
+  std::shared_ptr<const RawObject> object;  // null: see `problem`
+  std::string resource_version;
+  Problem problem;
+};
+ParsedObject ReadJsonObject(JsonObject json, absl::string_view api_version, absl::string_view kind,
+                            absl::string_view origin);
+
+// How the model names a kind: see RawObject::key. `group` is "" for Kubernetes' core.
+std::string KindName(absl::string_view group, absl::string_view kind);
 
 // Kinds that live outside namespaces.
 bool IsClusterScoped(absl::string_view kind);

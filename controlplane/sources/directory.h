@@ -1,11 +1,10 @@
-// DirectorySource: Kubernetes objects from folders of YAML, as they are and as they change.
+// DirectorySource: a Source of Kubernetes objects from folders of YAML.
 //
 // What `--registry dir:A,B` names: a FolderWatch with a thread of its own, which hands over the
 // differences.
 #ifndef WEFT_CONTROLPLANE_SOURCES_DIRECTORY_H_
 #define WEFT_CONTROLPLANE_SOURCES_DIRECTORY_H_
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,21 +13,19 @@
 #include "controlplane/model/problem.h"
 #include "controlplane/sources/folder_watch.h"
 #include "controlplane/sources/overlay.h"
+#include "controlplane/sources/source.h"
 
 namespace weft {
 
-class DirectorySource {
+class DirectorySource final : public Source {
  public:
-  // Called on the source's thread, in order; usually posts to an EventLoop. The first call has
-  // `first` set and comes even if there is nothing. Bodies of RawObjects are the callee's.
-  using OnUpdate = std::function<void(SourceUpdate)>;
-
-  // Later folders override earlier ones. A folder that is missing is a problem, not a failure: it
+  // `on_update` is called on the source's thread, in order; usually it posts to an EventLoop. Its
+  // first call has `first` set. Later folders override earlier ones. A folder that is missing is a problem, not a failure: it
   // is taken up once it appears. Fails only for want of descriptors.
   static absl::StatusOr<std::unique_ptr<DirectorySource>> Start(std::vector<std::string> folders,
                                                                 OnUpdate on_update);
-  // Waits for the thread; no call comes after it.
-  ~DirectorySource();
+  // Waits for the thread.
+  ~DirectorySource() override;
   DirectorySource(const DirectorySource&) = delete;
   DirectorySource& operator=(const DirectorySource&) = delete;
 

@@ -59,7 +59,8 @@ class Observed {
       if (delta.object == nullptr) {
         marks_.erase(delta.key.name);
       } else {
-        marks_[delta.key.name] = delta.object->body["metadata"]["labels"]["mark"].Scalar();
+        marks_[delta.key.name] =
+            std::get<YAML::Node>(delta.object->body)["metadata"]["labels"]["mark"].Scalar();
       }
     }
     for (const Problem& problem : update.problems) problems_.push_back(ToString(problem));

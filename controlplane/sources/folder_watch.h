@@ -18,20 +18,11 @@
 
 #include "absl/status/statusor.h"
 #include "controlplane/model/problem.h"
-#include "controlplane/model/raw_object.h"
 #include "controlplane/sources/folders.h"
 #include "controlplane/sources/overlay.h"
+#include "controlplane/sources/source.h"
 
 namespace weft {
-
-struct SourceUpdate {
-  bool first = false;  // all that was there at the start: the source is now synced
-  std::vector<ObjectDelta> deltas;
-  std::vector<Problem> problems;  // found while reading this
-
-  // Nothing that anybody has to be told.
-  bool empty() const { return !first && deltas.empty() && problems.empty(); }
-};
 
 class FolderWatch {
  public:

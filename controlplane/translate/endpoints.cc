@@ -134,13 +134,13 @@ LbEndpoint LbEndpointOf(const Place& place, uint32_t scale) {
   *endpoint.mutable_endpoint()->mutable_address() = AddressOf(place.address, place.port);
   endpoint.mutable_load_balancing_weight()->set_value(
       std::max<uint32_t>(1, place.pods * scale / place.shared_by));
-  auto& metadata = *endpoint.mutable_metadata()->mutable_filter_metadata();
-  if (place.mtls) {
-    (*metadata["envoy.transport_socket_match"].mutable_fields())["tlsMode"].set_string_value(
-        "istio");
-  }
+  const auto metadata = [&](const char* filter, const char* key) -> google::protobuf::Value& {
+    auto& fields = (*endpoint.mutable_metadata()->mutable_filter_metadata())[filter];
+    return (*fields.mutable_fields())[key];
+  };
+  if (place.mtls) metadata("envoy.transport_socket_match", "tlsMode").set_string_value("istio");
   if (place.gateway) {
-    (*metadata["weft"].mutable_fields())["fanout"].set_number_value(
+    metadata("weft", "fanout").set_number_value(
         std::max<uint32_t>(1, place.pods / place.shared_by));
   }
   return endpoint;

@@ -295,7 +295,7 @@ std::string Sidecar::RootOf(const std::string& trust_domain) {
   return IssuerOf(trust_domain).root().ToPem();
 }
 
-void Sidecar::Apply(absl::string_view type_url, const Encoded& resources) {
+void Sidecar::Apply(absl::string_view type_url, const EncodedResources& resources) {
   std::vector<EncodedResource> encoded;
   for (const auto& [name, bytes] : resources) {
     google::protobuf::Any any;

@@ -1,7 +1,7 @@
 // For tests: a sidecar without sockets. What Translate makes goes through the proxy's own compiler,
 // and its decisions say what becomes of a connection or request, as text for tables.
 //
-// It knows no World and shows nothing of the proxy: both have types of the same names.
+// It shows nothing of the proxy: some of its names are used in the control plane, too.
 #ifndef WEFT_CONTROLPLANE_TRANSLATE_SIDECAR_H_
 #define WEFT_CONTROLPLANE_TRANSLATE_SIDECAR_H_
 
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "controlplane/translate/resources.h"
 
 namespace weft {
 
@@ -25,8 +26,6 @@ struct Request {
 
 class Sidecar {
  public:
-  using Encoded = std::map<std::string, std::shared_ptr<const std::string>>;
-
   // Its identity is of this trust domain; files that config names are all there.
   explicit Sidecar(const std::string& trust_domain);
   ~Sidecar();
@@ -34,7 +33,7 @@ class Sidecar {
   // A root of the trust domain, in PEM; the same one each time.
   static std::string RootOf(const std::string& trust_domain);
 
-  void Apply(absl::string_view type_url, const Encoded& resources);
+  void Apply(absl::string_view type_url, const EncodedResources& resources);
   // What was refused, and what waits for something that did not come; empty if all is in force.
   std::vector<std::string> Complaints() const;
 

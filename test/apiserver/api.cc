@@ -125,7 +125,7 @@ std::optional<Response> Api::HandleOther(const Request& request) {
   if (path == "/healthz" || path == "/livez" || path == "/readyz") return Text("ok");
   if (path == "/openapi/v2") {
     Response response;
-    response.type = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    response.type = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
     response.body = OpenApi(catalog);
     return response;
   }

@@ -60,10 +60,11 @@ bool NodeToJson(const YAML::Node& node, int depth, size_t* room, Json* json) {
   }
 }
 
+// Objects here are from folders, so their bodies are YAML.
 Json JsonOf(const RawObject& object) {
   Json json;
   size_t room = kMaxYamlNodes;
-  if (!NodeToJson(object.body, 0, &room, &json)) json = Json::object();
+  if (!NodeToJson(std::get<YAML::Node>(object.body), 0, &room, &json)) json = Json::object();
   if (!object.key.namespace_.empty()) json["metadata"]["namespace"] = object.key.namespace_;
   return json;
 }
@@ -78,7 +79,8 @@ absl::Status Take(const RawObject& object, const std::string& key,
                   const std::map<std::string, Message>& last_good,
                   std::map<std::string, Message>* into) {
   Message message;
-  absl::Status status = YamlToMessage(object.body, UnknownFields::kSkip, &message);
+  absl::Status status =
+      YamlToMessage(std::get<YAML::Node>(object.body), UnknownFields::kSkip, &message);
   if (status.ok()) {
     message.mutable_metadata()->set_namespace_(object.key.namespace_);
     (*into)[key] = std::move(message);

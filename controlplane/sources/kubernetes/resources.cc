@@ -1,0 +1,66 @@
+#include "controlplane/sources/kubernetes/resources.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "controlplane/model/decode.h"
+#include "controlplane/model/raw_object.h"
+
+namespace weft {
+namespace {
+
+std::vector<WatchedResource> AllResources() {
+  const std::vector<std::string> networking = {"v1", "v1beta1", "v1alpha3"};
+  const std::vector<std::string> security = {"v1", "v1beta1"};
+  const std::vector<std::string> telemetry = {"v1", "v1alpha1"};
+  return {
+      {"", {"v1"}, "namespaces", "Namespace", true},
+      {"", {"v1"}, "nodes", "Node"},
+      {"", {"v1"}, "services", "Service", true},
+      {"discovery.k8s.io", {"v1"}, "endpointslices", "EndpointSlice", true},
+      {"", {"v1"}, "pods", "Pod", true},
+      {"", {"v1"}, "serviceaccounts", "ServiceAccount"},
+      {"networking.istio.io", networking, "virtualservices", "VirtualService"},
+      {"networking.istio.io", networking, "destinationrules", "DestinationRule"},
+      {"networking.istio.io", networking, "gateways", "Gateway"},
+      {"networking.istio.io", networking, "serviceentries", "ServiceEntry"},
+      {"networking.istio.io", networking, "workloadentries", "WorkloadEntry"},
+      {"networking.istio.io", networking, "workloadgroups", "WorkloadGroup"},
+      {"networking.istio.io", networking, "sidecars", "Sidecar"},
+      {"networking.istio.io", {"v1beta1"}, "proxyconfigs", "ProxyConfig"},
+      {"networking.istio.io", {"v1alpha3"}, "envoyfilters", "EnvoyFilter"},
+      {"security.istio.io", security, "peerauthentications", "PeerAuthentication", true},
+      {"security.istio.io", security, "authorizationpolicies", "AuthorizationPolicy", true},
+      {"security.istio.io", security, "requestauthentications", "RequestAuthentication", true},
+      {"telemetry.istio.io", telemetry, "telemetries", "Telemetry"},
+      {"gateway.networking.k8s.io", {"v1", "v1beta1"}, "gatewayclasses", "GatewayClass"},
+      {"gateway.networking.k8s.io", {"v1", "v1beta1"}, "gateways", "Gateway"},
+      {"gateway.networking.k8s.io", {"v1", "v1beta1"}, "httproutes", "HTTPRoute"},
+      {"gateway.networking.k8s.io", {"v1", "v1alpha2"}, "grpcroutes", "GRPCRoute"},
+      {"gateway.networking.k8s.io", {"v1", "v1alpha3", "v1alpha2"}, "tlsroutes", "TLSRoute"},
+      {"gateway.networking.k8s.io", {"v1", "v1alpha2"}, "tcproutes", "TCPRoute"},
+      {"gateway.networking.k8s.io", {"v1", "v1beta1"}, "referencegrants", "ReferenceGrant"},
+      {"multicluster.x-k8s.io", {"v1alpha1"}, "serviceexports", "ServiceExport"},
+      {"multicluster.x-k8s.io", {"v1alpha1"}, "serviceimports", "ServiceImport"},
+  };
+}
+
+bool IsOfUse(const WatchedResource& resource) {
+  return IsUsed(KindOf({KindName(resource.group, resource.kind), "", ""}));
+}
+
+}  // namespace
+
+std::string WatchedResource::Name() const {
+  return group.empty() ? plural : absl::StrCat(plural, ".", group);
+}
+
+std::vector<WatchedResource> WatchedResources() {
+  std::vector<WatchedResource> resources = AllResources();
+  resources.erase(std::remove_if(resources.begin(), resources.end(),
+                                 [](const WatchedResource& r) { return !IsOfUse(r); }),
+                  resources.end());
+  return resources;
+}
+
+}  // namespace weft

@@ -1,0 +1,28 @@
+// Which resources of an API server the mesh reads: those whose kinds the Registry makes something
+// of (model/decode.h), so a kind that is taught to it is watched without more.
+#ifndef WEFT_CONTROLPLANE_SOURCES_KUBERNETES_RESOURCES_H_
+#define WEFT_CONTROLPLANE_SOURCES_KUBERNETES_RESOURCES_H_
+
+#include <string>
+#include <vector>
+
+namespace weft {
+
+struct WatchedResource {
+  std::string group;  // "" is the core
+  // By preference; the first that the server has is read. What they hold is the same.
+  std::vector<std::string> versions;
+  std::string plural;
+  std::string kind;
+  // Whether the source waits for it although it may not read it (403): without it the mesh would
+  // be wrong (no endpoints) or open (no policies), rather than poorer.
+  bool needed = false;
+
+  std::string Name() const;  // as kubectl says: "virtualservices.networking.istio.io"
+};
+
+std::vector<WatchedResource> WatchedResources();
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_SOURCES_KUBERNETES_RESOURCES_H_

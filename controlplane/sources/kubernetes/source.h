@@ -1,0 +1,72 @@
+// KubernetesSource: a Source of the objects of an API server, by a list and a watch of each
+// resource that the mesh reads.
+//
+// What `--registry kubernetes` names. A task for each resource does what its Reflector says, all on
+// the owner's loop; bodies are cut into objects while they come. A server that is away costs
+// nothing but its news: what is known stays, and is put right by the next list.
+#ifndef WEFT_CONTROLPLANE_SOURCES_KUBERNETES_SOURCE_H_
+#define WEFT_CONTROLPLANE_SOURCES_KUBERNETES_SOURCE_H_
+
+#include <memory>
+#include <vector>
+
+#include "controlplane/sources/kubernetes/client.h"
+#include "controlplane/sources/kubernetes/json_stream.h"
+#include "controlplane/sources/kubernetes/reflector.h"
+#include "controlplane/sources/kubernetes/resources.h"
+#include "controlplane/sources/source.h"
+#include "proxy/runtime/event_loop.h"
+#include "proxy/runtime/scope.h"
+#include "proxy/runtime/task.h"
+
+namespace weft {
+
+class KubernetesSource final : public Source {
+ public:
+  // Longer than API servers themselves give a request (60 s) they do not answer.
+  static constexpr absl::Duration kAnswerTimeout = absl::Seconds(70);
+  // A list that stands still for so long is given up.
+  static constexpr absl::Duration kListSilence = absl::Seconds(30);
+  // A watch that the server does not end in time is ended by us.
+  static constexpr absl::Duration kWatchGrace = absl::Seconds(30);
+  // Objects of a list that are handed over at once: what is held of it at most, and how long the
+  // loop's other tasks wait.
+  static constexpr size_t kBatch = 500;
+
+  struct Options {
+    std::vector<WatchedResource> resources = WatchedResources();
+    absl::Duration watch_silence = Reflector::kWatchSilence;
+  };
+
+  // On the loop's thread, as are the calls of `on_update`, which do not come before this returns.
+  // What was there at the start comes in several updates, the last of them with `first` set.
+  KubernetesSource(EventLoop& loop, Kubeconfig server, Options options, OnUpdate on_update);
+  ~KubernetesSource() override;
+  KubernetesSource(const KubernetesSource&) = delete;
+  KubernetesSource& operator=(const KubernetesSource&) = delete;
+
+ private:
+  using Response = std::unique_ptr<KubernetesResponse>;
+
+  Task<> Follow(Reflector& reflector);
+  Task<> Discover(Reflector& reflector, Reflector::Step step);
+  Task<> List(Reflector& reflector, Reflector::Step step);
+  Task<> Watch(Reflector& reflector, Reflector::Step step);
+  // Null if there is no good answer; the reflector knows then.
+  Task<Response> Open(Reflector& reflector, const Reflector::Step& step);
+  void Emit(Reflector& reflector);
+  bool Synced() const;
+  void LogNotices(Reflector& reflector);
+
+  EventLoop& loop_;
+  const Options options_;
+  const OnUpdate on_update_;
+  KubernetesClient client_;
+  std::vector<std::unique_ptr<Reflector>> reflectors_;
+  bool first_told_ = false;
+  Scope tasks_;
+};
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_SOURCES_KUBERNETES_SOURCE_H_
