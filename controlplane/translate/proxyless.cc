@@ -20,6 +20,7 @@
 #include "controlplane/translate/endpoints.h"
 #include "controlplane/translate/http_routes.h"
 #include "controlplane/translate/parts.h"
+#include "re2/re2.h"
 #include "controlplane/translate/route_match.h"
 #include "controlplane/translate/sidecar_scope.h"
 
@@ -29,6 +30,7 @@ namespace {
 using envoy::config::cluster::v3::Cluster;
 using envoy::config::endpoint::v3::ClusterLoadAssignment;
 using envoy::config::listener::v3::Listener;
+using envoy::config::route::v3::HeaderMatcher;
 using envoy::config::route::v3::RetryPolicy;
 using envoy::config::route::v3::Route;
 using envoy::config::route::v3::RouteAction;
@@ -36,6 +38,7 @@ using envoy::config::route::v3::RouteConfiguration;
 using envoy::config::route::v3::RouteMatch;
 using envoy::config::route::v3::WeightedCluster;
 using envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
+using envoy::type::matcher::v3::StringMatcher;
 
 // gRFC A44: the conditions that its clients retry on; others they do not know.
 constexpr std::array<absl::string_view, 5> kRetryOn = {"cancelled", "deadline-exceeded", "internal",
@@ -61,6 +64,13 @@ Listener ApiListenerOf(const Service& service, uint16_t port) {
 
 // ---- Routes: those of a sidecar, less what these clients refuse or misread.
 
+absl::string_view PatternOf(const StringMatcher& text) {
+  if (text.has_prefix()) return text.prefix();
+  if (text.has_suffix()) return text.suffix();
+  if (text.has_contains()) return text.contains();
+  return text.exact();
+}
+
 // Every call is a POST, which gRPC's matchers do not get to see. False: such a route is never
 // taken.
 bool DropMethod(RouteMatch& match) {
@@ -73,6 +83,33 @@ bool DropMethod(RouteMatch& match) {
   }
   return true;
 }
+
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations"
+// The conditions on headers in their former fields: gRPC 1.51 refuses a StringMatcher there.
+void UseFormerMatchers(RouteMatch& match) {
+  for (HeaderMatcher& header : *match.mutable_headers()) {
+    if (!header.has_string_match()) continue;
+    const StringMatcher text = header.string_match();
+    const std::string quoted = RE2::QuoteMeta(std::string(PatternOf(text)));
+    if (text.ignore_case()) {
+      const char* before = text.has_suffix() || text.has_contains() ? "(?i).*" : "(?i)";
+      const char* after = text.has_prefix() || text.has_contains() ? ".*" : "";
+      header.mutable_safe_regex_match()->set_regex(absl::StrCat(before, quoted, after));
+    } else if (text.has_exact()) {
+      header.set_exact_match(text.exact());
+    } else if (text.has_prefix()) {
+      header.set_prefix_match(text.prefix());
+    } else if (text.has_suffix()) {
+      header.set_suffix_match(text.suffix());
+    } else if (text.has_contains()) {
+      header.set_contains_match(text.contains());
+    } else if (text.has_safe_regex()) {
+      *header.mutable_safe_regex_match() = text.safe_regex();
+    }
+  }
+}
+#pragma clang diagnostic pop
 
 // Nothing if no condition is left, or no retry: they refuse a policy of none.
 void SetRetryPolicy(const RetryPolicy& from, RouteAction& action) {
@@ -146,6 +183,7 @@ RouteConfiguration RouteConfigurationOf(const RouteContext& context, const Servi
     route.set_name(from.name());
     *route.mutable_match() = from.match();
     if (!DropMethod(*route.mutable_match())) continue;
+    UseFormerMatchers(*route.mutable_match());
     if (from.has_route()) {
       *route.mutable_route() = ActionOf(from.route());
     } else {

@@ -108,6 +108,8 @@ Fields FieldsOf(const Shape& shape, const Json& value, const Place& at) {
 // The leaves of `after` whose value differs in `before`, or is not there. Null: none.
 Fields Changed(const Shape& shape, const Json* before, const Json& after, const Place& at) {
   if (before != nullptr && *before == after) return nullptr;
+  // Merged into an object, an empty one says nothing.
+  if (before != nullptr && before->is_object() && after.is_object() && after.empty()) return nullptr;
   if (!shape.HasChildren(after, at.parent, at.field)) return Json::object();
   Fields fields = nullptr;
   for (const Shape::Child& child : shape.Children(after, at.parent, at.field)) {
