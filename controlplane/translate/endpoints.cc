@@ -45,7 +45,7 @@ enum class Reach { kMesh, kPlain };
 const Peer* EntranceOf(const World& world, const Endpoint& endpoint) {
   if (endpoint.remote()) {
     auto peer = world.peers.find(endpoint.cluster);
-    if (peer != world.peers.end()) return peer->second.get();
+    return peer == world.peers.end() ? nullptr : peer->second.get();
   }
   if (endpoint.network.empty() || endpoint.network == world.self->network) return nullptr;
   for (const auto& [cluster, peer] : world.peers) {
