@@ -45,9 +45,24 @@ absl::Status ErrorAt(int line, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat("line ", line, ": ", what));
 }
 
+// Characters that YAML has none of (YAML 1.2 section 5.1). yaml-cpp 0.7 takes some of them for the end
+// of its input and looks for the end of an open quote for ever.
+absl::Status CheckCharacters(absl::string_view text, int first_line) {
+  int line = first_line + 1;
+  for (const char c : text) {
+    if (c == '\n') ++line;
+    const bool allowed = static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\r' || c == '\t';
+    if (allowed && c != 0x7f) continue;
+    return ErrorAt(line, absl::StrCat("the character U+00", absl::Hex(c, absl::kZeroPad2),
+                                      " is not allowed in YAML; write it as an escape in quotes"));
+  }
+  return absl::OkStatus();
+}
+
 // The edge where yaml-cpp's exceptions become a Status. `first_line` is the line (from 0) of the
 // text's start.
 absl::StatusOr<std::vector<YAML::Node>> LoadAll(std::string text, int first_line) {
+  if (absl::Status status = CheckCharacters(text, first_line); !status.ok()) return status;
   // yaml-cpp 0.7 takes the end of the text for the end of an open quote; a boundary it does not.
   absl::StrAppend(&text, text.empty() || text.back() == '\n' ? "" : "\n", "...\n");
   try {

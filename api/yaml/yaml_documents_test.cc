@@ -1,5 +1,7 @@
 #include <string>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "api/yaml/yaml_to_message.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -80,6 +82,18 @@ TEST(YamlDocuments, BoundsTheSizeAndTheNesting) {
   EXPECT_FALSE(ParseYamlDocuments(std::string(kMaxYamlBytes + 1, '\n')).ok());
   EXPECT_FALSE(ParseYamlDocuments(std::string(100'000, '[')).ok());
   EXPECT_FALSE(ParseYamlDocuments(std::string(100'000, '{')).ok());
+}
+
+// (yaml-cpp never comes back from the first.)
+TEST(YamlDocuments, RefusesControlCharacters) {
+  for (const std::string& text :
+       {std::string("a: \"x\0\ny\n", 9), std::string("a: 'x\4\ny"), std::string("a: b\x7f")}) {
+    const auto documents = ParseYamlDocuments(absl::StrCat("---\nok: 1\n---\n", text));
+    ASSERT_FALSE(documents.ok());
+    EXPECT_TRUE(absl::StartsWith(documents.status().message(), "line 4: the character U+00"))
+        << documents.status();
+  }
+  EXPECT_TRUE(ParseYamlDocuments("a: \"\\0ü\"\r\n").ok());
 }
 
 TEST(YamlDocuments, SurvivesBytesThatAreNoYaml) {

@@ -44,7 +44,7 @@ _fuzz_run_test = rule(
     },
 )
 
-def fuzz_test(name, srcs, deps, corpus = "", seeds = []):
+def fuzz_test(name, srcs, deps, corpus = "", seeds = [], tags = []):
     """`name` is the test; the program is NAME_target.
 
     Args:
@@ -53,6 +53,7 @@ def fuzz_test(name, srcs, deps, corpus = "", seeds = []):
       deps: as of any program.
       corpus: a folder of raw streams inside corpora/h2o-http-corpus.tar.gz, "" for none.
       seeds: files to start from as well.
+      tags: ["manual"] for one that only tools/fuzz runs.
     """
     native.cc_binary(
         name = name + "_target",
@@ -67,4 +68,5 @@ def fuzz_test(name, srcs, deps, corpus = "", seeds = []):
         fuzzer = name + "_target",
         corpus = corpus,
         seeds = seeds,
+        tags = tags,
     )
