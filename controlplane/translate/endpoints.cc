@@ -43,7 +43,7 @@ enum class Reach { kMesh, kPlain };
 // The cluster whose gateways an endpoint is reached through; null if it is dialed itself. A machine
 // on another network is behind the gateways of that network, if there are any.
 const Peer* EntranceOf(const World& world, const Endpoint& endpoint) {
-  if (endpoint.remote()) {
+  if (endpoint.remote() && endpoint.cluster != world.self->cluster) {
     auto peer = world.peers.find(endpoint.cluster);
     return peer == world.peers.end() ? nullptr : peer->second.get();
   }
