@@ -40,10 +40,6 @@ struct Policy {
 // (the rule asks for ISTIO_MUTUAL), in plain text, or as the rule says.
 enum class ClientTls { kMesh, kMeshOnly, kDisabled, kOwn };
 ClientTls ClientTlsOf(const Policy& policy);
-inline bool IsMeshTls(const Policy& policy) {
-  const ClientTls tls = ClientTlsOf(policy);
-  return tls == ClientTls::kMesh || tls == ClientTls::kMeshOnly;
-}
 
 // The rules one client follows for one service: several of the same host in one namespace count as
 // one, of which the oldest one's policy holds and subsets of a name are taken once.
