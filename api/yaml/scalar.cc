@@ -12,7 +12,6 @@
 namespace weft {
 namespace {
 
-constexpr absl::string_view kStringTag = "tag:yaml.org,2002:str";
 // Longest piece of a value that an error message repeats.
 constexpr size_t kMaxQuoted = 60;
 
@@ -73,26 +72,6 @@ bool IsNonFinite(absl::string_view text) {
   return absl::EqualsIgnoreCase(text, ".inf") || absl::EqualsIgnoreCase(text, ".nan");
 }
 
-template <typename Node>
-std::string DescribeAny(const Node& node) {
-  if (node.IsMap()) return "a mapping";
-  if (node.IsSequence()) return "a list";
-  if (!node.IsScalar()) return "null";
-  const absl::string_view text = node.Scalar();
-  const std::string shown = text.size() <= kMaxQuoted
-                                ? std::string(text)
-                                : absl::StrCat(text.substr(0, kMaxQuoted), "...");
-  switch (KindOf(node)) {
-    case ScalarKind::kNumber:
-      return absl::StrCat("number ", shown);
-    case ScalarKind::kBool:
-      return absl::StrCat("boolean ", shown);
-    case ScalarKind::kString:
-      break;
-  }
-  return absl::StrCat("string '", shown, "'");
-}
-
 }  // namespace
 
 std::optional<Integer> ParseInteger(absl::string_view text) {
@@ -131,6 +110,8 @@ std::optional<double> ParseNumber(absl::string_view text) {
   return ParseFloat(text);
 }
 
+bool IsNumber(absl::string_view text) { return ParseNumber(text) || IsNonFinite(text); }
+
 std::optional<bool> ParseBool(absl::string_view text) {
   for (absl::string_view yes : {"true", "yes", "on"}) {
     if (absl::EqualsIgnoreCase(text, yes)) return true;
@@ -139,26 +120,6 @@ std::optional<bool> ParseBool(absl::string_view text) {
     if (absl::EqualsIgnoreCase(text, no)) return false;
   }
   return std::nullopt;
-}
-
-ScalarKind KindOf(const YAML::Node& node) {
-  // yaml-cpp tags a plain scalar "?" and a quoted one "!".
-  if (node.Tag() == "!" || node.Tag() == kStringTag) return ScalarKind::kString;
-  const std::string& text = node.Scalar();
-  if (ParseBool(text)) return ScalarKind::kBool;
-  if (ParseNumber(text) || IsNonFinite(text)) return ScalarKind::kNumber;
-  return ScalarKind::kString;
-}
-
-ScalarKind KindOf(const JsonValue& value) {
-  switch (value.kind()) {
-    case JsonValue::Kind::kNumber:
-      return ScalarKind::kNumber;
-    case JsonValue::Kind::kBool:
-      return ScalarKind::kBool;
-    default:
-      return ScalarKind::kString;
-  }
 }
 
 bool IsValidUtf8(absl::string_view text) {
@@ -185,7 +146,22 @@ bool IsValidUtf8(absl::string_view text) {
   return true;
 }
 
-std::string Describe(const YAML::Node& node) { return DescribeAny(node); }
-std::string Describe(const JsonValue& value) { return DescribeAny(value); }
+std::string Describe(const YamlNode& node) {
+  if (node.IsMap()) return "a mapping";
+  if (node.IsSequence()) return "a list";
+  if (!node.IsScalar()) return "null";
+  const absl::string_view text = node.Scalar();
+  const std::string shown = text.size() <= kMaxQuoted
+                                ? std::string(text)
+                                : absl::StrCat(text.substr(0, kMaxQuoted), "...");
+  switch (node.kind()) {
+    case YamlNode::Kind::kNumber:
+      return absl::StrCat("number ", shown);
+    case YamlNode::Kind::kBool:
+      return absl::StrCat("boolean ", shown);
+    default:
+      return absl::StrCat("string '", shown, "'");
+  }
+}
 
 }  // namespace weft

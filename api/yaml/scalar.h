@@ -1,6 +1,4 @@
-// What a YAML scalar means: its kind where it is unquoted, and its value as a number or boolean.
-// Follows the core schema of YAML 1.2, plus the two forms that Kubernetes' reader takes from
-// YAML 1.1: yes/no/on/off as booleans, and a leading 0 for octal numbers (file modes).
+// What the text of a YAML scalar means as a number or boolean: see YamlNode::Kind.
 #ifndef WEFT_API_YAML_SCALAR_H_
 #define WEFT_API_YAML_SCALAR_H_
 
@@ -9,16 +7,9 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "api/yaml/json_value.h"
-#include "yaml-cpp/yaml.h"
+#include "api/yaml/document.h"
 
 namespace weft {
-
-enum class ScalarKind { kString, kNumber, kBool };
-
-// `node` is a scalar. Quoted and block scalars are strings whatever they hold.
-ScalarKind KindOf(const YAML::Node& node);
-ScalarKind KindOf(const JsonValue& value);
 
 struct Integer {
   bool negative = false;
@@ -32,13 +23,15 @@ std::optional<Integer> ParseInteger(absl::string_view text);
 // Finite numbers only.
 std::optional<double> ParseNumber(absl::string_view text);
 
+// Infinite ones, too.
+bool IsNumber(absl::string_view text);
+
 std::optional<bool> ParseBool(absl::string_view text);
 
 bool IsValidUtf8(absl::string_view text);
 
 // For error messages: "number 5", "string 'abc'", "a list", "a mapping", "null".
-std::string Describe(const YAML::Node& node);
-std::string Describe(const JsonValue& value);
+std::string Describe(const YamlNode& node);
 
 }  // namespace weft
 

@@ -81,21 +81,17 @@ const FieldDescriptor* FindField(const Descriptor& type, absl::string_view name)
   return type.FindFieldByName(std::string(name));
 }
 
-// "line 12" where a value knows its line: of JSON from an API server, one line, it says nothing.
-std::string LineOf(const YAML::Node& node) {
-  const YAML::Mark mark = node.Mark();
-  return mark.is_null() ? "" : absl::StrCat("line ", mark.line + 1);
+// "line 12" where a node knows its line.
+std::string LineOf(const YamlNode& node) {
+  return node.line() == 0 ? "" : absl::StrCat("line ", node.line());
 }
-std::string LineOf(const JsonValue&) { return ""; }
 
-// One conversion. Each Fill function takes one node; `path_` names it. Node is YAML::Node or
-// JsonValue.
-template <typename Node>
+// One conversion. Each Fill function takes one node; `path_` names it.
 class Conversion {
  public:
   Conversion(UnknownFields unknown, absl::string_view path) : unknown_(unknown), path_(path) {}
 
-  absl::Status Fill(const Node& node, Message* message);
+  absl::Status Fill(const YamlNode& node, Message* message);
 
  private:
   // Extends the path and the depth for the time of one child.
@@ -117,29 +113,29 @@ class Conversion {
     size_t length_;
   };
 
-  absl::Status Error(const Node& at, absl::string_view what) const;
-  absl::Status Expected(const Node& at, absl::string_view what) const;
-  absl::Status CountNode(const Node& node);
+  absl::Status Error(const YamlNode& at, absl::string_view what) const;
+  absl::Status Expected(const YamlNode& at, absl::string_view what) const;
+  absl::Status CountNode(const YamlNode& node);
 
-  absl::Status FillFields(const Node& node, Message* message, bool is_any);
-  absl::Status FillField(const Node& node, Message* message, const FieldDescriptor* field);
-  absl::Status FillList(const Node& node, Message* message, const FieldDescriptor* field);
-  absl::Status FillMap(const Node& node, Message* message, const FieldDescriptor* field);
-  absl::Status FillSlot(const Node& node, Slot slot);
+  absl::Status FillFields(const YamlNode& node, Message* message, bool is_any);
+  absl::Status FillField(const YamlNode& node, Message* message, const FieldDescriptor* field);
+  absl::Status FillList(const YamlNode& node, Message* message, const FieldDescriptor* field);
+  absl::Status FillMap(const YamlNode& node, Message* message, const FieldDescriptor* field);
+  absl::Status FillSlot(const YamlNode& node, Slot slot);
 
-  absl::Status FillString(const Node& node, Slot slot);
-  absl::Status FillBytes(const Node& node, Slot slot);
-  absl::Status FillBool(const Node& node, Slot slot);
-  absl::Status FillFloat(const Node& node, Slot slot);
-  absl::Status FillEnum(const Node& node, Slot slot);
+  absl::Status FillString(const YamlNode& node, Slot slot);
+  absl::Status FillBytes(const YamlNode& node, Slot slot);
+  absl::Status FillBool(const YamlNode& node, Slot slot);
+  absl::Status FillFloat(const YamlNode& node, Slot slot);
+  absl::Status FillEnum(const YamlNode& node, Slot slot);
   template <typename T>
-  absl::StatusOr<T> ReadInteger(const Node& node) const;
+  absl::StatusOr<T> ReadInteger(const YamlNode& node) const;
 
-  absl::Status FillDuration(const Node& node, google::protobuf::Duration* duration);
-  absl::Status FillAny(const Node& node, google::protobuf::Any* any);
-  absl::Status FillStruct(const Node& node, google::protobuf::Struct* fields);
-  absl::Status FillListValue(const Node& node, google::protobuf::ListValue* list);
-  absl::Status FillValue(const Node& node, google::protobuf::Value* value);
+  absl::Status FillDuration(const YamlNode& node, google::protobuf::Duration* duration);
+  absl::Status FillAny(const YamlNode& node, google::protobuf::Any* any);
+  absl::Status FillStruct(const YamlNode& node, google::protobuf::Struct* fields);
+  absl::Status FillListValue(const YamlNode& node, google::protobuf::ListValue* list);
+  absl::Status FillValue(const YamlNode& node, google::protobuf::Value* value);
 
   const UnknownFields unknown_;
   std::string path_;
@@ -147,8 +143,7 @@ class Conversion {
   size_t nodes_ = 0;
 };
 
-template <typename Node>
-absl::Status Conversion<Node>::Error(const Node& at, absl::string_view what) const {
+absl::Status Conversion::Error(const YamlNode& at, absl::string_view what) const {
   const std::string line = LineOf(at);
   if (path_.empty()) {
     return absl::InvalidArgumentError(line.empty() ? std::string(what)
@@ -158,13 +153,11 @@ absl::Status Conversion<Node>::Error(const Node& at, absl::string_view what) con
       absl::StrCat(path_, line.empty() ? "" : absl::StrCat(" (", line, ")"), ": ", what));
 }
 
-template <typename Node>
-absl::Status Conversion<Node>::Expected(const Node& at, absl::string_view what) const {
+absl::Status Conversion::Expected(const YamlNode& at, absl::string_view what) const {
   return Error(at, absl::StrCat("expected ", what, ", got ", Describe(at)));
 }
 
-template <typename Node>
-absl::Status Conversion<Node>::CountNode(const Node& node) {
+absl::Status Conversion::CountNode(const YamlNode& node) {
   if (depth_ > kMaxYamlDepth) {
     return Error(node, absl::StrCat("nested deeper than ", kMaxYamlDepth, " levels"));
   }
@@ -177,8 +170,7 @@ absl::Status Conversion<Node>::CountNode(const Node& node) {
 
 // ---- Messages.
 
-template <typename Node>
-absl::Status Conversion<Node>::Fill(const Node& node, Message* message) {
+absl::Status Conversion::Fill(const YamlNode& node, Message* message) {
   using google::protobuf::DynamicCastToGenerated;
   ++depth_;
   absl::Status status = CountNode(node);
@@ -209,14 +201,13 @@ absl::Status Conversion<Node>::Fill(const Node& node, Message* message) {
   return status;
 }
 
-template <typename Node>
-absl::Status Conversion<Node>::FillFields(const Node& node, Message* message, bool is_any) {
+absl::Status Conversion::FillFields(const YamlNode& node, Message* message, bool is_any) {
   if (!node.IsMap()) return Expected(node, "a mapping");
   const Descriptor& type = *message->GetDescriptor();
   absl::InlinedVector<const FieldDescriptor*, 16> seen;
   std::map<const OneofDescriptor*, const FieldDescriptor*> chosen;
   for (const auto& entry : node) {
-    const Node& key = entry.first;
+    const YamlNode& key = entry.first;
     if (!key.IsScalar()) return Error(key, "the name of a field must be a string");
     const absl::string_view name = key.Scalar();
     if (is_any && name == kTypeKey) continue;
@@ -241,17 +232,15 @@ absl::Status Conversion<Node>::FillFields(const Node& node, Message* message, bo
   return absl::OkStatus();
 }
 
-template <typename Node>
-absl::Status Conversion<Node>::FillField(const Node& node, Message* message,
-                                         const FieldDescriptor* field) {
+absl::Status Conversion::FillField(const YamlNode& node, Message* message,
+                                   const FieldDescriptor* field) {
   if (field->is_map()) return FillMap(node, message, field);
   if (field->is_repeated()) return FillList(node, message, field);
   return FillSlot(node, Slot(message, field));
 }
 
-template <typename Node>
-absl::Status Conversion<Node>::FillList(const Node& node, Message* message,
-                                        const FieldDescriptor* field) {
+absl::Status Conversion::FillList(const YamlNode& node, Message* message,
+                                  const FieldDescriptor* field) {
   if (!node.IsSequence()) return Expected(node, "a list");
   size_t index = 0;
   for (const auto& item : node) {
@@ -263,9 +252,8 @@ absl::Status Conversion<Node>::FillList(const Node& node, Message* message,
 }
 
 // A null value is the type's default: an empty string, an empty message.
-template <typename Node>
-absl::Status Conversion<Node>::FillMap(const Node& node, Message* message,
-                                       const FieldDescriptor* field) {
+absl::Status Conversion::FillMap(const YamlNode& node, Message* message,
+                                 const FieldDescriptor* field) {
   if (!node.IsMap()) return Expected(node, "a mapping");
   std::set<std::string> seen;
   for (const auto& item : node) {
@@ -293,8 +281,7 @@ absl::Status Conversion<Node>::FillMap(const Node& node, Message* message,
 
 // ---- Scalars.
 
-template <typename Node>
-absl::Status Conversion<Node>::FillSlot(const Node& node, Slot slot) {
+absl::Status Conversion::FillSlot(const YamlNode& node, Slot slot) {
   const auto type = slot.field()->cpp_type();
   if (type == FieldDescriptor::CPPTYPE_MESSAGE) return Fill(node, slot.NewMessage());
   if (absl::Status status = CountNode(node); !status.ok()) return status;
@@ -327,10 +314,9 @@ absl::Status Conversion<Node>::FillSlot(const Node& node, Slot slot) {
   return Error(node, "a field of this type cannot be read from YAML");
 }
 
-template <typename Node>
-absl::Status Conversion<Node>::FillString(const Node& node, Slot slot) {
+absl::Status Conversion::FillString(const YamlNode& node, Slot slot) {
   if (!node.IsScalar()) return Expected(node, "a string");
-  if (KindOf(node) != ScalarKind::kString) {
+  if (node.kind() != YamlNode::Kind::kString) {
     return Error(node, absl::StrCat("expected a string, got ", Describe(node), "; quote it"));
   }
   if (!IsValidUtf8(node.Scalar())) return Error(node, "not valid UTF-8");
@@ -338,8 +324,7 @@ absl::Status Conversion<Node>::FillString(const Node& node, Slot slot) {
   return absl::OkStatus();
 }
 
-template <typename Node>
-absl::Status Conversion<Node>::FillBytes(const Node& node, Slot slot) {
+absl::Status Conversion::FillBytes(const YamlNode& node, Slot slot) {
   std::string bytes;
   if (!node.IsScalar() || !(absl::Base64Unescape(node.Scalar(), &bytes) ||
                             absl::WebSafeBase64Unescape(node.Scalar(), &bytes))) {
@@ -350,17 +335,15 @@ absl::Status Conversion<Node>::FillBytes(const Node& node, Slot slot) {
   return absl::OkStatus();
 }
 
-template <typename Node>
-absl::Status Conversion<Node>::FillBool(const Node& node, Slot slot) {
-  if (!node.IsScalar() || KindOf(node) != ScalarKind::kBool) {
+absl::Status Conversion::FillBool(const YamlNode& node, Slot slot) {
+  if (node.kind() != YamlNode::Kind::kBool) {
     return Expected(node, "true or false, unquoted");
   }
   slot.PutBool(*ParseBool(node.Scalar()));
   return absl::OkStatus();
 }
 
-template <typename Node>
-absl::Status Conversion<Node>::FillFloat(const Node& node, Slot slot) {
+absl::Status Conversion::FillFloat(const YamlNode& node, Slot slot) {
   const std::optional<double> value = node.IsScalar() ? ParseNumber(node.Scalar()) : std::nullopt;
   if (!value) return Expected(node, "a number");
   if (slot.field()->cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE) {
@@ -371,8 +354,7 @@ absl::Status Conversion<Node>::FillFloat(const Node& node, Slot slot) {
   return absl::OkStatus();
 }
 
-template <typename Node>
-absl::Status Conversion<Node>::FillEnum(const Node& node, Slot slot) {
+absl::Status Conversion::FillEnum(const YamlNode& node, Slot slot) {
   const google::protobuf::EnumDescriptor& type = *slot.field()->enum_type();
   if (!node.IsScalar()) return Expected(node, "the name of a value");
   const absl::string_view text = node.Scalar();
@@ -399,9 +381,8 @@ absl::Status Conversion<Node>::FillEnum(const Node& node, Slot slot) {
 }
 
 // Quoted numbers are taken too, as in protobuf's JSON, which writes 64-bit numbers so.
-template <typename Node>
 template <typename T>
-absl::StatusOr<T> Conversion<Node>::ReadInteger(const Node& node) const {
+absl::StatusOr<T> Conversion::ReadInteger(const YamlNode& node) const {
   const std::optional<Integer> value = node.IsScalar() ? ParseInteger(node.Scalar()) : std::nullopt;
   if (!value) return Expected(node, "an integer");
   using Limits = std::numeric_limits<T>;
@@ -419,9 +400,7 @@ absl::StatusOr<T> Conversion<Node>::ReadInteger(const Node& node) const {
 
 // ---- Well-known types.
 
-template <typename Node>
-absl::Status Conversion<Node>::FillDuration(const Node& node,
-                                            google::protobuf::Duration* duration) {
+absl::Status Conversion::FillDuration(const YamlNode& node, google::protobuf::Duration* duration) {
   absl::Duration value;
   if (!node.IsScalar() || !absl::ParseDuration(node.Scalar(), &value) || value > kMaxDuration ||
       value < -kMaxDuration) {
@@ -443,10 +422,9 @@ std::string SerializeDeterministically(const Message& message) {
   return bytes;
 }
 
-template <typename Node>
-absl::Status Conversion<Node>::FillAny(const Node& node, google::protobuf::Any* any) {
+absl::Status Conversion::FillAny(const YamlNode& node, google::protobuf::Any* any) {
   if (!node.IsMap()) return Expected(node, "a mapping with \"@type\"");
-  const Node type_node = node[std::string(kTypeKey)];
+  const YamlNode type_node = node[kTypeKey];
   if (!type_node.IsDefined() || !type_node.IsScalar()) {
     return Error(node, "\"@type\" is missing: which type of message this is");
   }
@@ -465,7 +443,7 @@ absl::Status Conversion<Node>::FillAny(const Node& node, google::protobuf::Any* 
   absl::Status status;
   if (!special) {
     status = FillFields(node, message.get(), /*is_any=*/true);
-  } else if (const Node value = node["value"]; value.IsDefined()) {
+  } else if (const YamlNode value = node["value"]; value.IsDefined()) {
     const Step step(this, "value");
     status = Fill(value, message.get());
   }
@@ -475,8 +453,7 @@ absl::Status Conversion<Node>::FillAny(const Node& node, google::protobuf::Any* 
   return absl::OkStatus();
 }
 
-template <typename Node>
-absl::Status Conversion<Node>::FillStruct(const Node& node, google::protobuf::Struct* fields) {
+absl::Status Conversion::FillStruct(const YamlNode& node, google::protobuf::Struct* fields) {
   if (!node.IsMap()) return Expected(node, "a mapping");
   for (const auto& entry : node) {
     if (!entry.first.IsScalar()) return Error(entry.first, "a key must be a string or number");
@@ -491,8 +468,7 @@ absl::Status Conversion<Node>::FillStruct(const Node& node, google::protobuf::St
   return absl::OkStatus();
 }
 
-template <typename Node>
-absl::Status Conversion<Node>::FillListValue(const Node& node, google::protobuf::ListValue* list) {
+absl::Status Conversion::FillListValue(const YamlNode& node, google::protobuf::ListValue* list) {
   if (!node.IsSequence()) return Expected(node, "a list");
   size_t index = 0;
   for (const auto& item : node) {
@@ -502,48 +478,35 @@ absl::Status Conversion<Node>::FillListValue(const Node& node, google::protobuf:
   return absl::OkStatus();
 }
 
-template <typename Node>
-absl::Status Conversion<Node>::FillValue(const Node& node, google::protobuf::Value* value) {
+absl::Status Conversion::FillValue(const YamlNode& node, google::protobuf::Value* value) {
   if (node.IsMap()) return FillStruct(node, value->mutable_struct_value());
   if (node.IsSequence()) return FillListValue(node, value->mutable_list_value());
-  if (!node.IsScalar()) {
-    value->set_null_value(google::protobuf::NULL_VALUE);
-    return absl::OkStatus();
-  }
-  switch (KindOf(node)) {
-    case ScalarKind::kBool:
+  switch (node.kind()) {
+    case YamlNode::Kind::kBool:
       value->set_bool_value(*ParseBool(node.Scalar()));
       return absl::OkStatus();
-    case ScalarKind::kNumber:
+    case YamlNode::Kind::kNumber:
       // JSON has no infinity.
       if (const std::optional<double> number = ParseNumber(node.Scalar())) {
         value->set_number_value(*number);
         return absl::OkStatus();
       }
       return Expected(node, "a finite number");
-    case ScalarKind::kString:
-      break;
+    case YamlNode::Kind::kString:
+      if (!IsValidUtf8(node.Scalar())) return Error(node, "not valid UTF-8");
+      value->set_string_value(std::string(node.Scalar()));
+      return absl::OkStatus();
+    default:
+      value->set_null_value(google::protobuf::NULL_VALUE);
+      return absl::OkStatus();
   }
-  if (!IsValidUtf8(node.Scalar())) return Error(node, "not valid UTF-8");
-  value->set_string_value(std::string(node.Scalar()));
-  return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::Status YamlToMessage(const YAML::Node& node, UnknownFields unknown, Message* message,
+absl::Status YamlToMessage(const YamlNode& node, UnknownFields unknown, Message* message,
                            absl::string_view path) {
-  try {
-    return Conversion<YAML::Node>(unknown, path).Fill(node, message);
-  } catch (const YAML::Exception& e) {
-    // Not reached by any input known; yaml-cpp reports misuse of a node by throwing.
-    return absl::InvalidArgumentError(absl::StrCat("line ", e.mark.line + 1, ": ", e.msg));
-  }
-}
-
-absl::Status JsonToMessage(JsonValue value, UnknownFields unknown, Message* message,
-                           absl::string_view path) {
-  return Conversion<JsonValue>(unknown, path).Fill(value, message);
+  return Conversion(unknown, path).Fill(node, message);
 }
 
 }  // namespace weft

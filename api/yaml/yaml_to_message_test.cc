@@ -26,7 +26,7 @@ absl::Status Read(const std::string& text, Message* message,
   const auto documents = ParseYamlDocuments(text);
   if (!documents.ok()) return documents.status();
   if (documents->size() != 1) return absl::InternalError("not one document");
-  return YamlToMessage(documents->front(), unknown, message);
+  return YamlToMessage(documents->front()->root(), unknown, message);
 }
 
 template <typename T>
@@ -120,7 +120,7 @@ TEST(YamlToMessage, NamesPathAndLineOfAnError) {
       {"http: [{directResponse: {body: {bytes: \"?\"}}}]",
        "http[0].directResponse.body.bytes (line 1): expected bytes in base64"},
       {"- a\n", "line 1: expected a mapping, got a list"},
-      {"hosts: [\"\xff\"]", "hosts[0] (line 1): not valid UTF-8"},
+      {"hosts: [\"\xff\"]", "line 1: not valid UTF-8"},
       {"{[a]: b}", "line 1: the name of a field must be a string"},
   };
   for (const auto& c : cases) EXPECT_EQ(ErrorOf<VirtualService>(c.text), c.error) << c.text;
@@ -130,7 +130,8 @@ TEST(YamlToMessage, PrefixesThePathItIsGiven) {
   VirtualService message;
   const auto documents = ParseYamlDocuments("spec: {hots: []}");
   EXPECT_EQ(
-      YamlToMessage(documents->front()["spec"], UnknownFields::kReject, &message, "spec").message(),
+      YamlToMessage(documents->front()->root()["spec"], UnknownFields::kReject, &message, "spec")
+          .message(),
       "spec.hots (line 1): unknown field; did you mean 'hosts'?");
 }
 
@@ -148,17 +149,13 @@ TEST(YamlToMessage, ReadsNumbersInEveryNotation) {
     EXPECT_EQ(port.number(), c.port) << c.text;
   }
   google::protobuf::Int64Value lowest;
-  ASSERT_TRUE(
-      YamlToMessage(YAML::Load("-9223372036854775808"), UnknownFields::kReject, &lowest).ok());
+  ASSERT_TRUE(Read("-9223372036854775808", &lowest).ok());
   EXPECT_EQ(lowest.value(), std::numeric_limits<int64_t>::min());
   google::protobuf::UInt64Value highest;
-  ASSERT_TRUE(
-      YamlToMessage(YAML::Load("18446744073709551615"), UnknownFields::kReject, &highest).ok());
+  ASSERT_TRUE(Read("18446744073709551615", &highest).ok());
   EXPECT_EQ(highest.value(), std::numeric_limits<uint64_t>::max());
-  EXPECT_FALSE(
-      YamlToMessage(YAML::Load("18446744073709551616"), UnknownFields::kReject, &highest).ok());
-  EXPECT_FALSE(
-      YamlToMessage(YAML::Load("9223372036854775808"), UnknownFields::kReject, &lowest).ok());
+  EXPECT_FALSE(Read("18446744073709551616", &highest).ok());
+  EXPECT_FALSE(Read("9223372036854775808", &lowest).ok());
 }
 
 TEST(YamlToMessage, TakesAStringWhereItIsOne) {

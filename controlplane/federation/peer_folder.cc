@@ -6,12 +6,12 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "api/yaml/document.h"
 #include "certs/file.h"
 #include "certs/spiffe_id.h"
 #include "certs/trust_bundle.h"
 #include "controlplane/federation/peer_wire.h"
 #include "proxy/net/address.h"
-#include "yaml-cpp/yaml.h"
 
 namespace weft {
 namespace {
@@ -33,20 +33,19 @@ std::set<std::string> ListFiles(const std::string& folder) {
   return names;
 }
 
-absl::StatusOr<std::string> Scalar(const YAML::Node& node, const char* field) {
-  const YAML::Node value = node[field];
-  if (!value || !value.IsScalar() || value.Scalar().empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(field, ": missing"));
-  }
-  return value.Scalar();
+absl::StatusOr<std::string> Scalar(const YamlNode& node, const char* field) {
+  const absl::string_view value = node[field].Scalar();
+  if (value.empty()) return absl::InvalidArgumentError(absl::StrCat(field, ": missing"));
+  return std::string(value);
 }
 
-absl::Status ReadGateways(const YAML::Node& node, Peer& peer) {
-  if (!node["gateways"] || !node["gateways"].IsSequence()) {
+absl::Status ReadGateways(const YamlNode& node, Peer& peer) {
+  const YamlNode gateways = node["gateways"];
+  if (!gateways.IsSequence()) {
     return absl::InvalidArgumentError("gateways: not a list of \"IP:PORT\"");
   }
-  for (const YAML::Node& item : node["gateways"]) {
-    auto address = Address::Parse(item.IsScalar() ? item.Scalar() : "");
+  for (const YamlNode& item : gateways) {
+    auto address = Address::Parse(item.Scalar());
     if (!address.ok() || address->port() == 0) {
       return absl::InvalidArgumentError("gateways: not a list of \"IP:PORT\"");
     }
@@ -55,7 +54,7 @@ absl::Status ReadGateways(const YAML::Node& node, Peer& peer) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Peer> ReadPeer(const YAML::Node& node) {
+absl::StatusOr<Peer> ReadPeer(const YamlNode& node) {
   if (!node.IsMap()) return absl::InvalidArgumentError("not a mapping");
   Peer peer;
   struct Field {
@@ -85,12 +84,12 @@ absl::StatusOr<Peer> ReadPeer(const YAML::Node& node) {
 }  // namespace
 
 absl::StatusOr<Peer> ParsePeer(absl::string_view text) {
-  // yaml-cpp throws; nothing it throws gets out of here.
-  try {
-    return ReadPeer(YAML::Load(std::string(text)));
-  } catch (const YAML::Exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat("not YAML: ", error.what()));
+  const auto documents = ParseYamlDocuments(text);
+  if (!documents.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("not YAML: ", documents.status().message()));
   }
+  if (documents->size() != 1) return absl::InvalidArgumentError("not one document");
+  return ReadPeer(documents->front()->root());
 }
 
 PeerFolder::PeerFolder(std::string folder, std::string own_cluster)

@@ -133,25 +133,15 @@ absl::Status CheckVersion(Kind kind, const std::string& version) {
                                                  "'; expected ", absl::StrJoin(known, " or ")));
 }
 
-// A body is YAML or JSON; what follows reads either.
-absl::Status ToMessage(const YAML::Node& body, UnknownFields unknown, Message* message,
-                       absl::string_view path = "") {
-  return YamlToMessage(body, unknown, message, path);
+// Where a body knows its lines.
+std::string InLine(const YamlNode& node) {
+  return node.line() == 0 ? "" : absl::StrCat(" (line ", node.line(), ")");
 }
-absl::Status ToMessage(const JsonValue& body, UnknownFields unknown, Message* message,
-                       absl::string_view path = "") {
-  return JsonToMessage(body, unknown, message, path);
-}
-std::string InLine(const YAML::Node& node) {
-  return absl::StrCat(" (line ", node.Mark().line + 1, ")");
-}
-std::string InLine(const JsonValue&) { return ""; }
 
 // Beside the spec, only what every object has.
-template <typename Body>
-absl::Status CheckTopLevel(const Body& body) {
+absl::Status CheckTopLevel(const YamlNode& body) {
   for (const auto& entry : body) {
-    const std::string name(entry.first.IsScalar() ? entry.first.Scalar() : "");
+    const std::string name(entry.first.Scalar());
     if (name == "apiVersion" || name == "kind" || name == "metadata" || name == "spec" ||
         name == "status") {
       continue;
@@ -162,33 +152,13 @@ absl::Status CheckTopLevel(const Body& body) {
   return absl::OkStatus();
 }
 
-template <typename Body>
-absl::Status Fill(const Body& body, Kind kind, Message* message) {
-  if (!IsIstio(kind)) return ToMessage(body, UnknownFields::kSkip, message);
+absl::Status Fill(const YamlNode& body, Kind kind, Message* message) {
+  if (!IsIstio(kind)) return YamlToMessage(body, UnknownFields::kSkip, message);
   if (absl::Status status = CheckTopLevel(body); !status.ok()) return status;
-  const Body spec = body["spec"];
+  const YamlNode spec = body["spec"];
   if (!spec.IsDefined() || spec.IsNull())
     return absl::OkStatus();  // validation says what is missing
-  return ToMessage(spec, UnknownFields::kReject, message, "spec");
-}
-
-template <typename Body>
-absl::StatusOr<Object> DecodeBody(const RawObject& raw, const Body& body) {
-  Object object{KindOf(raw.key), raw.key, raw.origin, "", {}, {}, nullptr};
-  if (absl::Status status = CheckVersion(object.kind, raw.api_version); !status.ok()) return status;
-  kubernetes::ObjectMeta metadata;
-  if (absl::Status status =
-          ToMessage(body["metadata"], UnknownFields::kSkip, &metadata, "metadata");
-      !status.ok()) {
-    return status;
-  }
-  object.creation_timestamp = metadata.creation_timestamp();
-  object.labels = Labels(metadata.labels().begin(), metadata.labels().end());
-  object.annotations = Labels(metadata.annotations().begin(), metadata.annotations().end());
-  std::unique_ptr<Message> message = NewMessage(object.kind);
-  if (absl::Status status = Fill(body, object.kind, message.get()); !status.ok()) return status;
-  object.message = std::move(message);
-  return object;
+  return YamlToMessage(spec, UnknownFields::kReject, message, "spec");
 }
 
 }  // namespace
@@ -202,12 +172,22 @@ Kind KindOf(const ObjectKey& key) {
 bool IsUsed(Kind kind) { return kind != Kind::kNotUsed && kind != Kind::kUnknown; }
 
 absl::StatusOr<Object> Decode(const RawObject& raw) {
-  if (const auto* json = std::get_if<JsonObject>(&raw.body)) return DecodeBody(raw, json->value);
-  try {
-    return DecodeBody(raw, std::get<YAML::Node>(raw.body));
-  } catch (const YAML::Exception& e) {
-    return absl::InvalidArgumentError(e.msg);
+  const YamlNode& body = raw.body.node;
+  Object object{KindOf(raw.key), raw.key, raw.origin, "", {}, {}, nullptr};
+  if (absl::Status status = CheckVersion(object.kind, raw.api_version); !status.ok()) return status;
+  kubernetes::ObjectMeta metadata;
+  if (absl::Status status =
+          YamlToMessage(body["metadata"], UnknownFields::kSkip, &metadata, "metadata");
+      !status.ok()) {
+    return status;
   }
+  object.creation_timestamp = metadata.creation_timestamp();
+  object.labels = Labels(metadata.labels().begin(), metadata.labels().end());
+  object.annotations = Labels(metadata.annotations().begin(), metadata.annotations().end());
+  std::unique_ptr<Message> message = NewMessage(object.kind);
+  if (absl::Status status = Fill(body, object.kind, message.get()); !status.ok()) return status;
+  object.message = std::move(message);
+  return object;
 }
 
 }  // namespace weft

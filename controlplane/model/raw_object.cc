@@ -10,7 +10,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "api/yaml/yaml_to_message.h"
 
 namespace weft {
 namespace {
@@ -80,10 +79,8 @@ std::optional<int> TakeLine(absl::string_view* message) {
   return line;
 }
 
-template <typename Node>
-std::string StringAt(const Node& map, const char* field) {
-  const Node node = map[field];
-  return node.IsDefined() && node.IsScalar() ? std::string(node.Scalar()) : std::string();
+std::string StringAt(const YamlNode& map, absl::string_view field) {
+  return std::string(map[field].Scalar());
 }
 
 std::string GroupOf(const std::string& version) {
@@ -92,14 +89,13 @@ std::string GroupOf(const std::string& version) {
 }
 
 // Who the object is. After an error the key is filled as far as it could be read.
-template <typename Node>
-absl::Status ReadIdentity(const Node& node, std::string version, std::string kind,
+absl::Status ReadIdentity(const YamlNode& node, std::string version, std::string kind,
                           RawObject* object) {
   ObjectKey& key = object->key;
   key.kind = KindName(GroupOf(version), kind);
   object->api_version = std::move(version);
-  const Node metadata = node["metadata"];
-  if (!metadata.IsDefined() || !metadata.IsMap()) {
+  const YamlNode metadata = node["metadata"];
+  if (!metadata.IsMap()) {
     return absl::InvalidArgumentError("'metadata' is missing");
   }
   key.name = StringAt(metadata, "name");
@@ -126,12 +122,15 @@ class ObjectReader {
   void ReadText(absl::string_view text) {
     const YamlStream stream = ParseYamlStream(text);
     for (const absl::Status& error : stream.errors) AddSyntaxError(error);
-    for (const YAML::Node& document : stream.documents) Read(document, "", "");
+    for (const auto& document : stream.documents) {
+      document_ = document;
+      Read(document->root(), "", "");
+    }
   }
 
  private:
   // Items of a typed list ("ServiceList") may leave out what the list's kind says.
-  void Read(const YAML::Node& node, const std::string& list_version, const std::string& list_kind) {
+  void Read(const YamlNode& node, const std::string& list_version, const std::string& list_kind) {
     if (!node.IsMap()) return AddError(node, {}, "not an object: expected a mapping with 'kind'");
     std::string version = StringAt(node, "apiVersion");
     if (version.empty()) version = list_version;
@@ -139,18 +138,18 @@ class ObjectReader {
     if (kind.empty()) kind = list_kind;
     if (kind.empty()) return AddError(node, {}, "'kind' is missing");
     if (version.empty()) return AddError(node, {kind, "", ""}, "'apiVersion' is missing");
-    const YAML::Node items = node["items"];
+    const YamlNode items = node["items"];
     if (absl::EndsWith(kind, "List") && items.IsDefined()) {
       return ReadItems(items, version, kind);
     }
     ReadObject(node, std::move(version), std::move(kind));
   }
 
-  void ReadItems(const YAML::Node& items, const std::string& version, const std::string& kind) {
+  void ReadItems(const YamlNode& items, const std::string& version, const std::string& kind) {
     if (items.IsNull()) return;
     if (!items.IsSequence()) return AddError(items, {kind, "", ""}, "'items' is not a list");
     const std::string item_kind(absl::StripSuffix(kind, "List"));
-    for (const YAML::Node& item : items) {
+    for (const YamlNode& item : items) {
       // No list of lists: that bounds the recursion.
       if (item.IsMap() && absl::EndsWith(StringAt(item, "kind"), "List")) {
         AddError(item, {kind, "", ""}, "a list inside a list");
@@ -160,21 +159,18 @@ class ObjectReader {
     }
   }
 
-  void ReadObject(const YAML::Node& node, std::string version, std::string kind) {
+  void ReadObject(const YamlNode& node, std::string version, std::string kind) {
     auto object = std::make_shared<RawObject>();
     absl::Status status = ReadIdentity(node, std::move(version), std::move(kind), object.get());
     if (!status.ok()) return AddError(node, object->key, status.message());
     object->origin = Origin(node);
-    object->body = node;
+    object->body = {document_, node};
     out_->objects.push_back(std::move(object));
   }
 
-  std::string Origin(const YAML::Node& node) const {
-    const YAML::Mark mark = node.Mark();
-    return mark.is_null() ? name_ : absl::StrCat(name_, ":", mark.line + 1);
-  }
+  std::string Origin(const YamlNode& node) const { return absl::StrCat(name_, ":", node.line()); }
 
-  void AddError(const YAML::Node& node, ObjectKey key, absl::string_view message) {
+  void AddError(const YamlNode& node, ObjectKey key, absl::string_view message) {
     out_->problems.push_back(
         {Severity::kError, "", std::move(key), Origin(node), "", std::string(message)});
   }
@@ -189,6 +185,7 @@ class ObjectReader {
 
   const std::string name_;
   ParsedObjects* out_;
+  std::shared_ptr<const YamlDocument> document_;  // the one that is read
 };
 
 }  // namespace
@@ -203,12 +200,12 @@ bool IsClusterScoped(absl::string_view kind) {
   return std::binary_search(kClusterScoped.begin(), kClusterScoped.end(), kind);
 }
 
-ParsedObject ReadJsonObject(JsonObject json, absl::string_view api_version, absl::string_view kind,
+ParsedObject ReadJsonObject(ObjectBody body, absl::string_view api_version, absl::string_view kind,
                             absl::string_view origin) {
-  const JsonValue root = json.value;
+  const YamlNode root = body.node;
   auto object = std::make_shared<RawObject>();
   object->origin = std::string(origin);
-  object->body = std::move(json);
+  object->body = std::move(body);
   std::string own_version = StringAt(root, "apiVersion");
   std::string own_kind = StringAt(root, "kind");
   if (own_version.empty()) own_version = std::string(api_version);
@@ -229,12 +226,7 @@ ParsedObject ReadJsonObject(JsonObject json, absl::string_view api_version, absl
 
 ParsedObjects ParseObjects(absl::string_view text, absl::string_view name) {
   ParsedObjects parsed;
-  try {
-    ObjectReader(name, &parsed).ReadText(text);
-  } catch (const YAML::Exception& e) {
-    // Misuse of a node is the only thing yaml-cpp throws for by now, and none is known.
-    parsed.problems.push_back({Severity::kError, "", {}, std::string(name), "", e.msg});
-  }
+  ObjectReader(name, &parsed).ReadText(text);
   return parsed;
 }
 

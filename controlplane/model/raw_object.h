@@ -1,28 +1,25 @@
 // RawObject: a Kubernetes object as a source found it, before its kind is looked at.
 //
 // Every source (folders, an API server) emits ObjectDeltas of these; the Registry decodes them.
-// Pure values, but for one trap: a YAML::Node is not thread-safe, not even for reading.
-// Whoever receives a RawObject may read its body; its maker does not touch the body again.
+// Pure values.
 #ifndef WEFT_CONTROLPLANE_MODEL_RAW_OBJECT_H_
 #define WEFT_CONTROLPLANE_MODEL_RAW_OBJECT_H_
 
 #include <memory>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "api/yaml/json_value.h"
+#include "api/yaml/document.h"
 #include "controlplane/model/problem.h"
 #include "controlplane/model/world.h"
-#include "yaml-cpp/yaml.h"
 
 namespace weft {
 
 // A place in a document that it keeps.
-struct JsonObject {
-  std::shared_ptr<const JsonDocument> document;
-  JsonValue value;
+struct ObjectBody {
+  std::shared_ptr<const YamlDocument> document;
+  YamlNode node;
 };
 
 struct RawObject {
@@ -32,8 +29,7 @@ struct RawObject {
   std::string api_version;
   std::string origin;    // "routes.yaml:12"
   bool deleted = false;  // metadata.deletionTimestamp is set: counts as absent
-  // The whole object, a mapping: as YAML where a file holds it, as JSON where a server sent it.
-  std::variant<YAML::Node, JsonObject> body;
+  ObjectBody body;       // the whole object, a mapping
 };
 
 struct ObjectDelta {
@@ -57,7 +53,7 @@ struct ParsedObject {
   std::string resource_version;
   Problem problem;
 };
-ParsedObject ReadJsonObject(JsonObject json, absl::string_view api_version, absl::string_view kind,
+ParsedObject ReadJsonObject(ObjectBody body, absl::string_view api_version, absl::string_view kind,
                             absl::string_view origin);
 
 // How the model names a kind: see RawObject::key. `group` is "" for Kubernetes' core.

@@ -60,7 +60,7 @@ class Observed {
         marks_.erase(delta.key.name);
       } else {
         marks_[delta.key.name] =
-            std::get<YAML::Node>(delta.object->body)["metadata"]["labels"]["mark"].Scalar();
+            std::string(delta.object->body.node["metadata"]["labels"]["mark"].Scalar());
       }
     }
     for (const Problem& problem : update.problems) problems_.push_back(ToString(problem));

@@ -17,16 +17,18 @@ std::string HostOf(const std::string& name_space, const std::string& name) {
 }
 
 template <typename Spec>
-absl::Status Read(const YAML::Node& object, const std::string& kind, Configs<Spec>& configs) {
-  std::string name = object["metadata"]["name"].as<std::string>();
-  std::string name_space = object["metadata"]["namespace"].as<std::string>("default");
+absl::Status Read(const YamlNode& object, const std::string& kind, Configs<Spec>& configs) {
+  const YamlNode metadata = object["metadata"];
+  const std::string name(metadata["name"].Scalar());
+  std::string name_space(metadata["namespace"].Scalar());
+  if (name_space.empty()) name_space = "default";
   auto spec = std::make_shared<Spec>();
   absl::Status status =
       YamlToMessage(object["spec"], UnknownFields::kReject, spec.get(), kind + " " + name);
   if (!status.ok()) return status;
   Labels annotations;
-  if (const YAML::Node given = object["metadata"]["annotations"]; given.IsDefined()) {
-    annotations = given.as<Labels>();
+  for (const YamlItem& given : metadata["annotations"]) {
+    annotations[std::string(given.first.Scalar())] = std::string(given.second.Scalar());
   }
   configs[{name_space, name}] = {{kind, name_space, name}, "test.yaml", "", {}, spec, annotations};
   return absl::OkStatus();
@@ -130,10 +132,11 @@ WorldBuilder& WorldBuilder::Remote(const std::string& name_space, const std::str
 }
 
 absl::Status WorldBuilder::Apply(absl::string_view yaml) {
-  absl::StatusOr<std::vector<YAML::Node>> documents = ParseYamlDocuments(yaml);
+  const auto documents = ParseYamlDocuments(yaml);
   if (!documents.ok()) return documents.status();
-  for (const YAML::Node& object : *documents) {
-    const std::string kind = object["kind"].as<std::string>("");
+  for (const auto& document : *documents) {
+    const YamlNode object = document->root();
+    const std::string kind(object["kind"].Scalar());
     absl::Status status;
     if (kind == "VirtualService") status = Read(object, kind, world_.virtual_services);
     if (kind == "DestinationRule") status = Read(object, kind, world_.destination_rules);

@@ -42,7 +42,7 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<Bootstrap> ParseBootstrap(absl::string_view text, absl::string_view filename) {
-  const absl::StatusOr<std::vector<YAML::Node>> documents = ParseYamlDocuments(text);
+  const auto documents = ParseYamlDocuments(text);
   if (!documents.ok()) return InFile(filename, documents.status());
   if (documents->size() != 1) {
     return InFile(filename, absl::InvalidArgumentError(
@@ -50,7 +50,7 @@ absl::StatusOr<Bootstrap> ParseBootstrap(absl::string_view text, absl::string_vi
   }
   Bootstrap bootstrap;
   if (const absl::Status status =
-          YamlToMessage(documents->front(), UnknownFields::kReject, &bootstrap);
+          YamlToMessage(documents->front()->root(), UnknownFields::kReject, &bootstrap);
       !status.ok()) {
     return InFile(filename, status);
   }

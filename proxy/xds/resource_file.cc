@@ -19,13 +19,13 @@ absl::Status Parse(absl::string_view path, const std::string& content, Discovery
     if (to->ParseFromString(content)) return absl::OkStatus();
     return absl::InvalidArgumentError("not a DiscoveryResponse in protobuf");
   }
-  const absl::StatusOr<std::vector<YAML::Node>> documents = ParseYamlDocuments(content);
+  const auto documents = ParseYamlDocuments(content);
   if (!documents.ok()) return documents.status();
   if (documents->size() != 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("expected one document, got ", documents->size()));
   }
-  return YamlToMessage(documents->front(), UnknownFields::kReject, to);
+  return YamlToMessage(documents->front()->root(), UnknownFields::kReject, to);
 }
 
 }  // namespace

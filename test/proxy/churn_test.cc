@@ -147,7 +147,8 @@ Message FromYaml(const std::string& yaml) {
   Message message;
   const auto documents = ParseYamlDocuments(yaml);
   EXPECT_TRUE(documents.ok()) << documents.status() << "\n" << yaml;
-  const absl::Status status = YamlToMessage(documents->front(), UnknownFields::kReject, &message);
+  const absl::Status status =
+      YamlToMessage(documents->front()->root(), UnknownFields::kReject, &message);
   EXPECT_TRUE(status.ok()) << status << "\n" << yaml;
   return message;
 }

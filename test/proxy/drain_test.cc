@@ -153,7 +153,8 @@ envoy::config::listener::v3::Listener ListenerFrom(const std::string& yaml) {
   envoy::config::listener::v3::Listener message;
   const auto documents = ParseYamlDocuments(yaml);
   EXPECT_TRUE(documents.ok()) << documents.status() << "\n" << yaml;
-  const absl::Status status = YamlToMessage(documents->front(), UnknownFields::kReject, &message);
+  const absl::Status status =
+      YamlToMessage(documents->front()->root(), UnknownFields::kReject, &message);
   EXPECT_TRUE(status.ok()) << status << "\n" << yaml;
   return message;
 }

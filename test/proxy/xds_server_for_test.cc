@@ -34,9 +34,10 @@ void XdsServerForTest::Set(absl::string_view type_url, const std::string& name,
   const auto documents =
       ParseYamlDocuments(absl::StrCat("{\"@type\": ", std::string(type_url), ", ", yaml.substr(1)));
   google::protobuf::Any any;
-  absl::Status status = documents.ok() && documents->size() == 1
-                            ? YamlToMessage(documents->front(), UnknownFields::kReject, &any)
-                            : absl::InvalidArgumentError("not one document");
+  absl::Status status =
+      documents.ok() && documents->size() == 1
+          ? YamlToMessage(documents->front()->root(), UnknownFields::kReject, &any)
+          : absl::InvalidArgumentError("not one document");
   ASSERT_TRUE(status.ok()) << status.message() << "\n" << yaml;
   SetBytes(type_url, name, any.value());
 }

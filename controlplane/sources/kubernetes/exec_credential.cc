@@ -26,10 +26,10 @@ std::string ExecInfo(const Kubeconfig& config, absl::string_view ca_pem) {
 }
 
 absl::StatusOr<ExecCredential> ParseExecCredential(std::string text, const ExecPlugin& plugin) {
-  auto document = JsonDocument::Parse(std::move(text));
+  auto document = YamlDocument::ParseJson(std::move(text));
   if (!document.ok()) return document.status();
   Wire wire;
-  absl::Status status = JsonToMessage((*document)->root(), UnknownFields::kSkip, &wire);
+  absl::Status status = YamlToMessage((*document)->root(), UnknownFields::kSkip, &wire);
   if (!status.ok()) return status;
   if (wire.kind() != "ExecCredential" || wire.api_version() != plugin.api_version) {
     return absl::InvalidArgumentError(absl::StrCat("expected an ExecCredential of ",

@@ -206,7 +206,7 @@ absl::StatusOr<Kubeconfig> ParseIn(absl::string_view text, const std::string& fo
   if (!documents.ok()) return documents.status();
   if (documents->size() != 1) return absl::InvalidArgumentError("expected one document");
   File file;
-  absl::Status status = YamlToMessage(documents->front(), UnknownFields::kSkip, &file);
+  absl::Status status = YamlToMessage(documents->front()->root(), UnknownFields::kSkip, &file);
   if (!status.ok()) return status;
   if (file.kind() != "Config") {
     return Invalid("kind", absl::StrCat("expected Config, found '", file.kind(), "'"));

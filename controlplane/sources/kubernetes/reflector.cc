@@ -27,8 +27,8 @@ std::string Escape(absl::string_view value) {
   return escaped;
 }
 
-std::string StringIn(JsonValue value) {
-  return value.kind() == JsonValue::Kind::kString ? std::string(value.Scalar()) : "";
+std::string StringIn(YamlNode value) {
+  return value.kind() == YamlNode::Kind::kString ? std::string(value.Scalar()) : "";
 }
 
 std::string ApiVersion(const std::string& group, const std::string& version) {
@@ -142,10 +142,10 @@ void Reflector::OnBroken(absl::string_view reason, absl::Duration now) {
 }
 
 void Reflector::OnGroup(std::string json, absl::Duration now) {
-  const auto document = JsonDocument::Parse(std::move(json));
+  const auto document = YamlDocument::ParseJson(std::move(json));
   if (!document.ok()) return Retry(document.status().message(), absl::ZeroDuration(), now);
   std::set<std::string> served;
-  for (const JsonItem& item : (*document)->root()["versions"]) {
+  for (const YamlItem& item : (*document)->root()["versions"]) {
     served.insert(StringIn(item["version"]));
   }
   candidates_.clear();
@@ -163,17 +163,17 @@ void Reflector::OnGroup(std::string json, absl::Duration now) {
 }
 
 void Reflector::OnItem(std::string json) {
-  auto document = JsonDocument::Parse(std::move(json));
+  auto document = YamlDocument::ParseJson(std::move(json));
   if (!document.ok()) return OnRefused(std::string(document.status().message()));
-  const JsonValue root = (*document)->root();
+  const YamlNode root = (*document)->root();
   Put(ReadJsonObject({*std::move(document), root}, ApiVersion(resource_.group, version()),
                      resource_.kind, origin_));
 }
 
 void Reflector::OnPageEnd(std::string envelope, absl::Duration now) {
-  const auto document = JsonDocument::Parse(std::move(envelope));
+  const auto document = YamlDocument::ParseJson(std::move(envelope));
   if (!document.ok()) return OnBroken(document.status().message(), now);
-  const JsonValue metadata = (*document)->root()["metadata"];
+  const YamlNode metadata = (*document)->root()["metadata"];
   const std::string version = StringIn(metadata["resourceVersion"]);
   if (version.empty()) return OnBroken("a list without resourceVersion", now);
   continue_ = StringIn(metadata["continue"]);
@@ -183,14 +183,14 @@ void Reflector::OnPageEnd(std::string envelope, absl::Duration now) {
 }
 
 bool Reflector::OnEvent(std::string json, absl::Duration now) {
-  auto document = JsonDocument::Parse(std::move(json));
+  auto document = YamlDocument::ParseJson(std::move(json));
   if (!document.ok()) {
     OnRefused(std::string(document.status().message()));
     return true;
   }
-  const JsonValue event = (*document)->root();
+  const YamlNode event = (*document)->root();
   const std::string type = StringIn(event["type"]);
-  const JsonValue object = event["object"];
+  const YamlNode object = event["object"];
   if (type == "ERROR") return OnErrorEvent(object, now);
   const std::string version = StringIn(object["metadata"]["resourceVersion"]);
   if (version.empty()) {
@@ -217,7 +217,7 @@ bool Reflector::OnEvent(std::string json, absl::Duration now) {
 }
 
 // A Status; the watch is over by it.
-bool Reflector::OnErrorEvent(JsonValue status, absl::Duration now) {
+bool Reflector::OnErrorEvent(YamlNode status, absl::Duration now) {
   const std::string reason =
       absl::StrCat("watch: status ", status["code"].Scalar(), ": ", StringIn(status["message"]));
   if (status["code"].Scalar() == "410" || StringIn(status["reason"]) == "Expired") {

@@ -128,7 +128,7 @@ class Reflector {
   absl::Duration Jittered(absl::Duration duration);
   void Tell(Notice::Kind kind, absl::string_view reason);
 
-  bool OnErrorEvent(JsonValue status, absl::Duration now);
+  bool OnErrorEvent(YamlNode status, absl::Duration now);
   void Put(ParsedObject parsed);
   void Remove(const Name& name);
   void Refuse(std::string message);

@@ -5,7 +5,7 @@
 
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
-#include "api/yaml/json_value.h"
+#include "api/yaml/document.h"
 #include "proxy/base/log.h"
 
 namespace weft {
@@ -17,7 +17,7 @@ constexpr size_t kMaxErrorBody = 64 * 1024;
 constexpr size_t kShown = 200;
 
 std::string MessageOf(const std::string& body) {
-  const auto document = JsonDocument::Parse(body);
+  const auto document = YamlDocument::ParseJson(body);
   if (document.ok()) {
     const std::string message((*document)->root()["message"].Scalar());
     if (!message.empty()) return message;

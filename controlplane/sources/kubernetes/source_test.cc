@@ -80,8 +80,8 @@ class KubernetesSourceTest : public ::testing::Test {
       if (delta.object == nullptr) {
         known_.erase(delta.key.name);
       } else {
-        const JsonObject& json = std::get<JsonObject>(delta.object->body);
-        known_[delta.key.name] = std::string(json.value["metadata"]["resourceVersion"].Scalar());
+        const ObjectBody& body = delta.object->body;
+        known_[delta.key.name] = std::string(body.node["metadata"]["resourceVersion"].Scalar());
       }
     }
     for (const Problem& problem : update.problems) problems_ += ToString(problem) + "\n";

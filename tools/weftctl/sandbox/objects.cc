@@ -4,67 +4,18 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "api/yaml/to_json.h"
 #include "api/yaml/yaml_to_message.h"
 #include "tools/weftctl/sandbox/controllers.h"
-#include "yaml-cpp/yaml.h"
 
 namespace weft::sandbox {
 namespace {
 
 using Json = nlohmann::json;
 
-// A plain scalar means what the YAML core schema says; a quoted one is a string.
-Json ScalarToJson(const YAML::Node& node) {
-  const std::string& text = node.Scalar();
-  if (node.Tag() == "!") return text;
-  if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") {
-    return nullptr;
-  }
-  if (text == "true" || text == "True" || text == "TRUE") return true;
-  if (text == "false" || text == "False" || text == "FALSE") return false;
-  int64_t integer;
-  if (absl::SimpleAtoi(text, &integer)) return integer;
-  double number;
-  bool numeric = text.find_first_not_of("0123456789+-.eE") == std::string::npos;
-  if (numeric && absl::SimpleAtod(text, &number)) return number;
-  return text;
-}
-
-// `*room` is how many nodes may still come: aliases can make a short text a huge tree.
-bool NodeToJson(const YAML::Node& node, int depth, size_t* room, Json* json) {
-  if (depth > kMaxYamlDepth || *room == 0) return false;
-  --*room;
-  switch (node.Type()) {
-    case YAML::NodeType::Scalar:
-      *json = ScalarToJson(node);
-      return true;
-    case YAML::NodeType::Sequence:
-      *json = Json::array();
-      for (const YAML::Node& item : node) {
-        if (!NodeToJson(item, depth + 1, room, &json->emplace_back())) return false;
-      }
-      return true;
-    case YAML::NodeType::Map:
-      *json = Json::object();
-      for (const auto& entry : node) {
-        if (!entry.first.IsScalar()) return false;
-        Json* member = &(*json)[entry.first.Scalar()];
-        if (!NodeToJson(entry.second, depth + 1, room, member)) return false;
-      }
-      return true;
-    default:
-      *json = nullptr;
-      return true;
-  }
-}
-
-// Objects here are from folders, so their bodies are YAML.
 Json JsonOf(const RawObject& object) {
-  Json json;
-  size_t room = kMaxYamlNodes;
-  if (!NodeToJson(std::get<YAML::Node>(object.body), 0, &room, &json)) json = Json::object();
+  Json json = weft::ToJson(object.body.node).value_or(Json::object());
   if (!object.key.namespace_.empty()) json["metadata"]["namespace"] = object.key.namespace_;
   return json;
 }
@@ -79,8 +30,7 @@ absl::Status Take(const RawObject& object, const std::string& key,
                   const std::map<std::string, Message>& last_good,
                   std::map<std::string, Message>* into) {
   Message message;
-  absl::Status status =
-      YamlToMessage(std::get<YAML::Node>(object.body), UnknownFields::kSkip, &message);
+  absl::Status status = YamlToMessage(object.body.node, UnknownFields::kSkip, &message);
   if (status.ok()) {
     message.mutable_metadata()->set_namespace_(object.key.namespace_);
     (*into)[key] = std::move(message);

@@ -1,4 +1,4 @@
-#include "api/yaml/json_value.h"
+#include "api/yaml/document.h"
 
 #include <string>
 
@@ -16,23 +16,23 @@ using ::istio::networking::v1alpha3::VirtualService;
 using ::testing::HasSubstr;
 
 // As the parser saw it, in one spelling.
-std::string Print(JsonValue value) {
+std::string Print(YamlNode value) {
   switch (value.kind()) {
-    case JsonValue::Kind::kUndefined:
+    case YamlNode::Kind::kUndefined:
       return "undefined";
-    case JsonValue::Kind::kNull:
+    case YamlNode::Kind::kNull:
       return "null";
-    case JsonValue::Kind::kString:
+    case YamlNode::Kind::kString:
       return "'" + std::string(value.Scalar()) + "'";
-    case JsonValue::Kind::kNumber:
-    case JsonValue::Kind::kBool:
+    case YamlNode::Kind::kNumber:
+    case YamlNode::Kind::kBool:
       return std::string(value.Scalar());
-    case JsonValue::Kind::kSequence:
-    case JsonValue::Kind::kMap:
+    case YamlNode::Kind::kSequence:
+    case YamlNode::Kind::kMap:
       break;
   }
   std::string text;
-  for (const JsonItem& item : value) {
+  for (const YamlItem& item : value) {
     if (!text.empty()) text += ",";
     text +=
         value.IsMap() ? std::string(item.first.Scalar()) + ":" + Print(item.second) : Print(item);
@@ -41,11 +41,11 @@ std::string Print(JsonValue value) {
 }
 
 std::string Parsed(const std::string& text) {
-  const auto document = JsonDocument::Parse(text);
+  const auto document = YamlDocument::ParseJson(text);
   return document.ok() ? Print((*document)->root()) : std::string(document.status().message());
 }
 
-TEST(JsonValue, ReadsWhatIsJson) {
+TEST(ParseJson, ReadsWhatIsJson) {
   const struct {
     const char* text;
     const char* value;
@@ -68,7 +68,7 @@ TEST(JsonValue, ReadsWhatIsJson) {
   for (const auto& c : cases) EXPECT_EQ(Parsed(c.text), c.value) << c.text;
 }
 
-TEST(JsonValue, RefusesWhatIsNot) {
+TEST(ParseJson, RefusesWhatIsNot) {
   for (const char* text :
        {"",       " ",       "{",         "[",           "]",      "{]",    "[}",
         "[1,]",   "{,}",     "{\"a\"}",   "{\"a\":}",    "{a:1}",  "{1:2}", "[1 2]",
@@ -80,7 +80,7 @@ TEST(JsonValue, RefusesWhatIsNot) {
 }
 
 // Every prefix of a text ends in an error, never beyond its end (row 94).
-TEST(JsonValue, RefusesEveryPrefix) {
+TEST(ParseJson, RefusesEveryPrefix) {
   const std::string text = R"({"a":[1.5e3,"\ud83d\ude00\n",true,null,{"b":false}]})";
   EXPECT_EQ(Parsed(text), "{a:[1.5e3,'\xf0\x9f\x98\x80\n',true,null,{b:false}]}");
   for (size_t i = 0; i < text.size(); ++i) {
@@ -88,7 +88,7 @@ TEST(JsonValue, RefusesEveryPrefix) {
   }
 }
 
-TEST(JsonValue, Row94NestingIsBounded) {
+TEST(ParseJson, Row94NestingIsBounded) {
   const auto nested = [](int depth) {
     return std::string(depth, '[') + "1" + std::string(depth, ']');
   };
@@ -97,10 +97,10 @@ TEST(JsonValue, Row94NestingIsBounded) {
   EXPECT_EQ(Parsed(std::string(1'000'000, '[')), "nested deeper than 100 levels");
 }
 
-TEST(JsonValue, FindsMembers) {
-  const auto document = JsonDocument::Parse(R"({"a":{"b":"c"},"l":[1],"a":2})");
+TEST(YamlNode, FindsMembers) {
+  const auto document = YamlDocument::ParseJson(R"({"a":{"b":"c"},"l":[1],"a":2})");
   ASSERT_TRUE(document.ok());
-  const JsonValue root = (*document)->root();
+  const YamlNode root = (*document)->root();
   EXPECT_EQ(root["a"]["b"].Scalar(), "c");
   EXPECT_FALSE(root["x"].IsDefined());
   EXPECT_FALSE(root["x"]["y"].IsDefined());
@@ -109,7 +109,7 @@ TEST(JsonValue, FindsMembers) {
 }
 
 // The same text by both ways gives the same message, or the same error but for the line.
-TEST(JsonToMessage, ReadsAsYamlDoes) {
+TEST(ParseJson, ReadsAsYamlDoes) {
   const char* texts[] = {
       R"({"hosts":["a"],"http":[{"name":"n","timeout":"5s","match":[{"port":80,"ignoreUriCase":true,
           "uri":{"prefix":"/"},"headers":{"x":{"exact":"1"}}}],
@@ -132,12 +132,14 @@ TEST(JsonToMessage, ReadsAsYamlDoes) {
   for (const std::string text : texts) {
     VirtualService by_yaml;
     VirtualService by_json;
+    const auto yaml = ParseYamlDocuments(text);
+    ASSERT_TRUE(yaml.ok()) << yaml.status();
     std::string yaml_error(
-        YamlToMessage(YAML::Load(text), UnknownFields::kReject, &by_yaml).message());
-    const auto document = JsonDocument::Parse(text);
+        YamlToMessage((*yaml)[0]->root(), UnknownFields::kReject, &by_yaml).message());
+    const auto document = YamlDocument::ParseJson(text);
     ASSERT_TRUE(document.ok()) << document.status();
     const std::string json_error(
-        JsonToMessage((*document)->root(), UnknownFields::kReject, &by_json).message());
+        YamlToMessage((*document)->root(), UnknownFields::kReject, &by_json).message());
     for (const char* line : {" (line 1)", "line 1: "}) {
       if (const size_t at = yaml_error.find(line); at != std::string::npos) {
         yaml_error.erase(at, std::string(line).size());
@@ -148,26 +150,28 @@ TEST(JsonToMessage, ReadsAsYamlDoes) {
   }
 }
 
-TEST(JsonToMessage, TellsStringsFromNumbers) {
+TEST(ParseJson, TellsStringsFromNumbers) {
   const auto read = [](const char* text) {
     kubernetes::Service service;
-    const auto document = JsonDocument::Parse(text);
+    const auto document = YamlDocument::ParseJson(text);
     const absl::Status status =
-        JsonToMessage((*document)->root(), UnknownFields::kSkip, &service, "");
+        YamlToMessage((*document)->root(), UnknownFields::kSkip, &service, "");
     return status.ok() ? MessageToJson(service, false) : std::string(status.message());
   };
-  EXPECT_EQ(read(R"({"metadata":{"labels":{"version":"1","on":"true"}}})"),
-            R"({"metadata":{"labels":{"on":"true","version":"1"}}})");
+  EXPECT_EQ(read(R"({"metadata":{"labels":{"version":"1"}}})"),
+            R"({"metadata":{"labels":{"version":"1"}}})");
+  EXPECT_EQ(read(R"({"metadata":{"labels":{"on":"true"}}})"),
+            R"({"metadata":{"labels":{"on":"true"}}})");
   EXPECT_EQ(read(R"({"spec":{"ports":[{"targetPort":80},{"targetPort":"80"}]}})"),
             R"({"spec":{"ports":[{"targetPort":80},{"targetPort":"80"}]}})");
   EXPECT_EQ(read(R"({"metadata":{"name":5}})"),
             "metadata.name: expected a string, got number 5; quote it");
 }
 
-TEST(JsonToMessage, RefusesInvalidUtf8) {
+TEST(ParseJson, RefusesInvalidUtf8) {
   DestinationRule rule;
-  const auto document = JsonDocument::Parse("{\"host\":\"\xff\"}");
-  EXPECT_EQ(JsonToMessage((*document)->root(), UnknownFields::kReject, &rule, "spec").message(),
+  const auto document = YamlDocument::ParseJson("{\"host\":\"\xff\"}");
+  EXPECT_EQ(YamlToMessage((*document)->root(), UnknownFields::kReject, &rule, "spec").message(),
             "spec.host: not valid UTF-8");
 }
 

@@ -2,7 +2,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "api/yaml/yaml_to_message.h"
+#include "api/yaml/document.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -12,9 +12,11 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-std::vector<std::string> Names(const std::vector<YAML::Node>& documents) {
+std::vector<std::string> Names(const std::vector<std::shared_ptr<const YamlDocument>>& documents) {
   std::vector<std::string> names;
-  for (const YAML::Node& document : documents) names.push_back(document["name"].Scalar());
+  for (const auto& document : documents) {
+    names.emplace_back(document->root()["name"].Scalar());
+  }
   return names;
 }
 
@@ -33,6 +35,13 @@ TEST(YamlDocuments, SplitsAStreamAndLeavesOutEmptyOnes) {
       {"{\"a\":{\"b\":[1,2,\"c\"]}}", 1},
       {"{\n\t\"a\": \"x\\/y\",\n\t\"b\": null\n}\n", 1},
       {"a: |\n  ---\n  not a boundary\n", 1},
+      {"\xef\xbb\xbf"
+       "a: 1\n",
+       1},
+      {"# a comment\n%YAML 1.1\n# and another\n---\na: 1\n...\n# the end\n", 1},
+      {"%TAG !e! tag:example.org,2000:\n---\n!e!x {a: 1}\n--- b\n", 2},
+      {"... # ends nothing\na: 1\n", 1},
+      {"~\n---\nnull\n---\n\"\"\n", 1},
   };
   for (const auto& c : cases) {
     const auto documents = ParseYamlDocuments(c.text);
@@ -51,6 +60,14 @@ TEST(YamlDocuments, NamesTheLineOfAnError) {
       {"a: 1\n---\nb: 1\n---\nc: *nowhere\n", "line 5"},
       {"a: \"never closed\n", "line "},
       {"a: 'never closed", "line "},
+      {"a: 1\n---\nb:\n- \"x\n\n",
+       "line 6: found unexpected end of stream while scanning a quoted scalar that begins in line "
+       "4"},
+      {"ok: 1\nb: \"\xff\"\n", "line 2: not valid UTF-8"},
+      {"a: *b\nb: &b 1", "line 1: the alias '*b' stands for nothing before it"},
+      {"\n"
+       R"({"a": " "typedConfig": {"b": [}})",
+       "line 2: "},
   };
   for (const auto& c : cases) {
     const auto documents = ParseYamlDocuments(c.text);
@@ -74,17 +91,20 @@ TEST(YamlDocuments, ABrokenDocumentDoesNotSpoilTheOthers) {
   ASSERT_EQ(stream.documents.size(), 3u);
   ASSERT_EQ(stream.errors.size(), 2u);
   EXPECT_THAT(std::string(stream.errors[0].message()), HasSubstr("line "));
-  EXPECT_EQ(stream.documents[1].Mark().line + 1, 5) << "lines count from the start of the text";
-  EXPECT_EQ(stream.documents[2].Mark().line + 1, 9);
+  EXPECT_EQ(stream.documents[1]->root().line(), 5) << "lines count from the start of the text";
+  EXPECT_EQ(stream.documents[2]->root().line(), 9);
 }
 
 TEST(YamlDocuments, BoundsTheSizeAndTheNesting) {
   EXPECT_FALSE(ParseYamlDocuments(std::string(kMaxYamlBytes + 1, '\n')).ok());
   EXPECT_FALSE(ParseYamlDocuments(std::string(100'000, '[')).ok());
   EXPECT_FALSE(ParseYamlDocuments(std::string(100'000, '{')).ok());
+  EXPECT_FALSE(ParseYamlDocuments(absl::StrCat("a: ", std::string(10'000'000, '['))).ok());
+  std::string blocks;
+  for (int i = 0; i < 2000; ++i) blocks += "- ";
+  EXPECT_FALSE(ParseYamlDocuments(blocks).ok());
 }
 
-// (yaml-cpp never comes back from the first.)
 TEST(YamlDocuments, RefusesControlCharacters) {
   for (const std::string& text :
        {std::string("a: \"x\0\ny\n", 9), std::string("a: 'x\4\ny"), std::string("a: b\x7f")}) {
@@ -94,6 +114,50 @@ TEST(YamlDocuments, RefusesControlCharacters) {
         << documents.status();
   }
   EXPECT_TRUE(ParseYamlDocuments("a: \"\\0ü\"\r\n").ok());
+}
+
+// As a plain scalar means it: what a reader of Kubernetes' would make of it.
+TEST(YamlDocuments, TellsKindsOfScalars) {
+  using Kind = YamlNode::Kind;
+  const struct {
+    const char* text;
+    Kind kind;
+    const char* scalar;
+  } cases[] = {
+      {"a", Kind::kString, "a"},
+      {"5", Kind::kNumber, "5"},
+      {"'5'", Kind::kString, "5"},
+      {"on", Kind::kBool, "on"},
+      {"", Kind::kNull, ""},
+      {"~", Kind::kNull, ""},
+      {"\"\"", Kind::kString, ""},
+      {"!!str", Kind::kString, ""},
+      {"! 5", Kind::kString, "5"},
+      {"!!str 5", Kind::kString, "5"},
+      {"!!int \"5\"", Kind::kNumber, "5"},
+      {"|\n  true", Kind::kString, "true"},
+      {"\"\\u00fc\\0\"", Kind::kString, "\u00fc"},
+      {"[]", Kind::kSequence, ""},
+      {"{}", Kind::kMap, ""},
+  };
+  for (const auto& c : cases) {
+    const auto documents = ParseYamlDocuments(absl::StrCat("- ", c.text));
+    ASSERT_TRUE(documents.ok()) << c.text << ": " << documents.status();
+    const YamlNode node = *documents->front()->root().begin();
+    EXPECT_EQ(node.kind(), c.kind) << c.text;
+    EXPECT_TRUE(absl::StartsWith(node.Scalar(), c.scalar)) << c.text;
+  }
+}
+
+TEST(YamlDocuments, AnAliasIsWhatItStandsFor) {
+  const auto documents = ParseYamlDocuments("a: &x {b: [&y 1, *y]}\n*y : *x\nc: d\n");
+  ASSERT_TRUE(documents.ok()) << documents.status();
+  const YamlNode root = documents->front()->root();
+  EXPECT_EQ(root["1"]["b"].kind(), YamlNode::Kind::kSequence);
+  EXPECT_EQ(root["c"].Scalar(), "d");
+  std::string items;
+  for (const YamlNode& item : root["a"]["b"]) items += std::string(item.Scalar());
+  EXPECT_EQ(items, "11");
 }
 
 TEST(YamlDocuments, SurvivesBytesThatAreNoYaml) {

@@ -1,18 +1,18 @@
-#include "api/yaml/json_value.h"
-
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "api/yaml/document.h"
 
 namespace weft {
 
-using Kind = JsonValue::Kind;
+using Kind = YamlNode::Kind;
 
-// Reads the text of one document. Recursive, within kMaxDepth.
+// Reads the text of one document. Recursive, within kMaxYamlDepth.
 class JsonParser {
  public:
-  explicit JsonParser(JsonDocument* document) : text_(document->text_), nodes_(document->nodes_) {}
+  explicit JsonParser(YamlDocument* document)
+      : text_(document->text_), values_(document->values_) {}
 
   absl::Status ParseAll() {
     if (absl::Status status = ParseValue(0); !status.ok()) return status;
@@ -40,14 +40,14 @@ class JsonParser {
   }
 
   void AddScalar(Kind kind, size_t begin, size_t size) {
-    const uint32_t next = static_cast<uint32_t>(nodes_.size()) + 1;
-    nodes_.push_back({static_cast<uint32_t>(begin), static_cast<uint32_t>(size), next, kind});
+    const uint32_t next = static_cast<uint32_t>(values_.size()) + 1;
+    values_.push_back({static_cast<uint32_t>(begin), static_cast<uint32_t>(size), next, 0, kind});
   }
 
   absl::Status ParseValue(int depth) {
-    if (depth > JsonDocument::kMaxDepth) {
+    if (depth > kMaxYamlDepth) {
       return absl::InvalidArgumentError(
-          absl::StrCat("nested deeper than ", JsonDocument::kMaxDepth, " levels"));
+          absl::StrCat("nested deeper than ", kMaxYamlDepth, " levels"));
     }
     SkipSpace();
     if (at_ == text_.size()) return Error("ends where a value should be");
@@ -71,7 +71,7 @@ class JsonParser {
 
   absl::Status ParseContainer(Kind kind, char close, int depth) {
     ++at_;
-    const size_t self = nodes_.size();
+    const size_t self = values_.size();
     AddScalar(kind, 0, 0);
     if (!Consume(close)) {
       do {
@@ -86,7 +86,7 @@ class JsonParser {
       if (!Consume(close))
         return Error(absl::StrCat("expected ',' or '", std::string(1, close), "'"));
     }
-    nodes_[self].next = static_cast<uint32_t>(nodes_.size());
+    values_[self].next = static_cast<uint32_t>(values_.size());
     return absl::OkStatus();
   }
 
@@ -205,67 +205,19 @@ class JsonParser {
   }
 
   std::string& text_;
-  std::vector<JsonDocument::Node>& nodes_;
+  std::vector<YamlDocument::Value>& values_;
   size_t at_ = 0;
 };
 
-absl::StatusOr<std::shared_ptr<const JsonDocument>> JsonDocument::Parse(std::string text) {
-  if (text.size() > kMaxBytes) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the text has ", text.size(), " bytes, more than the limit of ", kMaxBytes));
+absl::StatusOr<std::shared_ptr<const YamlDocument>> YamlDocument::ParseJson(std::string text) {
+  if (text.size() > kMaxYamlBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the text has ", text.size(), " bytes, more than the limit of ", kMaxYamlBytes));
   }
-  std::shared_ptr<JsonDocument> document(new JsonDocument);
+  std::shared_ptr<YamlDocument> document(new YamlDocument);
   document->text_ = std::move(text);
   if (absl::Status status = JsonParser(document.get()).ParseAll(); !status.ok()) return status;
-  return std::shared_ptr<const JsonDocument>(std::move(document));
-}
-
-Kind JsonValue::kind() const {
-  return document_ == nullptr ? Kind::kUndefined : document_->nodes_[index_].kind;
-}
-
-bool JsonValue::IsScalar() const {
-  const Kind is = kind();
-  return is == Kind::kString || is == Kind::kNumber || is == Kind::kBool;
-}
-
-absl::string_view JsonValue::Scalar() const {
-  if (!IsScalar()) return "";
-  const JsonDocument::Node& node = document_->nodes_[index_];
-  return absl::string_view(document_->text_).substr(node.begin, node.size);
-}
-
-JsonValue JsonValue::operator[](absl::string_view name) const {
-  if (!IsMap()) return {};
-  for (const JsonItem& entry : *this) {
-    if (entry.first.Scalar() == name) return entry.second;
-  }
-  return {};
-}
-
-JsonValue::Iterator JsonValue::begin() const {
-  const bool container = IsMap() || IsSequence();
-  return container ? Iterator(document_, index_ + 1, IsMap()) : end();
-}
-
-JsonValue::Iterator JsonValue::end() const {
-  return {document_, document_ == nullptr ? 0 : document_->nodes_[index_].next, IsMap()};
-}
-
-JsonItem JsonValue::Iterator::operator*() const {
-  JsonItem item;
-  if (entries_) {
-    item.first = JsonValue(document_, index_);
-    item.second = JsonValue(document_, index_ + 1);
-  } else {
-    static_cast<JsonValue&>(item) = JsonValue(document_, index_);
-  }
-  return item;
-}
-
-JsonValue::Iterator& JsonValue::Iterator::operator++() {
-  index_ = document_->nodes_[entries_ ? index_ + 1 : index_].next;
-  return *this;
+  return std::shared_ptr<const YamlDocument>(std::move(document));
 }
 
 }  // namespace weft
