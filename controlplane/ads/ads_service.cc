@@ -12,6 +12,7 @@
 #include "api/envoy/discovery.grpc.pb.h"
 #include "controlplane/ads/client.h"
 #include "controlplane/ads/node.h"
+#include "controlplane/ads/request.h"
 #include "controlplane/ads/response.h"
 #include "proxy/base/log.h"
 #include "proxy/runtime/scope.h"
@@ -23,36 +24,23 @@ using envoy::service::discovery::v3::AggregatedDiscoveryService;
 using envoy::service::discovery::v3::DeltaDiscoveryRequest;
 using envoy::service::discovery::v3::DiscoveryRequest;
 
-// A NACK's text is the proxy's; what is kept and logged of it is bounded.
-constexpr size_t kMaxError = 2048;
+// How much of a type that nobody knows is logged.
+constexpr size_t kMaxTypeShown = 2048;
 
 grpc::Status ToGrpc(const absl::Status& status) {
   return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
 }
 
-SubscriptionRequest ToSubscriptionRequest(const DiscoveryRequest& request) {
-  SubscriptionRequest read;
-  read.names.assign(request.resource_names().begin(), request.resource_names().end());
-  read.nonce = request.response_nonce();
-  if (request.has_error_detail()) {
-    read.error = request.error_detail().message().substr(0, kMaxError);
+// One piece, whether it came in one or not.
+std::string Join(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  if (!buffer.Dump(&slices).ok()) return "";
+  std::string bytes;
+  bytes.reserve(buffer.Length());
+  for (const grpc::Slice& slice : slices) {
+    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
   }
-  return read;
-}
-
-DeltaSubscriptionRequest ToSubscriptionRequest(const DeltaDiscoveryRequest& request) {
-  DeltaSubscriptionRequest read;
-  read.subscribe.assign(request.resource_names_subscribe().begin(),
-                        request.resource_names_subscribe().end());
-  read.unsubscribe.assign(request.resource_names_unsubscribe().begin(),
-                          request.resource_names_unsubscribe().end());
-  read.initial_versions.insert(request.initial_resource_versions().begin(),
-                               request.initial_resource_versions().end());
-  read.nonce = request.response_nonce();
-  if (request.has_error_detail()) {
-    read.error = request.error_detail().message().substr(0, kMaxError);
-  }
-  return read;
+  return bytes;
 }
 
 std::string NameOf(ProxyRole role) {
@@ -293,19 +281,21 @@ class AdsService::StreamOf final : public AdsService::Stream {
 
  private:
   absl::Status HandleRequest(grpc::ByteBuffer& bytes) override {
-    Request request;
-    if (!grpc::SerializationTraits<Request>::Deserialize(&bytes, &request).ok()) {
+    const std::string received = Join(bytes);
+    Request message;
+    typename Of::Request request;
+    if (!ReadRequest(received, &message, &request)) {
       return absl::InvalidArgumentError(absl::StrCat("not a ", Request::descriptor()->name()));
     }
-    absl::Status identified = IdentifyOnce(request.node());
+    absl::Status identified = IdentifyOnce(message.node());
     if (!identified.ok()) return identified;
-    const ResourceType* type = FindResourceType(request.type_url());
+    const ResourceType* type = FindResourceType(message.type_url());
     if (type == nullptr) {
       Log(LogLevel::kDebug, "type_not_served",
-          {{"node", node().id}, {"type", request.type_url().substr(0, kMaxError)}});
+          {{"node", node().id}, {"type", message.type_url().substr(0, kMaxTypeShown)}});
       return absl::OkStatus();
     }
-    if (client_.OnRequest(*type, ToSubscriptionRequest(request)) == Received::kNack) {
+    if (client_.OnRequest(*type, request) == Received::kNack) {
       service().metrics.Rejected(type->name);
       Log(LogLevel::kWarning, "proxy_nack",
           {{"node", node().id},

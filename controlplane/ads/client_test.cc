@@ -18,7 +18,7 @@ void Ask(AdsClient& client, absl::string_view type, std::vector<std::string> nam
   for (const ResourceType& known : ResourceTypes()) {
     if (known.name != type) continue;
     SubscriptionRequest request;
-    request.names = std::move(names);
+    request.names.assign(names.begin(), names.end());
     client.OnRequest(known, request);
   }
 }

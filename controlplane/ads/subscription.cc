@@ -1,17 +1,31 @@
 #include "controlplane/ads/subscription.h"
 
+#include <xxhash.h>
+
 #include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
 namespace weft {
+namespace {
+
+uint64_t HashOf(const std::vector<absl::string_view>& names) {
+  uint64_t hash = names.size();
+  for (const absl::string_view name : names) {
+    hash = XXH3_64bits_withSeed(name.data(), name.size(), hash);
+  }
+  return hash;
+}
+
+}  // namespace
+
 Received Subscription::OnRequest(const SubscriptionRequest& request) {
   // A client that reconnects may bring the nonce of its last stream; before anything was sent on
   // this one, no nonce can be stale.
   const bool first = responses_ == 0;
   if (!first && !request.nonce.empty() && request.nonce != nonce_) return Received::kStale;
-  SetNames(request.names);
+  TakeNames(request.names);
   if (first || request.nonce.empty()) return Received::kSubscribed;
   if (request.error.has_value()) {
     last_error_ = *request.error;
@@ -22,7 +36,14 @@ Received Subscription::OnRequest(const SubscriptionRequest& request) {
   return Received::kAck;
 }
 
-void Subscription::SetNames(const std::vector<std::string>& names) {
+void Subscription::TakeNames(const std::vector<absl::string_view>& names) {
+  const uint64_t hash = HashOf(names);
+  if (names_hash_ == hash) return;
+  SetNames(names);
+  names_hash_ = hash;
+}
+
+void Subscription::SetNames(const std::vector<absl::string_view>& names) {
   std::set<std::string> named(names.begin(), names.end());
   const bool all = named.erase("*") > 0 || (named.empty() && !ever_named_);
   const bool wildcard = rules_.wildcard && all;
@@ -33,7 +54,6 @@ void Subscription::SetNames(const std::vector<std::string>& names) {
   for (const std::string& name : named) {
     if (!interest_.names().Contains(name)) added.push_back(name);
   }
-  // An ACK, as most are.
   const bool same_names = added.empty() && named.size() == interest_.names().size();
   if (same_names && wildcard == was_wildcard) return;
 

@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "controlplane/ads/interest.h"
 #include "controlplane/translate/resources.h"
 
@@ -47,7 +48,7 @@ enum class Received {
 
 // The part of a DiscoveryRequest that counts after the type and the node were looked at.
 struct SubscriptionRequest {
-  std::vector<std::string> names;
+  std::vector<absl::string_view> names;
   std::string nonce;
   std::optional<std::string> error;  // a NACK, and why
 };
@@ -84,11 +85,14 @@ class Subscription {
   const Interest& interest() const { return interest_; }
 
  private:
-  void SetNames(const std::vector<std::string>& names);
+  void TakeNames(const std::vector<absl::string_view>& names);
+  void SetNames(const std::vector<absl::string_view>& names);
   SubscriptionResponse Respond(const std::string& version);
 
   const DeliveryRules rules_;
   Interest interest_;
+  // Of the names that were last taken, in the order they came in. An ACK repeats them.
+  std::optional<uint64_t> names_hash_;
   bool ever_named_ = false;
   // A full-state response is due even if nothing changed: absence is an answer too.
   bool answer_due_ = false;

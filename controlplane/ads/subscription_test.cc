@@ -44,7 +44,7 @@ class Client {
   Received Says(std::vector<std::string> names, std::string nonce,
                 std::optional<std::string> error) {
     SubscriptionRequest request;
-    request.names = std::move(names);
+    request.names.assign(names.begin(), names.end());
     request.nonce = std::move(nonce);
     request.error = std::move(error);
     return subscription_.OnRequest(request);
