@@ -1,12 +1,8 @@
 #include "controlplane/control_plane.h"
 
-#include <grpcpp/grpcpp.h>
-#include <grpcpp/impl/codegen/service_type.h>
-#include <grpcpp/server_posix.h>
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <functional>
 #include <future>
@@ -28,18 +24,14 @@
 #include "controlplane/engine.h"
 #include "controlplane/own_certificate.h"
 #include "controlplane/translations.h"
-#include "controlplane/transport/connections.h"
-#include "controlplane/transport/tls_front.h"
+#include "controlplane/transport/grpc_port.h"
 #include "proxy/base/log.h"
 
 namespace weft {
 namespace {
 
-// How long streams get to end by themselves when the process is told to stop.
-constexpr std::chrono::milliseconds kDrain(300);
-// Proxies ping every 10 s to notice a dead connection; gRPC would take more than one ping in 5
-// minutes for an attack and hang up.
-constexpr int kLeastPingIntervalMs = 5000;
+// A request names all that a client subscribes to, which is 50 bytes for each service's port.
+constexpr size_t kMaxXdsMessage = 16 << 20;
 constexpr absl::Duration kRenewalCheck = absl::Minutes(1);
 
 absl::Status Annotate(absl::string_view what, const absl::Status& status) {
@@ -84,8 +76,7 @@ struct ControlPlane::Running {
   absl::Status Start();
   absl::Status LoadIdentity();
   void MakeServices();
-  absl::Status StartServers();
-  absl::Status StartFronts();
+  absl::Status StartPorts();
   absl::Status StartPages();
   absl::Status OnLoop(std::function<absl::Status()> call);
   void Stop();
@@ -103,19 +94,16 @@ struct ControlPlane::Running {
   uint64_t epoch = 0;
 
   EventLoop loop;
-  Connections connections;
   Metrics metrics;
   Translations translations;
-  std::unique_ptr<grpc::Service> ca;
   std::unique_ptr<AdsService> ads;
-  std::unique_ptr<grpc::Service> load_reports;
   std::unique_ptr<PeerServer> peer_server;
   std::unique_ptr<Engine> engine;
-  std::unique_ptr<grpc::Server> xds_grpc;
-  std::unique_ptr<grpc::Server> peer_grpc;
-  int plain_port = 0;
-  std::unique_ptr<TlsFront> xds_front;
-  std::unique_ptr<TlsFront> peer_front;
+  GrpcServices xds_services;
+  GrpcServices peer_services;
+  std::unique_ptr<GrpcPort> xds_plain;
+  std::unique_ptr<GrpcPort> xds;
+  std::unique_ptr<GrpcPort> peer;
   std::unique_ptr<HttpPort> monitoring;
   std::unique_ptr<HttpPort> debug;
   Scope tasks;
@@ -143,16 +131,12 @@ absl::Status ControlPlane::Running::LoadIdentity() {
 }
 
 void ControlPlane::Running::MakeServices() {
-  ca = MakeCaService(authority);
   ads = std::make_unique<AdsService>(
-      loop, connections, metrics,
-      [this](const std::shared_ptr<const World>& world, const ProxyView& view) {
+      loop, metrics, [this](const std::shared_ptr<const World>& world, const ProxyView& view) {
         return translations.Of(world, view);
       });
-  load_reports = MakeLoadReportService(connections, metrics);
   peer_server = std::make_unique<PeerServer>(
-      loop, connections, epoch,
-      [this](const certs::SpiffeId& identity) { return engine->FindPeer(identity); });
+      loop, epoch, [this](const certs::SpiffeId& identity) { return engine->FindPeer(identity); });
   EngineOptions of_engine;
   of_engine.self = self;
   of_engine.exports = options.exports;
@@ -165,31 +149,6 @@ void ControlPlane::Running::MakeServices() {
       loop, std::move(of_engine), translations, *ads, *peer_server,
       [this] { return certificate->Get(); },
       [this](const std::map<std::string, PeerState>& peers) { OnPeers(peers); });
-}
-
-absl::Status ControlPlane::Running::StartServers() {
-  grpc::ServerBuilder xds;
-  xds.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
-                         kLeastPingIntervalMs);
-  xds.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  // Two processes on one port would each get a part of the proxies.
-  xds.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-  xds.AddListeningPort(options.xds_plain.ToString(), grpc::InsecureServerCredentials(),
-                       &plain_port);
-  xds.RegisterService(ads->service());
-  xds.RegisterService(load_reports.get());
-  xds.RegisterService(ca.get());
-  xds_grpc = xds.BuildAndStart();
-  if (xds_grpc == nullptr || plain_port == 0) {
-    return absl::UnavailableError(
-        absl::StrCat("listen on ", options.xds_plain.ToString(), ": port in use?"));
-  }
-  grpc::ServerBuilder peer;
-  peer.SetMaxReceiveMessageSize(kMaxPeerMessage);
-  peer.RegisterService(peer_server->service());
-  peer_grpc = peer.BuildAndStart();
-  if (peer_grpc == nullptr) return absl::InternalError("the peer API does not start");
-  return absl::OkStatus();
 }
 
 absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ControlPlane::Running::XdsContext() const {
@@ -230,24 +189,31 @@ void ControlPlane::Running::OnPeers(const std::map<std::string, PeerState>& peer
         {{"reason", std::string(context.status().message())}});
     return;
   }
-  if (peer_front != nullptr) peer_front->SetContext(*std::move(context));
+  if (peer != nullptr) peer->SetTls(*std::move(context));
 }
 
-absl::Status ControlPlane::Running::StartFronts() {
+absl::Status ControlPlane::Running::StartPorts() {
+  ads->AddTo(xds_services);
+  AddLoadReportService(metrics, xds_services);
+  AddCaService(authority, xds_services);
+  peer_server->AddTo(peer_services);
   auto xds_context = XdsContext();
   if (!xds_context.ok()) return xds_context.status();
-  auto front = TlsFront::Start(options.xds, *std::move(xds_context), connections, [this](int fd) {
-    grpc::AddInsecureChannelFromFd(xds_grpc.get(), fd);
-  });
-  if (!front.ok()) return front.status();
-  xds_front = *std::move(front);
   auto peer_context = PeerContext({});
   if (!peer_context.ok()) return peer_context.status();
-  front = TlsFront::Start(options.peer, *std::move(peer_context), connections,
-                          [this](int fd) { grpc::AddInsecureChannelFromFd(peer_grpc.get(), fd); });
-  if (!front.ok()) return front.status();
-  peer_front = *std::move(front);
-  return absl::OkStatus();
+  const auto listen = [this](const Address& address, const GrpcServices& services,
+                             std::shared_ptr<const ServerTlsContext> tls, size_t max_message,
+                             std::unique_ptr<GrpcPort>* port) {
+    auto listening = GrpcPort::Listen(loop, address, services, {std::move(tls), max_message});
+    if (listening.ok()) *port = *std::move(listening);
+    return listening.status();
+  };
+  absl::Status status =
+      listen(options.xds_plain, xds_services, nullptr, kMaxXdsMessage, &xds_plain);
+  if (status.ok()) status = listen(options.xds, xds_services, *xds_context, kMaxXdsMessage, &xds);
+  if (status.ok())
+    status = listen(options.peer, peer_services, *peer_context, kMaxPeerMessage, &peer);
+  return status;
 }
 
 HttpAnswer ControlPlane::Running::ConfigOf(const std::map<std::string, std::string>& query) {
@@ -303,7 +269,7 @@ Task<> ControlPlane::Running::Renew() {
           {{"reason", std::string(renewed.status().message())}});
     } else if (*renewed) {
       auto context = XdsContext();
-      if (context.ok()) xds_front->SetContext(*std::move(context));
+      if (context.ok()) xds->SetTls(*std::move(context));
       OnPeers(engine->peers());
       Log(LogLevel::kInfo, "own_certificate_renewed");
     }
@@ -322,12 +288,9 @@ absl::Status ControlPlane::Running::Start() {
   if (!status.ok()) return status;
   MakeServices();
   status = StartPages();
+  if (status.ok()) status = StartPorts();
   if (!status.ok()) return status;
   thread = std::thread([this] { loop.Run(); });
-  status = StartServers();
-  if (!status.ok()) return status;
-  status = StartFronts();
-  if (!status.ok()) return status;
   return OnLoop([this] {
     tasks.Spawn(Renew());
     absl::Status started = engine->Start();
@@ -338,14 +301,9 @@ absl::Status ControlPlane::Running::Start() {
 
 void ControlPlane::Running::Stop() {
   if (!thread.joinable()) return;
-  xds_front.reset();
-  peer_front.reset();
-  const auto deadline = std::chrono::system_clock::now() + kDrain;
-  // The loop goes on meanwhile: it is what ends the streams.
-  if (xds_grpc != nullptr) xds_grpc->Shutdown(deadline);
-  if (peer_grpc != nullptr) peer_grpc->Shutdown(std::chrono::system_clock::now() + kDrain);
   (void)OnLoop([this] {
     tasks.Cancel();
+    for (auto* port : {&xds_plain, &xds, &peer}) port->reset();
     engine.reset();
     return absl::OkStatus();
   });
@@ -363,11 +321,9 @@ absl::StatusOr<std::unique_ptr<ControlPlane>> ControlPlane::Start(ControlPlaneOp
 ControlPlane::ControlPlane(std::unique_ptr<Running> running) : running_(std::move(running)) {}
 ControlPlane::~ControlPlane() = default;
 
-Address ControlPlane::xds() const { return running_->xds_front->address(); }
-Address ControlPlane::xds_plain() const {
-  return running_->options.xds_plain.WithPort(static_cast<uint16_t>(running_->plain_port));
-}
-Address ControlPlane::peer() const { return running_->peer_front->address(); }
+Address ControlPlane::xds() const { return running_->xds->address(); }
+Address ControlPlane::xds_plain() const { return running_->xds_plain->address(); }
+Address ControlPlane::peer() const { return running_->peer->address(); }
 Address ControlPlane::monitoring() const { return running_->monitoring->address(); }
 Address ControlPlane::debug() const {
   return running_->debug == nullptr ? Address() : running_->debug->address();

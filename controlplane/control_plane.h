@@ -37,7 +37,7 @@ class ControlPlane {
  public:
   // Makes or loads the root, listens everywhere, and starts. Errors say what and where.
   static absl::StatusOr<std::unique_ptr<ControlPlane>> Start(ControlPlaneOptions options);
-  // Ends streams and threads; takes at most about a second.
+  // Ends all connections and threads.
   ~ControlPlane();
   ControlPlane(const ControlPlane&) = delete;
   ControlPlane& operator=(const ControlPlane&) = delete;

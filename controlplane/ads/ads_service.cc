@@ -1,15 +1,13 @@
 #include "controlplane/ads/ads_service.h"
 
-#include <grpcpp/grpcpp.h>
-#include <grpcpp/support/server_callback.h>
-
-#include <deque>
+#include <chrono>
+#include <optional>
 #include <set>
 #include <type_traits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "api/envoy/discovery.grpc.pb.h"
+#include "api/envoy/discovery.pb.h"
 #include "controlplane/ads/client.h"
 #include "controlplane/ads/node.h"
 #include "controlplane/ads/request.h"
@@ -20,27 +18,17 @@
 namespace weft {
 namespace {
 
-using envoy::service::discovery::v3::AggregatedDiscoveryService;
 using envoy::service::discovery::v3::DeltaDiscoveryRequest;
 using envoy::service::discovery::v3::DiscoveryRequest;
 
 // How much of a type that nobody knows is logged.
 constexpr size_t kMaxTypeShown = 2048;
 
-grpc::Status ToGrpc(const absl::Status& status) {
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()));
-}
+constexpr char kMethods[] = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
 
-// One piece, whether it came in one or not.
-std::string Join(const grpc::ByteBuffer& buffer) {
-  std::vector<grpc::Slice> slices;
-  if (!buffer.Dump(&slices).ok()) return "";
-  std::string bytes;
-  bytes.reserve(buffer.Length());
-  for (const grpc::Slice& slice : slices) {
-    bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
-  }
-  return bytes;
+// The loop's clock stands still within a turn, in which much is done.
+MonotonicTime Clock() {
+  return absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
 }
 
 std::string NameOf(ProxyRole role) {
@@ -58,15 +46,16 @@ std::string NameOf(ProxyRole role) {
 }  // namespace
 
 struct AdsService::State {
-  State(EventLoop& loop, const Connections& connections, Metrics& metrics, Translator translate);
+  State(EventLoop& loop, Metrics& metrics, Translator translate)
+      : loop(loop), metrics(metrics), translate(std::move(translate)) {}
 
   Task<> PushWhenDirty();
+  template <typename Request, typename Of>
+  Task<absl::Status> Serve(GrpcCall& call);
 
   EventLoop& loop;
-  const Connections& connections;
   Metrics& metrics;
   const Translator translate;
-  std::unique_ptr<grpc::Service> service;
 
   std::shared_ptr<const World> world;  // null before the first
   std::string version;
@@ -81,39 +70,30 @@ struct AdsService::State {
   Scope tasks;
 };
 
-// One ADS stream. gRPC calls On…Done from its threads; each passes its news to the loop, where all
-// else happens. Deletes itself there once gRPC is done with it.
-class AdsService::Stream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+// One ADS stream; lives as long as its call is served.
+class AdsService::Stream {
  public:
-  Stream(AdsService::State& service, std::string peer) : service_(service), peer_(std::move(peer)) {
-    service_.loop.Post([this] { Start(); });
+  Stream(AdsService::State& service, GrpcCall& call) : service_(service), call_(call) {
+    service_.streams.insert(this);
   }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  virtual ~Stream();
 
-  void OnReadDone(bool ok) override {
-    service_.loop.Post([this, ok] { HandleRead(ok); });
+  // Until the client has enough, or is refused.
+  Task<absl::Status> Run();
+  // Sends what is due; if the client is slow, when it has taken what was sent before.
+  void Push() {
+    dirty_ = true;
+    due_.Notify();
   }
-  void OnWriteDone(bool ok) override {
-    service_.loop.Post([this, ok] { HandleWritten(ok); });
-  }
-  void OnDone() override {
-    service_.loop.Post([this] { delete this; });
-  }
-
-  // Sends what is due; if a write is under way, when that is done.
-  void Push();
   ProxyStatus Status() const;
 
  protected:
-  struct Written {
-    grpc::ByteBuffer bytes;
+  struct Encoded {
+    GrpcPieces bytes;
     absl::string_view type;
   };
-
-  ~Stream() override {
-    if (!service_.streams.erase(this) || !node_.has_value()) return;
-    service_.metrics.ProxyDisconnected();
-    Log(LogLevel::kInfo, "proxy_disconnected", {{"node", node_->id}});
-  }
 
   AdsService::State& service() { return service_; }
   const ClientNode& node() const { return *node_; }
@@ -124,84 +104,76 @@ class AdsService::Stream : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 
  private:
   // What the form of the protocol makes different.
-  virtual absl::Status HandleRequest(grpc::ByteBuffer& bytes) = 0;
-  virtual std::vector<Written> Next(const Resources& resources) = 0;
+  virtual absl::Status HandleRequest(const std::string& bytes) = 0;
+  virtual std::vector<Encoded> Next(const Resources& resources) = 0;
   virtual absl::string_view form() const = 0;
   virtual std::vector<TypeStatus> Types() const = 0;
 
-  void Start();
-  void HandleRead(bool ok);
   absl::Status Identify(const envoy::config::core::v3::Node& node);
   const ProxyView& View();
-  void HandleWritten(bool ok);
-  void WriteNext();
-  void End(absl::Status status);
+  bool SendDue();
+  void NoteWritten();
 
   AdsService::State& service_;
-  const std::string peer_;
-  std::optional<ConnectionPeer> connection_;
+  GrpcCall& call_;
   std::optional<ClientNode> node_;  // once it was accepted
   // What it sees, made from the node and this workload.
   std::optional<ProxyView> view_;
   std::shared_ptr<const Workload> workload_;
 
-  grpc::ByteBuffer incoming_;
-  std::deque<Written> outgoing_;  // of one push; the front is being written
+  Signal due_;
   bool dirty_ = false;
   bool asked_ = false;                     // something since the last look
   std::shared_ptr<const Resources> seen_;  // at the last look
+  // Of the push that is being written.
+  std::vector<absl::string_view> writing_;  // types
   MonotonicTime push_began_;
   std::optional<MonotonicTime> push_changed_;  // if the push is of a change: when that came
-  std::optional<absl::Status> ending_;
-  bool finished_ = false;
 };
 
-void AdsService::Stream::Start() {
-  service_.streams.insert(this);
-  connection_ = service_.connections.Find(peer_);
-  if (connection_.has_value() && !connection_->identity.has_value()) {
-    return End(absl::UnauthenticatedError("discovery needs a client certificate"));
-  }
-  StartRead(&incoming_);
+AdsService::Stream::~Stream() {
+  service_.streams.erase(this);
+  if (!node_.has_value()) return;
+  service_.metrics.ProxyDisconnected();
+  Log(LogLevel::kInfo, "proxy_disconnected", {{"node", node_->id}});
 }
 
-void AdsService::Stream::End(absl::Status status) {
-  if (!ending_.has_value()) ending_ = std::move(status);
-  // A status must not overtake a message that is being written.
-  if (!outgoing_.empty() || finished_) return;
-  finished_ = true;
-  Finish(ToGrpc(*ending_));
-}
-
-void AdsService::Stream::HandleRead(bool ok) {
-  if (ending_.has_value()) return;
-  if (!ok) return End(absl::OkStatus());
-  absl::Status status = HandleRequest(incoming_);
-  if (!status.ok()) {
-    Log(LogLevel::kWarning, "proxy_refused",
-        {{"peer", connection_.has_value() ? connection_->address : peer_},
-         {"reason", std::string(status.message())}});
-    return End(std::move(status));
+Task<absl::Status> AdsService::Stream::Run() {
+  if (call_.peer().secure && !call_.peer().identity.has_value()) {
+    co_return absl::UnauthenticatedError("discovery needs a client certificate");
   }
-  StartRead(&incoming_);
-  asked_ = true;
-  Push();
+  std::string message;
+  while (true) {
+    const GrpcCall::Event event = call_.Next(&message);
+    if (event == GrpcCall::Event::kEnd) co_return call_.status();
+    if (event == GrpcCall::Event::kMessage) {
+      absl::Status status = HandleRequest(message);
+      if (!status.ok()) {
+        Log(LogLevel::kWarning, "proxy_refused",
+            {{"peer", call_.peer().address}, {"reason", std::string(status.message())}});
+        co_return status;
+      }
+      asked_ = dirty_ = true;
+      continue;
+    }
+    while (call_.Flush() && SendDue()) {
+    }
+    co_await Wait(service_.loop, {&call_.readable(), &call_.writable(), &due_});
+  }
 }
 
 absl::Status AdsService::Stream::Identify(const envoy::config::core::v3::Node& from) {
   if (service_.world == nullptr) return absl::UnavailableError("no configuration yet");
   auto node = ReadNode(from);
   if (!node.ok()) return node.status();
-  if (connection_.has_value()) {
-    absl::Status checked = CheckNode(*node, *connection_->identity, *service_.world);
+  if (call_.peer().identity.has_value()) {
+    absl::Status checked = CheckNode(*node, *call_.peer().identity, *service_.world);
     if (!checked.ok()) return checked;
   }
   node_ = *std::move(node);
   service_.metrics.ProxyConnected();
   Log(LogLevel::kInfo, "proxy_connected",
-      {{"node", node_->id},
-       {"peer", connection_.has_value() ? connection_->address : peer_},
-       {"form", std::string(form())}});
+      {{"node", node_->id}, {"peer", call_.peer().address}, {"form", std::string(form())}});
   return absl::OkStatus();
 }
 
@@ -217,45 +189,33 @@ const ProxyView& AdsService::Stream::View() {
   return *view_;
 }
 
-void AdsService::Stream::Push() {
-  dirty_ = true;
-  if (outgoing_.empty()) WriteNext();
-}
-
-void AdsService::Stream::WriteNext() {
-  if (ending_.has_value() || !dirty_ || !node_.has_value()) return;
+// When all that was sent has been handed on. False if there is nothing new to send.
+bool AdsService::Stream::SendDue() {
+  NoteWritten();
+  if (!dirty_ || !node_.has_value()) return false;
   dirty_ = false;
   auto resources = service_.translate(service_.world, View());
   const bool asked = std::exchange(asked_, false);
   const bool changed = seen_ != nullptr && seen_ != resources;
-  if (!asked && !changed && seen_ != nullptr) return;
+  if (!asked && !changed && seen_ != nullptr) return false;
   seen_ = std::move(resources);
-  push_began_ = service_.loop.Now();
-  push_changed_.reset();
+  push_began_ = Clock();
   if (changed) push_changed_ = service_.changed_at;
-  for (Written& written : Next(*seen_)) {
-    service_.metrics.Pushed(written.type);
-    outgoing_.push_back(std::move(written));
+  for (Encoded& encoded : Next(*seen_)) {
+    service_.metrics.Pushed(encoded.type);
+    writing_.push_back(encoded.type);
+    call_.Send(std::move(encoded.bytes));
   }
-  if (!outgoing_.empty()) StartWrite(&outgoing_.front().bytes);
+  return !writing_.empty();
 }
 
-void AdsService::Stream::HandleWritten(bool ok) {
-  if (ok) {
-    service_.metrics.Written(outgoing_.front().type, service_.loop.Now() - push_began_);
-  }
-  outgoing_.pop_front();
-  if (!ok) outgoing_.clear();
-  if (ending_.has_value()) {
-    outgoing_.clear();
-    return End(absl::OkStatus());
-  }
-  if (!ok) return;  // the read fails too, and ends the stream
-  if (!outgoing_.empty()) return StartWrite(&outgoing_.front().bytes);
-  if (push_changed_.has_value()) {
-    service_.metrics.Converged(service_.loop.Now() - *push_changed_);
-  }
-  WriteNext();
+void AdsService::Stream::NoteWritten() {
+  if (writing_.empty() && !push_changed_.has_value()) return;
+  const MonotonicTime now = Clock();
+  for (const absl::string_view type : writing_) service_.metrics.Written(type, now - push_began_);
+  writing_.clear();
+  if (push_changed_.has_value()) service_.metrics.Converged(now - *push_changed_);
+  push_changed_.reset();
 }
 
 ProxyStatus AdsService::Stream::Status() const {
@@ -265,10 +225,8 @@ ProxyStatus AdsService::Stream::Status() const {
     status.node = node_->id;
     status.role = NameOf(node_->role);
   }
-  status.peer = connection_.has_value() ? connection_->address : peer_;
-  if (connection_.has_value() && connection_->identity.has_value()) {
-    status.identity = connection_->identity->ToString();
-  }
+  status.peer = call_.peer().address;
+  if (call_.peer().identity.has_value()) status.identity = call_.peer().identity->ToString();
   status.types = Types();
   return status;
 }
@@ -280,11 +238,10 @@ class AdsService::StreamOf final : public AdsService::Stream {
   using Stream::Stream;
 
  private:
-  absl::Status HandleRequest(grpc::ByteBuffer& bytes) override {
-    const std::string received = Join(bytes);
+  absl::Status HandleRequest(const std::string& bytes) override {
     Request message;
     typename Of::Request request;
-    if (!ReadRequest(received, &message, &request)) {
+    if (!ReadRequest(bytes, &message, &request)) {
       return absl::InvalidArgumentError(absl::StrCat("not a ", Request::descriptor()->name()));
     }
     absl::Status identified = IdentifyOnce(message.node());
@@ -305,12 +262,12 @@ class AdsService::StreamOf final : public AdsService::Stream {
     return absl::OkStatus();
   }
 
-  std::vector<Written> Next(const Resources& resources) override {
-    std::vector<Written> written;
+  std::vector<Encoded> Next(const Resources& resources) override {
+    std::vector<Encoded> encoded;
     for (const auto& response : client_.Next(resources, service().version)) {
-      written.push_back({EncodeResponse(response), response.type->name});
+      encoded.push_back({EncodeResponse(response), response.type->name});
     }
-    return written;
+    return encoded;
   }
 
   absl::string_view form() const override {
@@ -338,34 +295,12 @@ class AdsService::StreamOf final : public AdsService::Stream {
   BasicAdsClient<Of> client_;
 };
 
-// The raw flavour of the streams: responses are written as bytes that were encoded once.
-class AdsService::Endpoint final
-    : public AggregatedDiscoveryService::WithRawCallbackMethod_StreamAggregatedResources<
-          AggregatedDiscoveryService::WithRawCallbackMethod_DeltaAggregatedResources<
-              AggregatedDiscoveryService::Service>> {
- public:
-  explicit Endpoint(AdsService::State& state) : state_(state) {}
-
-  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* StreamAggregatedResources(
-      grpc::CallbackServerContext* context) override {
-    return new StreamOf<DiscoveryRequest, Subscription>(state_, context->peer());
-  }
-  grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* DeltaAggregatedResources(
-      grpc::CallbackServerContext* context) override {
-    return new StreamOf<DeltaDiscoveryRequest, DeltaSubscription>(state_, context->peer());
-  }
-
- private:
-  AdsService::State& state_;
-};
-
-AdsService::State::State(EventLoop& loop, const Connections& connections, Metrics& metrics,
-                         Translator translate)
-    : loop(loop),
-      connections(connections),
-      metrics(metrics),
-      translate(std::move(translate)),
-      service(std::make_unique<Endpoint>(*this)) {}
+template <typename Request, typename Of>
+Task<absl::Status> AdsService::State::Serve(GrpcCall& call) {
+  StreamOf<Request, Of> stream(*this, call);
+  absl::Status ended = co_await stream.Run();
+  co_return ended;
+}
 
 Task<> AdsService::State::PushWhenDirty() {
   while (true) {
@@ -376,20 +311,26 @@ Task<> AdsService::State::PushWhenDirty() {
   }
 }
 
-AdsService::AdsService(EventLoop& loop, const Connections& connections, Metrics& metrics,
-                       Translator translate)
-    : state_(std::make_unique<State>(loop, connections, metrics, std::move(translate))) {
+AdsService::AdsService(EventLoop& loop, Metrics& metrics, Translator translate)
+    : state_(std::make_unique<State>(loop, metrics, std::move(translate))) {
   state_->tasks.Spawn(state_->PushWhenDirty());
 }
 
 AdsService::~AdsService() = default;
 
-grpc::Service* AdsService::service() { return state_->service.get(); }
+void AdsService::AddTo(GrpcServices& services) {
+  services[absl::StrCat(kMethods, "StreamAggregatedResources")] = [this](GrpcCall& call) {
+    return state_->Serve<DiscoveryRequest, Subscription>(call);
+  };
+  services[absl::StrCat(kMethods, "DeltaAggregatedResources")] = [this](GrpcCall& call) {
+    return state_->Serve<DeltaDiscoveryRequest, DeltaSubscription>(call);
+  };
+}
 
 void AdsService::Publish(std::shared_ptr<const World> world) {
   state_->world = std::move(world);
   state_->version = absl::StrCat(state_->epoch, "/", ++state_->worlds);
-  state_->changed_at = state_->loop.Now();
+  state_->changed_at = Clock();
   state_->dirty = true;
   state_->became_dirty.Notify();
 }

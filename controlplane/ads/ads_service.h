@@ -1,9 +1,8 @@
 // AdsService: the gRPC edge of discovery: streams in, Worlds in, responses out.
 //
-// One event loop owns every stream's state: gRPC's threads only carry messages to it and from it,
-// so nothing here is locked. A change marks a stream dirty rather than queueing what to send: a
-// slow proxy gets the newest state when its last write is done, and nothing in between. A change is
-// pushed at once; those that follow within kCoalesce go together.
+// One event loop owns every stream, so nothing here is locked. A change marks a stream dirty rather
+// than queueing what to send: a slow proxy gets the newest state when its last write is done, and
+// nothing in between. A change is pushed at once; those that follow within kCoalesce go together.
 //
 // Both forms of the protocol, on a stream each. A resource's bytes are shared by all streams, and a
 // stream whose Resources are what they were is not looked at any further.
@@ -11,7 +10,6 @@
 #define WEFT_CONTROLPLANE_ADS_ADS_SERVICE_H_
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,12 +18,8 @@
 #include "controlplane/debug/metrics.h"
 #include "controlplane/model/world.h"
 #include "controlplane/translate/resources.h"
-#include "controlplane/transport/connections.h"
+#include "controlplane/transport/grpc_port.h"
 #include "proxy/runtime/event_loop.h"
-
-namespace grpc {
-class Service;
-}  // namespace grpc
 
 namespace weft {
 
@@ -54,30 +48,28 @@ struct ProxyStatus {
 
 class AdsService {
  public:
-  // On the loop's thread, for each stream that may have to be told of a World; never null, and the
+  // For each stream that may have to be told of a World; never null, and the
   // same object as before if it holds the same.
   using Translator = std::function<std::shared_ptr<const Resources>(
       const std::shared_ptr<const World>&, const ProxyView&)>;
 
-  // Everything given must outlive the service, and the service the gRPC server that serves it. The
-  // loop must run until that server has shut down.
-  AdsService(EventLoop& loop, const Connections& connections, Metrics& metrics,
-             Translator translate);
+  // Everything given must outlive the service.
+  AdsService(EventLoop& loop, Metrics& metrics, Translator translate);
+  // After the ports that serve it.
   ~AdsService();
 
-  // Register this with the servers of 15010 and 15012. Streams that came through a TlsFront have to
-  // prove their node by a certificate; those of the plain port, which is loopback only, do not.
-  grpc::Service* service();
+  // For the ports of 15010 and 15012. Streams over TLS have to prove their node by a certificate;
+  // those of the plain port, which is loopback only, do not.
+  void AddTo(GrpcServices& services);
 
-  // On the loop's thread: what is true from now on.
+  // What is true from now on.
   void Publish(std::shared_ptr<const World> world);
   std::vector<ProxyStatus> Proxies() const;
   // What a proxy of this view is sent; for /debug/configz. Null before the first World.
   std::shared_ptr<const Resources> ResourcesFor(const ProxyView& view);
 
  private:
-  class Endpoint;  // what is registered with gRPC
-  class Stream;    // one ADS stream
+  class Stream;  // one ADS stream
   template <typename Request, typename Of>
   class StreamOf;  // in one form of the protocol
   struct State;

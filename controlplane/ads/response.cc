@@ -1,7 +1,5 @@
 #include "controlplane/ads/response.h"
 
-#include <grpcpp/support/slice.h>
-
 #include <memory>
 #include <string>
 #include <utility>
@@ -31,38 +29,33 @@ void AppendVarint(std::string& bytes, size_t value) {
   bytes += static_cast<char>(value);
 }
 
-// A slice that borrows the resource's bytes and keeps them alive until they are written.
-grpc::Slice Borrow(const std::shared_ptr<const std::string>& resource) {
-  auto* keep = new std::shared_ptr<const std::string>(resource);
-  const auto release = [](void* kept) {
-    delete static_cast<std::shared_ptr<const std::string>*>(kept);
-  };
-  return grpc::Slice(const_cast<char*>(resource->data()), resource->size(), release, keep);
-}
-
 // Bytes of our own, with borrowed ones between them.
 class Bytes {
  public:
   explicit Bytes(std::string head) : own_(std::move(head)) {}
   std::string& own() { return own_; }
   void Add(const std::shared_ptr<const std::string>& borrowed) {
-    slices_.emplace_back(own_);
-    own_.clear();
-    slices_.push_back(Borrow(borrowed));
+    TakeOwn();
+    pieces_.push_back(borrowed);
   }
-  grpc::ByteBuffer Finish() {
-    if (!own_.empty()) slices_.emplace_back(own_);
-    return grpc::ByteBuffer(slices_.data(), slices_.size());
+  GrpcPieces Finish() {
+    if (!own_.empty()) TakeOwn();
+    return std::move(pieces_);
   }
 
  private:
+  void TakeOwn() {
+    pieces_.push_back(std::make_shared<const std::string>(std::move(own_)));
+    own_.clear();
+  }
+
   std::string own_;
-  std::vector<grpc::Slice> slices_;
+  GrpcPieces pieces_;
 };
 
 }  // namespace
 
-grpc::ByteBuffer EncodeResponse(const AdsClient::Response& response) {
+GrpcPieces EncodeResponse(const AdsClient::Response& response) {
   DiscoveryResponse head;
   head.set_version_info(response.body.version);
   head.set_type_url(std::string(response.type->url));
@@ -78,7 +71,7 @@ grpc::ByteBuffer EncodeResponse(const AdsClient::Response& response) {
   return bytes.Finish();
 }
 
-grpc::ByteBuffer EncodeResponse(const DeltaAdsClient::Response& response) {
+GrpcPieces EncodeResponse(const DeltaAdsClient::Response& response) {
   DeltaDiscoveryResponse head;
   head.set_system_version_info(response.body.version);
   head.set_type_url(std::string(response.type->url));

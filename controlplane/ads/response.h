@@ -1,16 +1,15 @@
 // A DiscoveryResponse or DeltaDiscoveryResponse on the wire, made around resources that are encoded
-// already.
+// already, whose bytes it shares.
 #ifndef WEFT_CONTROLPLANE_ADS_RESPONSE_H_
 #define WEFT_CONTROLPLANE_ADS_RESPONSE_H_
 
-#include <grpcpp/support/byte_buffer.h>
-
 #include "controlplane/ads/client.h"
+#include "controlplane/transport/grpc_call.h"
 
 namespace weft {
 
-grpc::ByteBuffer EncodeResponse(const AdsClient::Response& response);
-grpc::ByteBuffer EncodeResponse(const DeltaAdsClient::Response& response);
+GrpcPieces EncodeResponse(const AdsClient::Response& response);
+GrpcPieces EncodeResponse(const DeltaAdsClient::Response& response);
 
 }  // namespace weft
 

@@ -1,61 +1,50 @@
 #include "controlplane/ca/ca_service.h"
 
-#include <grpcpp/grpcpp.h>
-
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
-#include "api/istio/ca.grpc.pb.h"
+#include "api/istio/ca.pb.h"
 
 namespace weft {
 namespace {
 
+using istio::v1::auth::IstioCertificateRequest;
+using istio::v1::auth::IstioCertificateResponse;
+
 // The token of the one `authorization` header; empty if there is none, or more than one.
-std::string BearerToken(const grpc::ServerContext& context) {
-  const auto& metadata = context.client_metadata();
-  if (metadata.count("authorization") != 1) return "";
-  const grpc::string_ref value = metadata.find("authorization")->second;
-  absl::string_view text(value.data(), value.size());
+std::string BearerToken(const GrpcCall& call) {
+  const std::string text = call.Metadata("authorization");
   constexpr absl::string_view kScheme = "Bearer ";
-  if (!absl::StartsWithIgnoreCase(text, kScheme)) return "";
-  text.remove_prefix(kScheme.size());
-  return std::string(text);
+  return absl::StartsWithIgnoreCase(text, kScheme) ? text.substr(kScheme.size()) : "";
 }
 
-// absl's and gRPC's codes have the same numbers.
-grpc::Status ToGrpc(const absl::Status& status) {
-  return grpc::Status(static_cast<grpc::StatusCode>(status.raw_code()),
-                      std::string(status.message()));
-}
-
-class CaService final : public istio::v1::auth::IstioCertificateService::Service {
- public:
-  explicit CaService(std::shared_ptr<const Authority> authority)
-      : authority_(std::move(authority)) {}
-
-  grpc::Status CreateCertificate(grpc::ServerContext* context,
-                                 const istio::v1::auth::IstioCertificateRequest* request,
-                                 istio::v1::auth::IstioCertificateResponse* response) override {
-    absl::StatusOr<std::vector<std::string>> chain =
-        authority_->CreateCertificate(BearerToken(*context), request->csr(),
-                                      absl::Seconds(request->validity_duration()), absl::Now());
-    if (!chain.ok()) return ToGrpc(chain.status());
-    for (std::string& pem : *chain) response->add_cert_chain(std::move(pem));
-    return grpc::Status::OK;
+Task<absl::Status> CreateCertificate(GrpcCall& call, const Authority& authority) {
+  std::string message;
+  const GrpcCall::Event event = co_await call.Receive(&message);
+  if (event == GrpcCall::Event::kEnd) co_return absl::InvalidArgumentError("no request");
+  IstioCertificateRequest request;
+  if (!request.ParseFromString(message)) {
+    co_return absl::InvalidArgumentError("not an IstioCertificateRequest");
   }
-
- private:
-  const std::shared_ptr<const Authority> authority_;
-};
+  absl::StatusOr<std::vector<std::string>> chain = authority.CreateCertificate(
+      BearerToken(call), request.csr(), absl::Seconds(request.validity_duration()), absl::Now());
+  if (!chain.ok()) co_return chain.status();
+  IstioCertificateResponse response;
+  for (std::string& pem : *chain) response.add_cert_chain(std::move(pem));
+  call.Send(response.SerializeAsString());
+  co_return absl::OkStatus();
+}
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeCaService(std::shared_ptr<const Authority> authority) {
-  return std::make_unique<CaService>(std::move(authority));
+void AddCaService(std::shared_ptr<const Authority> authority, GrpcServices& services) {
+  services["/istio.v1.auth.IstioCertificateService/CreateCertificate"] =
+      [authority = std::move(authority)](GrpcCall& call) {
+        return CreateCertificate(call, *authority);
+      };
 }
 
 }  // namespace weft

@@ -1,21 +1,16 @@
 // The Authority over gRPC: istio.v1.auth.IstioCertificateService/CreateCertificate, as Istio's
-// agents speak it. The workload token comes as `authorization: Bearer TOKEN`. Runs on gRPC's
-// threads; the Authority is immutable.
+// agents speak it. The workload token comes as `authorization: Bearer TOKEN`.
 #ifndef WEFT_CONTROLPLANE_CA_CA_SERVICE_H_
 #define WEFT_CONTROLPLANE_CA_CA_SERVICE_H_
 
 #include <memory>
 
 #include "controlplane/ca/authority.h"
-
-namespace grpc {
-class Service;
-}
+#include "controlplane/transport/grpc_port.h"
 
 namespace weft {
 
-// For grpc::ServerBuilder::RegisterService; has to outlive that server.
-std::unique_ptr<grpc::Service> MakeCaService(std::shared_ptr<const Authority> authority);
+void AddCaService(std::shared_ptr<const Authority> authority, GrpcServices& services);
 
 }  // namespace weft
 

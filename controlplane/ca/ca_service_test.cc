@@ -6,6 +6,7 @@
 #include "api/istio/ca.grpc.pb.h"
 #include "certs/csr.h"
 #include "certs/token.h"
+#include "controlplane/transport/grpc_server_for_test.h"
 #include "gtest/gtest.h"
 
 namespace weft {
@@ -20,14 +21,11 @@ class CaServiceTest : public testing::Test {
   CaServiceTest() {
     auto authority = std::make_shared<const Authority>(
         *certs::Issuer::CreateRoot("east", absl::Now()), token_key_, "east");
-    service_ = MakeCaService(std::move(authority));
-    int port = 0;
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-    builder.RegisterService(service_.get());
-    server_ = builder.BuildAndStart();
-    stub_ = IstioCertificateService::NewStub(grpc::CreateChannel(
-        "127.0.0.1:" + std::to_string(port), grpc::InsecureChannelCredentials()));
+    GrpcServices services;
+    AddCaService(std::move(authority), services);
+    server_ = std::make_unique<GrpcServerForTest>(std::move(services));
+    stub_ = IstioCertificateService::NewStub(
+        grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials()));
   }
 
   grpc::Status Call(const std::vector<std::string>& authorizations,
@@ -50,8 +48,7 @@ class CaServiceTest : public testing::Test {
   }
 
   const std::string token_key_ = certs::NewTokenKey();
-  std::unique_ptr<grpc::Service> service_;
-  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<GrpcServerForTest> server_;
   std::unique_ptr<IstioCertificateService::Stub> stub_;
 };
 

@@ -1,24 +1,17 @@
 #include "controlplane/federation/peer_client.h"
 
-#include <grpcpp/create_channel_posix.h>
-#include <grpcpp/grpcpp.h>
-#include <grpcpp/support/client_callback.h>
-
-#include <deque>
-#include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
 
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
-#include "api/weft/peer.grpc.pb.h"
+#include "api/weft/peer.pb.h"
 #include "certs/trust_bundle.h"
 #include "controlplane/federation/peer_server.h"
 #include "controlplane/federation/peer_view.h"
-#include "controlplane/transport/pump.h"
 #include "proxy/base/log.h"
+#include "proxy/grpc/grpc_client.h"
 #include "proxy/net/tcp.h"
 #include "proxy/runtime/scope.h"
 #include "proxy/tls/tls_stream.h"
@@ -27,117 +20,6 @@ namespace weft {
 
 using peer::v1::WatchRequest;
 using peer::v1::WatchResponse;
-
-namespace {
-
-// What a Watch tells the loop. Shared with gRPC's threads by Watch alone.
-struct Inbox {
-  std::deque<WatchResponse> messages;
-  std::optional<absl::Status> ended;
-  Signal news;
-};
-
-// How gRPC's threads reach the loop: only while the PeerClient is there, since a call may end after
-// both are gone.
-class LoopGate {
- public:
-  explicit LoopGate(EventLoop& loop) : loop_(&loop) {}
-  // `call` is dropped if it is closed.
-  void Post(std::function<void()> call) {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (loop_ != nullptr) loop_->Post(std::move(call));
-  }
-  void Close() {
-    std::lock_guard<std::mutex> lock(mutex_);
-    loop_ = nullptr;
-  }
-
- private:
-  std::mutex mutex_;
-  EventLoop* loop_;
-};
-
-// The gRPC side of one Watch. It outlives whoever started it, if need be: gRPC says when it is
-// done, and it deletes itself then. The inbox is reached through a weak pointer, on the loop only.
-class Watch final : public grpc::ClientBidiReactor<WatchRequest, WatchResponse> {
- public:
-  Watch(std::shared_ptr<LoopGate> loop, std::shared_ptr<grpc::Channel> channel,
-        std::weak_ptr<Inbox> inbox, WatchRequest hello)
-      : loop_(std::move(loop)), stub_(peer::v1::Peer::NewStub(channel)), inbox_(std::move(inbox)) {
-    outgoing_ = std::move(hello);
-    stub_->async()->Watch(&context_, this);
-    AddHold();
-    StartWrite(&outgoing_);
-    StartRead(&incoming_);
-    StartCall();
-  }
-
-  // On the loop's thread. Skipped while a message is still being written: that says as much.
-  void Beat() {
-    if (writing_ || ended_) return;
-    outgoing_.mutable_heartbeat();
-    writing_ = true;
-    StartWrite(&outgoing_);
-  }
-  void End() {
-    if (ended_) return;
-    ended_ = true;
-    context_.TryCancel();
-    RemoveHold();
-  }
-
-  void OnWriteDone(bool) override {
-    loop_->Post([this] { writing_ = false; });
-  }
-  void OnReadDone(bool ok) override {
-    loop_->Post([this, ok] { HandleRead(ok); });
-  }
-  void OnDone(const grpc::Status& status) override {
-    absl::Status ended(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
-    // Goes with the call, whether that is run or dropped.
-    const std::shared_ptr<Watch> self(this, [](Watch* watch) { delete watch; });
-    loop_->Post([self, ended] {
-      auto inbox = self->inbox_.lock();
-      if (inbox == nullptr) return;
-      inbox->ended = ended.ok() ? absl::UnavailableError("the peer ended the stream") : ended;
-      inbox->news.Notify();
-    });
-  }
-
- private:
-  ~Watch() override = default;
-
-  void HandleRead(bool ok) {
-    if (!ok) return End();
-    auto inbox = inbox_.lock();
-    if (ended_ || inbox == nullptr) return;
-    inbox->messages.push_back(std::move(incoming_));
-    inbox->news.Notify();
-    incoming_.Clear();
-    StartRead(&incoming_);
-  }
-
-  const std::shared_ptr<LoopGate> loop_;
-  grpc::ClientContext context_;
-  std::unique_ptr<peer::v1::Peer::Stub> stub_;
-  std::weak_ptr<Inbox> inbox_;
-  WatchRequest outgoing_;
-  WatchResponse incoming_;
-  bool writing_ = true;
-  bool ended_ = false;
-};
-
-// Ends the Watch when the session that started it goes.
-struct WatchEnder {
-  Watch* watch;
-  const std::shared_ptr<Inbox>& inbox;
-  ~WatchEnder() {
-    // Once it has ended by itself it is gone.
-    if (!inbox->ended.has_value()) watch->End();
-  }
-};
-
-}  // namespace
 
 std::string PeerServerName(const std::string& cluster) {
   return absl::StrCat("peer.", cluster, ".weft");
@@ -151,19 +33,15 @@ struct PeerClient::Link {
         configured(peer),
         view(std::move(peer), std::move(known)),
         own_certificate(std::move(own_certificate)),
-        on_change(std::move(on_change)),
-        gate(std::make_shared<LoopGate>(loop)) {}
-  ~Link() {
-    tasks.Cancel();
-    gate->Close();
-  }
+        on_change(std::move(on_change)) {}
 
   Task<> Run();
   Task<absl::Status> Session();
   Task<absl::StatusOr<std::unique_ptr<TlsStream>>> Dial();
   absl::StatusOr<std::shared_ptr<const ClientTlsContext>> MakeContext() const;
-  Task<absl::Status> Listen(TlsStream& stream);
-  absl::Status Take(Inbox& inbox);
+  Task<absl::Status> Listen(std::unique_ptr<TlsStream> bytes);
+  std::string Hello() const;
+  absl::Status Take(GrpcStream& watch);
   void TellRefusals();
   absl::Duration NextBackoff();
 
@@ -180,7 +58,6 @@ struct PeerClient::Link {
   size_t told_refused = 0;
   bool connected = false;
   std::string last_error;
-  const std::shared_ptr<LoopGate> gate;
   absl::BitGen random;
   Scope tasks;
 };
@@ -246,52 +123,59 @@ Task<absl::StatusOr<std::unique_ptr<TlsStream>>> PeerClient::Link::Dial() {
 Task<absl::Status> PeerClient::Link::Session() {
   auto stream = co_await Dial();
   if (!stream.ok()) co_return stream.status();
-  absl::Status ended = co_await Listen(**stream);
+  absl::Status ended = co_await Listen(*std::move(stream));
   co_return ended;
 }
 
-Task<absl::Status> PeerClient::Link::Listen(TlsStream& stream) {
-  auto [ours, grpcs] = StreamSocketPair();
-  if (ours < 0) co_return absl::ResourceExhaustedError("no descriptors left");
-  TcpStream inside(loop, ours);
-  Scope pumping;
-  pumping.Spawn(Pump(loop, stream, inside));
-
-  auto inbox = std::make_shared<Inbox>();
+std::string PeerClient::Link::Hello() const {
   WatchRequest hello;
   hello.mutable_hello()->set_cluster(self->cluster);
   hello.mutable_hello()->set_network(self->network);
   hello.mutable_hello()->set_mesh_id(self->mesh_id);
   hello.mutable_hello()->set_trust_domain(self->trust_domain);
-  // gRPC's default limit for what it receives is kMaxPeerMessage.
-  Watch* watch =
-      new Watch(gate, grpc::CreateInsecureChannelFromFd("peer", grpcs), inbox, std::move(hello));
-  WatchEnder ender{watch, inbox};
+  return hello.SerializeAsString();
+}
+
+Task<absl::Status> PeerClient::Link::Listen(std::unique_ptr<TlsStream> bytes) {
+  GrpcConnection::Options options;
+  options.authority = PeerServerName(configured.cluster);
+  options.scheme = "https";
+  options.max_message = kMaxPeerMessage;
+  GrpcConnection connection(loop, std::move(bytes), options);
+  const auto watch = connection.Open("/weft.peer.v1.Peer/Watch", {});
+  absl::Status status = co_await watch->Send(Hello());
+  WatchRequest heartbeat;
+  heartbeat.mutable_heartbeat();
   view.StartStream();
   connected = true;
   last_heard = loop.Now();
   MonotonicTime next_beat = loop.Now() + kPeerHeartbeat;
-  while (!inbox->ended.has_value()) {
-    co_await Wait(loop, {&inbox->news, &pumping.emptied()}, next_beat);
-    absl::Status taken = Take(*inbox);
-    if (!taken.ok()) co_return taken;
-    if (inbox->ended.has_value()) break;
-    if (pumping.empty()) co_return absl::UnavailableError("the connection was closed");
+  while (status.ok()) {
+    status = Take(*watch);
+    if (!status.ok()) break;
     if (loop.Now() - last_heard > kPeerSilence) {
       co_return absl::UnavailableError("the peer fell silent");
     }
-    if (loop.Now() < next_beat) continue;
-    watch->Beat();
-    next_beat = loop.Now() + kPeerHeartbeat;
+    if (loop.Now() >= next_beat) {
+      next_beat = loop.Now() + kPeerHeartbeat;
+      status = co_await watch->Send(heartbeat.SerializeAsString());
+    } else {
+      co_await Wait(loop, {&watch->received()}, next_beat);
+    }
   }
-  co_return *inbox->ended;
+  co_return status;
 }
 
-absl::Status PeerClient::Link::Take(Inbox& inbox) {
+// All that has come.
+absl::Status PeerClient::Link::Take(GrpcStream& watch) {
   bool changed = false;
-  while (!inbox.messages.empty()) {
-    const WatchResponse message = std::move(inbox.messages.front());
-    inbox.messages.pop_front();
+  while (std::optional<GrpcStream::Received> received = watch.TryReceive()) {
+    if (!received->ok()) return received->status();
+    if (!received->value().has_value()) return absl::UnavailableError("the peer ended the stream");
+    WatchResponse message;
+    if (!message.ParseFromString(**received.value())) {
+      return absl::InvalidArgumentError("not a WatchResponse");
+    }
     last_heard = loop.Now();
     const bool was_synced = view.synced();
     auto result = view.OnMessage(message);

@@ -1,16 +1,11 @@
 #include "controlplane/federation/peer_server.h"
 
-#include <grpcpp/grpcpp.h>
-#include <grpcpp/support/server_callback.h>
-
-#include <deque>
-#include <optional>
 #include <set>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "api/weft/peer.grpc.pb.h"
+#include "api/weft/peer.pb.h"
 #include "proxy/base/log.h"
 #include "proxy/runtime/scope.h"
 
@@ -28,149 +23,127 @@ certs::SpiffeId ControlPlaneId(const std::string& trust_domain) {
 }
 
 struct PeerServer::State {
-  State(EventLoop& loop, const Connections& connections, uint64_t epoch, FindPeer find_peer);
+  State(EventLoop& loop, uint64_t epoch, FindPeer find_peer)
+      : loop(loop), epoch(epoch), find_peer(std::move(find_peer)) {}
   Task<> Beat();
+  Task<absl::Status> Watch(GrpcCall& call);
 
   EventLoop& loop;
-  const Connections& connections;
   const uint64_t epoch;
   const FindPeer find_peer;
-  std::unique_ptr<grpc::Service> service;
   std::shared_ptr<const OwnState> own;  // null before the first
   std::set<Stream*> streams;
   Scope tasks;
 };
 
-// One peer's Watch. Deletes itself on the loop when gRPC is done with it.
-class PeerServer::Stream : public grpc::ServerBidiReactor<WatchRequest, WatchResponse> {
+// One peer's Watch; lives as long as its call is served.
+class PeerServer::Stream {
  public:
-  Stream(State& server, std::string connection)
-      : server_(server), connection_(std::move(connection)), feed_(server.epoch) {
-    server_.loop.Post([this] { Start(); });
+  Stream(State& server, GrpcCall& call) : server_(server), call_(call), feed_(server.epoch) {
+    server_.streams.insert(this);
   }
-  void OnReadDone(bool ok) override {
-    server_.loop.Post([this, ok] { HandleRead(ok); });
-  }
-  void OnWriteDone(bool ok) override {
-    server_.loop.Post([this, ok] { HandleWritten(ok); });
-  }
-  void OnDone() override {
-    server_.loop.Post([this] { delete this; });
-  }
-
-  // What is due since the last push; nothing before the peer has greeted, or while it is slow.
-  void Push();
-  void Beat();
-
- private:
-  ~Stream() override {
+  ~Stream() {
     server_.streams.erase(this);
     if (greeted_) Log(LogLevel::kInfo, "peer_left", {{"peer", peer_}});
   }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
 
-  void Start();
-  void HandleRead(bool ok);
-  void HandleWritten(bool ok);
-  void End(absl::Status status);
-
-  State& server_;
-  const std::string connection_;
-  std::string peer_;  // the cluster
-  PeerFeed feed_;
-  bool greeted_ = false;
-  WatchRequest incoming_;
-  std::deque<WatchResponse> outgoing_;
-  std::optional<absl::Status> ending_;
-  bool finished_ = false;
-};
-
-void PeerServer::Stream::Start() {
-  server_.streams.insert(this);
-  std::optional<ConnectionPeer> from = server_.connections.Find(connection_);
-  if (!from.has_value() || !from->identity.has_value()) {
-    return End(absl::UnauthenticatedError("the peer API needs a client certificate"));
+  Task<absl::Status> Run();
+  // There may be news.
+  void Push() {
+    pushed_ = true;
+    due_.Notify();
   }
-  peer_ = server_.find_peer(*from->identity);
-  if (peer_.empty()) {
-    return End(absl::PermissionDeniedError(
-        absl::StrCat(from->identity->ToString(), " is not the control plane of a linked cluster")));
-  }
-  StartRead(&incoming_);
-}
-
-void PeerServer::Stream::End(absl::Status status) {
-  if (!ending_.has_value()) {
-    if (!status.ok()) {
-      Log(LogLevel::kWarning, "peer_refused",
-          {{"peer", peer_}, {"reason", std::string(status.message())}});
-    }
-    ending_ = std::move(status);
-  }
-  if (!outgoing_.empty() || finished_) return;
-  finished_ = true;
-  Finish(grpc::Status(static_cast<grpc::StatusCode>(ending_->code()),
-                      std::string(ending_->message())));
-}
-
-void PeerServer::Stream::HandleRead(bool ok) {
-  if (ending_.has_value()) return;
-  if (!ok) return End(absl::OkStatus());
-  if (!greeted_) {
-    if (!incoming_.has_hello()) {
-      return End(absl::InvalidArgumentError("the first message is not a hello"));
-    }
-    if (incoming_.hello().cluster() != peer_) {
-      return End(absl::PermissionDeniedError("the hello names another cluster"));
-    }
-    greeted_ = true;
-    Log(LogLevel::kInfo, "peer_joined", {{"peer", peer_}});
-    Push();
-  }
-  StartRead(&incoming_);
-}
-
-void PeerServer::Stream::Push() {
-  if (!greeted_ || ending_.has_value() || !outgoing_.empty() || server_.own == nullptr) return;
-  for (WatchResponse& message : feed_.Next(server_.own)) outgoing_.push_back(std::move(message));
-  if (!outgoing_.empty()) StartWrite(&outgoing_.front());
-}
-
-void PeerServer::Stream::Beat() {
-  if (!greeted_ || ending_.has_value() || !outgoing_.empty() || server_.own == nullptr) return;
-  outgoing_.push_back(feed_.Heartbeat());
-  StartWrite(&outgoing_.front());
-}
-
-void PeerServer::Stream::HandleWritten(bool ok) {
-  outgoing_.pop_front();
-  if (!ok || ending_.has_value()) outgoing_.clear();
-  if (ending_.has_value()) return End(absl::OkStatus());
-  if (!ok) return;  // the read fails too, and ends the stream
-  if (!outgoing_.empty()) return StartWrite(&outgoing_.front());
-  Push();
-}
-
-class PeerServer::Endpoint final
-    : public peer::v1::Peer::WithCallbackMethod_Watch<peer::v1::Peer::Service> {
- public:
-  explicit Endpoint(State& state) : state_(state) {}
-
-  grpc::ServerBidiReactor<WatchRequest, WatchResponse>* Watch(
-      grpc::CallbackServerContext* context) override {
-    return new Stream(state_, context->peer());
+  // Something is to be said, even if there are none.
+  void Beat() {
+    beat_ = true;
+    due_.Notify();
   }
 
  private:
-  State& state_;
+  absl::Status Identify();
+  absl::Status HandleMessage(const std::string& bytes);
+  bool SendDue();
+
+  State& server_;
+  GrpcCall& call_;
+  std::string peer_;  // the cluster
+  PeerFeed feed_;
+  bool greeted_ = false;
+  bool pushed_ = false;
+  bool beat_ = false;
+  Signal due_;
 };
 
-PeerServer::State::State(EventLoop& loop, const Connections& connections, uint64_t epoch,
-                         FindPeer find_peer)
-    : loop(loop),
-      connections(connections),
-      epoch(epoch),
-      find_peer(std::move(find_peer)),
-      service(std::make_unique<Endpoint>(*this)) {}
+Task<absl::Status> PeerServer::Stream::Run() {
+  absl::Status status = Identify();
+  std::string message;
+  while (status.ok()) {
+    const GrpcCall::Event event = call_.Next(&message);
+    if (event == GrpcCall::Event::kEnd) co_return call_.status();
+    if (event == GrpcCall::Event::kMessage) {
+      status = HandleMessage(message);
+      continue;
+    }
+    while (call_.Flush() && SendDue()) {
+    }
+    co_await Wait(server_.loop, {&call_.readable(), &call_.writable(), &due_});
+  }
+  Log(LogLevel::kWarning, "peer_refused",
+      {{"peer", peer_}, {"reason", std::string(status.message())}});
+  co_return status;
+}
+
+absl::Status PeerServer::Stream::Identify() {
+  const std::optional<certs::SpiffeId>& identity = call_.peer().identity;
+  if (!identity.has_value()) {
+    return absl::UnauthenticatedError("the peer API needs a client certificate");
+  }
+  peer_ = server_.find_peer(*identity);
+  if (!peer_.empty()) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      absl::StrCat(identity->ToString(), " is not the control plane of a linked cluster"));
+}
+
+absl::Status PeerServer::Stream::HandleMessage(const std::string& bytes) {
+  WatchRequest request;
+  if (!request.ParseFromString(bytes)) return absl::InvalidArgumentError("not a WatchRequest");
+  if (greeted_) return absl::OkStatus();
+  if (!request.has_hello()) {
+    return absl::InvalidArgumentError("the first message is not a hello");
+  }
+  if (request.hello().cluster() != peer_) {
+    return absl::PermissionDeniedError("the hello names another cluster");
+  }
+  greeted_ = pushed_ = true;
+  Log(LogLevel::kInfo, "peer_joined", {{"peer", peer_}});
+  return absl::OkStatus();
+}
+
+// When the peer has taken all that was sent: a slow one gets what is new then, and no heartbeats in
+// between. False if there is nothing to send.
+bool PeerServer::Stream::SendDue() {
+  if (!greeted_ || server_.own == nullptr) return false;
+  bool sent = false;
+  if (std::exchange(pushed_, false)) {
+    for (const WatchResponse& message : feed_.Next(server_.own)) {
+      call_.Send(message.SerializeAsString());
+      sent = true;
+    }
+  }
+  if (std::exchange(beat_, false) && !sent) {
+    call_.Send(feed_.Heartbeat().SerializeAsString());
+    sent = true;
+  }
+  return sent;
+}
+
+Task<absl::Status> PeerServer::State::Watch(GrpcCall& call) {
+  Stream stream(*this, call);
+  absl::Status ended = co_await stream.Run();
+  co_return ended;
+}
 
 Task<> PeerServer::State::Beat() {
   while (true) {
@@ -179,15 +152,16 @@ Task<> PeerServer::State::Beat() {
   }
 }
 
-PeerServer::PeerServer(EventLoop& loop, const Connections& connections, uint64_t epoch,
-                       FindPeer find_peer)
-    : state_(std::make_unique<State>(loop, connections, epoch, std::move(find_peer))) {
+PeerServer::PeerServer(EventLoop& loop, uint64_t epoch, FindPeer find_peer)
+    : state_(std::make_unique<State>(loop, epoch, std::move(find_peer))) {
   state_->tasks.Spawn(state_->Beat());
 }
 
 PeerServer::~PeerServer() = default;
 
-grpc::Service* PeerServer::service() { return state_->service.get(); }
+void PeerServer::AddTo(GrpcServices& services) {
+  services["/weft.peer.v1.Peer/Watch"] = [this](GrpcCall& call) { return state_->Watch(call); };
+}
 
 void PeerServer::Publish(std::shared_ptr<const OwnState> own) {
   state_->own = std::move(own);

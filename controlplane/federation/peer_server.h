@@ -1,7 +1,7 @@
 // PeerServer: the gRPC edge that tells linked clusters what this one exports.
 //
 // A stream is served only to a configured peer's control plane, by the identity its connection
-// proved. One event loop owns all state; gRPC's threads only carry messages.
+// proved. Belongs to one event loop.
 #ifndef WEFT_CONTROLPLANE_FEDERATION_PEER_SERVER_H_
 #define WEFT_CONTROLPLANE_FEDERATION_PEER_SERVER_H_
 
@@ -13,12 +13,8 @@
 #include "absl/time/time.h"
 #include "certs/spiffe_id.h"
 #include "controlplane/federation/peer_feed.h"
-#include "controlplane/transport/connections.h"
+#include "controlplane/transport/grpc_port.h"
 #include "proxy/runtime/event_loop.h"
-
-namespace grpc {
-class Service;
-}  // namespace grpc
 
 namespace weft {
 
@@ -35,17 +31,15 @@ class PeerServer {
   // `cluster` of the configured peer whose control plane has this identity, or empty.
   using FindPeer = std::function<std::string(const certs::SpiffeId& identity)>;
 
-  // Everything given must outlive the server, and the loop must run until gRPC has shut down.
-  // `find_peer` is called on the loop's thread.
-  PeerServer(EventLoop& loop, const Connections& connections, uint64_t epoch, FindPeer find_peer);
+  // Everything given must outlive the server, and the server the ports that serve it.
+  PeerServer(EventLoop& loop, uint64_t epoch, FindPeer find_peer);
   ~PeerServer();
 
-  grpc::Service* service();
-  // On the loop's thread: what is true of this cluster from now on.
+  void AddTo(GrpcServices& services);
+  // What is true of this cluster from now on.
   void Publish(std::shared_ptr<const OwnState> own);
 
  private:
-  class Endpoint;
   class Stream;
   struct State;
   std::unique_ptr<State> state_;

@@ -9,12 +9,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "api/grpc/health.pb.h"
+#include "proxy/grpc/grpc_client.h"
 #include "proxy/http/h1_decoder.h"
 #include "proxy/http/h1_encoder.h"
 #include "proxy/net/tcp.h"
 #include "proxy/net/write_all.h"
 #include "proxy/tls/tls_stream.h"
-#include "proxy/xds/grpc_client.h"
 
 namespace weft {
 namespace {

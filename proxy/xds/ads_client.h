@@ -20,10 +20,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "proxy/grpc/grpc_client.h"
 #include "proxy/net/byte_stream.h"
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/task.h"
-#include "proxy/xds/grpc_client.h"
 #include "proxy/xds/subscription.h"
 
 namespace weft {

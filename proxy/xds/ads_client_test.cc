@@ -13,8 +13,8 @@
 #include "api/envoy/cluster.pb.h"
 #include "api/envoy/discovery.grpc.pb.h"
 #include "api/envoy/endpoint.pb.h"
+#include "proxy/grpc/grpc_server_for_test.h"
 #include "proxy/runtime/scope.h"
-#include "proxy/xds/grpc_server_for_test.h"
 
 namespace weft {
 namespace {

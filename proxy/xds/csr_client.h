@@ -8,9 +8,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "proxy/grpc/grpc_client.h"
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/task.h"
-#include "proxy/xds/grpc_client.h"
 
 namespace weft {
 

@@ -14,10 +14,10 @@
 #include "certs/file.h"
 #include "certs/key.h"
 #include "proxy/base/log.h"
+#include "proxy/grpc/grpc_client.h"
 #include "proxy/net/tcp.h"
 #include "proxy/tls/tls_stream.h"
 #include "proxy/xds/csr_client.h"
-#include "proxy/xds/grpc_client.h"
 
 namespace weft {
 namespace {

@@ -29,6 +29,7 @@
 #include "controlplane/federation/merge.h"
 #include "controlplane/model/registry.h"
 #include "controlplane/translations.h"
+#include "controlplane/transport/grpc_port.h"
 #include "proxy/base/log.h"
 #include "proxy/runtime/event_loop.h"
 
@@ -86,7 +87,7 @@ std::vector<ObjectDelta> Parse(const std::string& yaml) {
 class Server {
  public:
   virtual ~Server() = default;
-  virtual grpc::Service* service() = 0;
+  virtual int Start() = 0;  // the port
   virtual void Change(int service, uint32_t sequence) = 0;
 
   std::vector<std::pair<uint32_t, int64_t>> changes;
@@ -104,14 +105,17 @@ class WeftdServer : public Server {
       registry_->Apply(Parse(absl::StrCat(ServiceYaml(i), SliceYaml(i, endpoints, 0))));
     }
     ads_ = std::make_unique<AdsService>(
-        loop_, connections_, metrics_,
-        [this](const std::shared_ptr<const World>& world, const ProxyView& view) {
+        loop_, metrics_, [this](const std::shared_ptr<const World>& world, const ProxyView& view) {
           return translations_.Of(world, view);
         });
     Publish();
-    thread_ = std::thread([this] { loop_.Run(); });
   }
-  grpc::Service* service() override { return ads_->service(); }
+  int Start() override {
+    ads_->AddTo(services_);
+    port_ = *GrpcPort::Listen(loop_, *Address::Parse("127.0.0.1:0"), services_, {});
+    thread_ = std::thread([this] { loop_.Run(); });
+    return port_->address().port();
+  }
 
   void Change(int service, uint32_t sequence) override {
     auto deltas =
@@ -133,11 +137,12 @@ class WeftdServer : public Server {
 
   const int endpoints_;
   EventLoop loop_;
-  Connections connections_;
   Metrics metrics_;
   Translations translations_;
   std::unique_ptr<Registry> registry_;
   std::unique_ptr<AdsService> ads_;
+  GrpcServices services_;
+  std::unique_ptr<GrpcPort> port_;
   std::shared_ptr<const World> world_;
   std::thread thread_;
 };
@@ -149,7 +154,14 @@ class FloorServer
       public AggregatedDiscoveryService::WithRawCallbackMethod_StreamAggregatedResources<
           AggregatedDiscoveryService::Service> {
  public:
-  grpc::Service* service() override { return this; }
+  int Start() override {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    return port;
+  }
 
   void Change(int service, uint32_t sequence) override {
     changes.emplace_back(sequence, NowNanoseconds());
@@ -218,6 +230,7 @@ class FloorServer
   }
 
   const int endpoints_;
+  std::unique_ptr<grpc::Server> server_;
   std::mutex mutex_;
   std::set<Stream*> streams_;
 };
@@ -236,12 +249,7 @@ int main(int argc, char** argv) {
   } else {
     server = std::make_unique<weft::WeftdServer>(services, endpoints);
   }
-  grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(server->service());
-  const std::unique_ptr<grpc::Server> serving = builder.BuildAndStart();
-  std::cout << port << std::endl;
+  std::cout << server->Start() << std::endl;
   for (std::string line; std::getline(std::cin, line);) {
     std::string verb;
     int service = 0;

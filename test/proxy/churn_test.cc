@@ -37,13 +37,13 @@
 #include "certs/key.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "proxy/grpc/grpc_server_for_test.h"
 #include "proxy/http/h1_decoder.h"
 #include "proxy/http/h1_encoder.h"
 #include "proxy/net/tcp.h"
 #include "proxy/net/write_all.h"
 #include "proxy/runtime/scope.h"
 #include "proxy/tls/tls_stream.h"
-#include "proxy/xds/grpc_server_for_test.h"
 #include "test/proxy/harness.h"
 
 namespace weft::test {

@@ -17,7 +17,7 @@
 #include "api/envoy/type_urls.h"
 #include "api/yaml/yaml_to_message.h"
 #include "gtest/gtest.h"
-#include "proxy/xds/grpc_server_for_test.h"
+#include "proxy/grpc/grpc_server_for_test.h"
 #include "test/proxy/h2_client.h"
 #include "test/proxy/harness.h"
 

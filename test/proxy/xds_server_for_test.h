@@ -15,7 +15,7 @@
 
 #include "api/envoy/discovery.grpc.pb.h"
 #include "api/envoy/type_urls.h"
-#include "proxy/xds/grpc_server_for_test.h"
+#include "proxy/grpc/grpc_server_for_test.h"
 
 namespace weft::test {
 

@@ -1,4 +1,4 @@
-#include "proxy/xds/grpc_client.h"
+#include "proxy/grpc/grpc_client.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -261,6 +261,7 @@ void GrpcStream::OnData(absl::string_view bytes) {
 }
 
 void GrpcStream::TakeMessages() {
+  const size_t most = connection_->options_.max_message;
   while (in_.size() >= kMessagePrefix) {
     const auto byte = [this](size_t i) { return static_cast<uint32_t>(uint8_t(in_.data()[i])); };
     const size_t size = byte(1) << 24 | byte(2) << 16 | byte(3) << 8 | byte(4);
@@ -268,10 +269,10 @@ void GrpcStream::TakeMessages() {
       Reset(NGHTTP2_PROTOCOL_ERROR);
       return End(absl::InternalError("the server sent a compressed message, unasked"));
     }
-    if (size > kMaxGrpcMessage) {
+    if (size > most) {
       Reset(NGHTTP2_CANCEL);
       return End(absl::ResourceExhaustedError(
-          absl::StrCat("a message of ", size, " bytes; the limit is ", kMaxGrpcMessage)));
+          absl::StrCat("a message of ", size, " bytes; the limit is ", most)));
     }
     if (in_.size() < kMessagePrefix + size) return;
     messages_.emplace_back(in_.data() + kMessagePrefix, size);

@@ -1,6 +1,6 @@
 // A real gRPC server of libgrpc on a port of loopback, for tests of the clients here.
-#ifndef WEFT_PROXY_XDS_GRPC_SERVER_FOR_TEST_H_
-#define WEFT_PROXY_XDS_GRPC_SERVER_FOR_TEST_H_
+#ifndef WEFT_PROXY_GRPC_GRPC_SERVER_FOR_TEST_H_
+#define WEFT_PROXY_GRPC_GRPC_SERVER_FOR_TEST_H_
 
 #include <grpcpp/grpcpp.h>
 
@@ -64,4 +64,4 @@ inline bool RunUntil(EventLoop& loop, const std::function<bool()>& done) {
 
 }  // namespace weft
 
-#endif  // WEFT_PROXY_XDS_GRPC_SERVER_FOR_TEST_H_
+#endif  // WEFT_PROXY_GRPC_GRPC_SERVER_FOR_TEST_H_

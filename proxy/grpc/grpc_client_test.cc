@@ -1,4 +1,4 @@
-#include "proxy/xds/grpc_client.h"
+#include "proxy/grpc/grpc_client.h"
 
 #include <gtest/gtest.h>
 
@@ -11,8 +11,8 @@
 
 #include "api/envoy/discovery.grpc.pb.h"
 #include "api/istio/ca.grpc.pb.h"
+#include "proxy/grpc/grpc_server_for_test.h"
 #include "proxy/xds/csr_client.h"
-#include "proxy/xds/grpc_server_for_test.h"
 
 namespace weft {
 namespace {

@@ -1,4 +1,4 @@
-// GrpcConnection and GrpcStream: a gRPC client on the proxy's own loop and byte streams: HTTP/2 by
+// GrpcConnection and GrpcStream: a gRPC client on our own loop and byte streams: HTTP/2 by
 // nghttp2, then messages with a 5-byte prefix. libgrpc itself would bring threads and some 10 MB.
 //
 //   GrpcConnection connection(loop, std::move(bytes), {});
@@ -9,8 +9,8 @@
 // The connection runs its own reading, writing and keep-alive in a Scope, so it must not be
 // destroyed from a task of its own (it starts none that call out). Streams may outlive it: they end
 // with kUnavailable. Everything belongs to the loop's thread.
-#ifndef WEFT_PROXY_XDS_GRPC_CLIENT_H_
-#define WEFT_PROXY_XDS_GRPC_CLIENT_H_
+#ifndef WEFT_PROXY_GRPC_GRPC_CLIENT_H_
+#define WEFT_PROXY_GRPC_GRPC_CLIENT_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -41,7 +41,8 @@ struct GrpcSession;  // the callbacks of nghttp2; grpc_client.cc
 // Names in lower case, as HTTP/2 wants them.
 using GrpcMetadata = std::vector<std::pair<std::string, std::string>>;
 
-// The largest message taken; a mesh of 10,000 services has been seen to need 20 MB.
+// The largest message taken unless another limit is given; a mesh of 10,000 services has been seen
+// to need 20 MB.
 inline constexpr size_t kMaxGrpcMessage = 64 * 1024 * 1024;
 // How much a server may send ahead of us, for a stream and for the connection.
 inline constexpr int32_t kGrpcWindow = 4 * 1024 * 1024;
@@ -102,6 +103,7 @@ class GrpcConnection {
   struct Options {
     std::string authority = "weftd";
     std::string scheme = "http";  // "https" over TLS
+    size_t max_message = kMaxGrpcMessage;
     // A peer that vanished without a word is noticed within the sum of the two.
     absl::Duration ping_interval = absl::Seconds(10);
     absl::Duration ping_timeout = absl::Seconds(5);
@@ -159,4 +161,4 @@ std::string DecodeGrpcMessage(absl::string_view text);
 
 }  // namespace weft
 
-#endif  // WEFT_PROXY_XDS_GRPC_CLIENT_H_
+#endif  // WEFT_PROXY_GRPC_GRPC_CLIENT_H_
