@@ -63,8 +63,10 @@ absl::Status Engine::Start() {
 
 absl::Status Engine::StartSource() {
   if (options_.registry_server.has_value()) {
+    KubernetesSource::Options of_source;
+    of_source.watch_silence = options_.registry_silence;
     source_ = std::make_unique<KubernetesSource>(
-        loop_, *options_.registry_server, KubernetesSource::Options(),
+        loop_, *options_.registry_server, std::move(of_source),
         [this](SourceUpdate update) { OnSourceUpdate(std::move(update)); });
     return absl::OkStatus();
   }

@@ -45,7 +45,8 @@ struct EngineOptions {
   ExportPolicy exports = ExportPolicy::kAll;
   std::vector<std::string> registry_folders;
   std::optional<Kubeconfig> registry_server;  // an API server instead of folders
-  std::string peers_folder;                   // empty: no peers
+  absl::Duration registry_silence = absl::Seconds(90);
+  std::string peers_folder;  // empty: no peers
   // For what was last known of the peers, the key sets last fetched, and the status file.
   std::string data_folder;
   std::vector<GatewayAddress> gateways;
