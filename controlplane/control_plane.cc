@@ -23,6 +23,9 @@
 #include "controlplane/debug/pages.h"
 #include "controlplane/engine.h"
 #include "controlplane/own_certificate.h"
+#include "controlplane/status/leader.h"
+#include "controlplane/status/status_book.h"
+#include "controlplane/status/status_writer.h"
 #include "controlplane/translations.h"
 #include "controlplane/transport/grpc_port.h"
 #include "controlplane/webhook/ca_bundle.h"
@@ -89,6 +92,7 @@ struct ControlPlane::Running {
   absl::Status StartPages();
   absl::Status StartWebhooks();
   void StartKubernetes();
+  std::vector<ProxyRefusal> Refusals() const;
   absl::StatusOr<std::shared_ptr<const ServerTlsContext>> WebhookContext() const;
   Task<Labels> NamespaceLabels(std::string namespace_);
   absl::Status OnLoop(std::function<absl::Status()> call);
@@ -126,6 +130,9 @@ struct ControlPlane::Running {
   std::unique_ptr<webhook::Webhooks> webhooks;
   std::unique_ptr<webhook::HttpsPort> webhook_port;
   std::unique_ptr<webhook::CaBundle> ca_bundle;
+  StatusBook status_book;
+  std::unique_ptr<Leader> leader;
+  std::unique_ptr<StatusWriter> status_writer;
   Scope tasks;
   std::thread thread;
 };
@@ -169,6 +176,7 @@ void ControlPlane::Running::MakeServices() {
   of_engine.peers_folder = options.peers_folder;
   of_engine.data_folder = options.data_folder;
   of_engine.gateways = options.gateways;
+  if (options.registry_server.has_value()) of_engine.status = &status_book;
   engine = std::make_unique<Engine>(
       loop, std::move(of_engine), translations, *ads, *peer_server,
       [this] { return certificate->Get(); },
@@ -323,10 +331,23 @@ absl::Status ControlPlane::Running::StartWebhooks() {
   return absl::OkStatus();
 }
 
+std::vector<ProxyRefusal> ControlPlane::Running::Refusals() const {
+  std::vector<ProxyRefusal> refusals;
+  for (const ProxyStatus& proxy : ads->Proxies()) {
+    for (const TypeStatus& type : proxy.types) {
+      if (!type.error.empty()) refusals.push_back({proxy.node, type.error});
+    }
+  }
+  return refusals;
+}
+
 // What weftd writes to an API server.
 void ControlPlane::Running::StartKubernetes() {
   if (!options.registry_server.has_value()) return;
   kubernetes = std::make_unique<KubernetesClient>(loop, *options.registry_server);
+  leader = std::make_unique<Leader>(loop, *kubernetes, LeaderIdentity());
+  status_writer = std::make_unique<StatusWriter>(loop, *kubernetes, *leader, status_book,
+                                                 [this] { return Refusals(); });
   if (webhook_port == nullptr) return;
   ca_bundle = std::make_unique<webhook::CaBundle>(loop, *kubernetes, self->roots_pem,
                                                   options.injection.revision);
@@ -399,6 +420,8 @@ void ControlPlane::Running::Stop() {
     for (auto* port : {&xds_plain, &xds, &peer}) port->reset();
     webhook_port.reset();
     ca_bundle.reset();
+    status_writer.reset();
+    leader.reset();
     kubernetes.reset();
     engine.reset();
     return absl::OkStatus();
