@@ -82,13 +82,12 @@ bssl::UniquePtr<X509> BuildRoot(const PrivateKey& key, absl::string_view trust_d
   return built ? std::move(root) : nullptr;
 }
 
-// The subject is empty, so the SAN is critical (RFC 5280 section 4.2.1.6).
-bool AddLeafExtensions(X509* leaf, X509* issuer, const SpiffeId& id) {
+bool AddLeafExtensions(X509* leaf, X509* issuer, const char* usage, X509_EXTENSION* names) {
   return AddExtension(leaf, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
          AddExtension(leaf, issuer, NID_key_usage, "critical,digitalSignature") &&
-         AddExtension(leaf, issuer, NID_ext_key_usage, "serverAuth,clientAuth") &&
+         AddExtension(leaf, issuer, NID_ext_key_usage, usage) &&
          AddExtension(leaf, issuer, NID_authority_key_identifier, "keyid") &&
-         AddUriSan(leaf, id.ToString(), /*critical=*/true);
+         X509_add_ext(leaf, names, -1);
 }
 
 absl::StatusOr<std::string> TrustDomainOf(const Certificate& root) {
@@ -139,6 +138,21 @@ absl::StatusOr<std::vector<std::string>> Issuer::Issue(const PublicKey& key, con
     return absl::PermissionDeniedError(absl::StrCat("issuer of trust domain ", trust_domain_,
                                                     " does not sign for ", id.ToString()));
   }
+  // The subject is empty, so the names are critical (RFC 5280 section 4.2.1.6).
+  return Sign(key, "serverAuth,clientAuth", MakeUriSan(id.ToString(), /*critical=*/true), validity,
+              now);
+}
+
+absl::StatusOr<std::vector<std::string>> Issuer::IssueForNames(
+    const PublicKey& key, const std::vector<std::string>& dns_names, absl::Duration validity,
+    absl::Time now) const {
+  return Sign(key, "serverAuth", MakeDnsSan(dns_names, /*critical=*/true), validity, now);
+}
+
+absl::StatusOr<std::vector<std::string>> Issuer::Sign(const PublicKey& key, const char* usage,
+                                                      bssl::UniquePtr<X509_EXTENSION> names,
+                                                      absl::Duration validity,
+                                                      absl::Time now) const {
   X509* issuer = chain_.front().x509();
   const absl::Time issuer_end = NotAfter(issuer);
   if (issuer_end <= now) {
@@ -151,9 +165,10 @@ absl::StatusOr<std::vector<std::string>> Issuer::Issue(const PublicKey& key, con
   const bool built = x != nullptr && X509_set_version(x, X509_VERSION_3) && SetRandomSerial(x) &&
                      X509_set_issuer_name(x, X509_get_subject_name(issuer)) &&
                      SetValidity(x, now - kBackdate, std::min(now + validity, issuer_end)) &&
-                     X509_set_pubkey(x, key.evp()) && AddLeafExtensions(x, issuer, id) &&
+                     X509_set_pubkey(x, key.evp()) &&
+                     AddLeafExtensions(x, issuer, usage, names.get()) &&
                      X509_sign(x, key_.evp(), EVP_sha256()) != 0;
-  if (!built) return Failed(absl::StrCat("certificate of ", id.ToString()));
+  if (!built) return Failed("a leaf certificate");
   std::vector<std::string> pems;
   pems.push_back(Certificate(std::move(leaf)).ToPem());
   for (size_t i = 0; i + 1 < chain_.size(); ++i) pems.push_back(chain_[i].ToPem());

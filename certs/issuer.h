@@ -39,6 +39,12 @@ class Issuer {
   // expired.
   absl::StatusOr<std::vector<std::string>> Issue(const PublicKey& key, const SpiffeId& id,
                                                  absl::Duration validity, absl::Time now) const;
+  // The same for a TLS server that is known by DNS names. It has no SPIFFE id, so nobody in the
+  // mesh takes it for a workload, and it is no client's.
+  absl::StatusOr<std::vector<std::string>> IssueForNames(const PublicKey& key,
+                                                         const std::vector<std::string>& dns_names,
+                                                         absl::Duration validity,
+                                                         absl::Time now) const;
 
   const std::string& trust_domain() const { return trust_domain_; }
   const Certificate& root() const { return chain_.back(); }
@@ -47,6 +53,9 @@ class Issuer {
 
  private:
   Issuer(std::string trust_domain, std::vector<Certificate> chain, PrivateKey key);
+  absl::StatusOr<std::vector<std::string>> Sign(const PublicKey& key, const char* usage,
+                                                bssl::UniquePtr<X509_EXTENSION> names,
+                                                absl::Duration validity, absl::Time now) const;
 
   std::string trust_domain_;
   std::vector<Certificate> chain_;  // signing certificate first, root last; never empty

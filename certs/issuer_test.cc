@@ -1,5 +1,7 @@
 #include "certs/issuer.h"
 
+#include <openssl/x509v3.h>
+
 #include "certs/test_certificate.h"
 #include "certs/trust_bundle.h"
 #include "gtest/gtest.h"
@@ -36,6 +38,20 @@ TEST(Issuer, LeafIsBackdatedAndCarriesTheName) {
   EXPECT_EQ(shown.valid_from, kNow - absl::Minutes(5));
   EXPECT_EQ(shown.expiration, kNow + absl::Hours(24));
   EXPECT_EQ(shown.serial_number.size(), 32u);
+}
+
+TEST(Issuer, OfNamesIsAServerWithoutAnIdentity) {
+  const Issuer issuer = *Issuer::CreateRoot("east", kNow);
+  const PublicKey key = PrivateKey::Generate().public_key();
+  const std::vector<std::string> names = {"weftd.weft-system.svc", "a,DNS:b"};
+  const auto chain = issuer.IssueForNames(key, names, kLeafValidity, kNow);
+  ASSERT_TRUE(chain.ok()) << chain.status();
+  const Certificate leaf = ParseCertificates(chain->front())->front();
+  const CertificateDescription shown = DescribeCertificate(leaf);
+  EXPECT_EQ(shown.subject_alt_names.dns, names);
+  EXPECT_TRUE(shown.subject_alt_names.uris.empty());
+  EXPECT_EQ(X509_check_purpose(leaf.x509(), X509_PURPOSE_SSL_SERVER, 0), 1);
+  EXPECT_EQ(X509_check_purpose(leaf.x509(), X509_PURPOSE_SSL_CLIENT, 0), 0);
 }
 
 TEST(Issuer, SerialsDiffer) {

@@ -8,21 +8,38 @@
 #include <utility>
 
 namespace weft::certs {
+namespace {
+
+void Add(GENERAL_NAMES* names, int type, absl::string_view value) {
+  bssl::UniquePtr<GENERAL_NAME> name(GENERAL_NAME_new());
+  bssl::UniquePtr<ASN1_IA5STRING> text(ASN1_IA5STRING_new());
+  if (!name || !text ||
+      !ASN1_STRING_set(text.get(), value.data(), static_cast<int>(value.size()))) {
+    std::abort();  // out of memory
+  }
+  GENERAL_NAME_set0_value(name.get(), type, text.release());
+  if (!bssl::PushToStack(names, std::move(name))) std::abort();
+}
+
+bssl::UniquePtr<X509_EXTENSION> ToExtension(GENERAL_NAMES* names, bool critical) {
+  bssl::UniquePtr<X509_EXTENSION> extension(
+      X509V3_EXT_i2d(NID_subject_alt_name, critical ? 1 : 0, names));
+  if (!extension) std::abort();
+  return extension;
+}
+
+}  // namespace
 
 bssl::UniquePtr<X509_EXTENSION> MakeUriSan(absl::string_view uri, bool critical) {
   bssl::UniquePtr<GENERAL_NAMES> names(GENERAL_NAMES_new());
-  bssl::UniquePtr<GENERAL_NAME> name(GENERAL_NAME_new());
-  bssl::UniquePtr<ASN1_IA5STRING> text(ASN1_IA5STRING_new());
-  if (!names || !name || !text ||
-      !ASN1_STRING_set(text.get(), uri.data(), static_cast<int>(uri.size()))) {
-    std::abort();  // out of memory
-  }
-  GENERAL_NAME_set0_value(name.get(), GEN_URI, text.release());
-  if (!bssl::PushToStack(names.get(), std::move(name))) std::abort();
-  bssl::UniquePtr<X509_EXTENSION> extension(
-      X509V3_EXT_i2d(NID_subject_alt_name, critical ? 1 : 0, names.get()));
-  if (!extension) std::abort();
-  return extension;
+  Add(names.get(), GEN_URI, uri);
+  return ToExtension(names.get(), critical);
+}
+
+bssl::UniquePtr<X509_EXTENSION> MakeDnsSan(const std::vector<std::string>& names, bool critical) {
+  bssl::UniquePtr<GENERAL_NAMES> all(GENERAL_NAMES_new());
+  for (const std::string& name : names) Add(all.get(), GEN_DNS, name);
+  return ToExtension(all.get(), critical);
 }
 
 }  // namespace weft::certs

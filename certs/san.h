@@ -5,11 +5,15 @@
 
 #include <openssl/base.h>
 
+#include <string>
+#include <vector>
+
 #include "absl/strings/string_view.h"
 
 namespace weft::certs {
 
 bssl::UniquePtr<X509_EXTENSION> MakeUriSan(absl::string_view uri, bool critical);
+bssl::UniquePtr<X509_EXTENSION> MakeDnsSan(const std::vector<std::string>& names, bool critical);
 
 }  // namespace weft::certs
 

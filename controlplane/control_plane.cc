@@ -23,8 +23,15 @@
 #include "controlplane/debug/pages.h"
 #include "controlplane/engine.h"
 #include "controlplane/own_certificate.h"
+#include "controlplane/status/leader.h"
+#include "controlplane/status/status_book.h"
+#include "controlplane/status/status_writer.h"
 #include "controlplane/translations.h"
 #include "controlplane/transport/grpc_port.h"
+#include "controlplane/webhook/ca_bundle.h"
+#include "controlplane/webhook/https_port.h"
+#include "controlplane/webhook/namespace_labels.h"
+#include "controlplane/webhook/webhooks.h"
 #include "proxy/base/log.h"
 
 namespace weft {
@@ -33,6 +40,11 @@ namespace {
 // A request names all that a client subscribes to, which is 50 bytes for each service's port.
 constexpr size_t kMaxXdsMessage = 16 << 20;
 constexpr absl::Duration kRenewalCheck = absl::Minutes(1);
+
+// What webhooks are called by: in the cluster by weftd's Service, on this machine by hand.
+std::vector<std::string> WebhookNames() {
+  return {"weftd.weft-system.svc", "weftd.weft-system.svc.cluster.local", "weftd", "localhost"};
+}
 
 absl::Status Annotate(absl::string_view what, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat(what, ": ", status.message()));
@@ -78,6 +90,11 @@ struct ControlPlane::Running {
   void MakeServices();
   absl::Status StartPorts();
   absl::Status StartPages();
+  absl::Status StartWebhooks();
+  void StartKubernetes();
+  std::vector<ProxyRefusal> Refusals() const;
+  absl::StatusOr<std::shared_ptr<const ServerTlsContext>> WebhookContext() const;
+  Task<Labels> NamespaceLabels(std::string namespace_);
   absl::Status OnLoop(std::function<absl::Status()> call);
   void Stop();
   absl::StatusOr<std::shared_ptr<const ServerTlsContext>> XdsContext() const;
@@ -85,12 +102,15 @@ struct ControlPlane::Running {
       const std::map<std::string, PeerState>& peers) const;
   void OnPeers(const std::map<std::string, PeerState>& peers);
   Task<> Renew();
+  void RenewOwn();
+  void RenewWebhook();
   HttpAnswer ConfigOf(const std::map<std::string, std::string>& query);
 
   ControlPlaneOptions options;
   std::shared_ptr<const ClusterIdentity> self;
   std::shared_ptr<const Authority> authority;
   std::unique_ptr<OwnCertificate> certificate;
+  std::unique_ptr<OwnCertificate> webhook_certificate;
   uint64_t epoch = 0;
 
   EventLoop loop;
@@ -106,6 +126,13 @@ struct ControlPlane::Running {
   std::unique_ptr<GrpcPort> peer;
   std::unique_ptr<HttpPort> monitoring;
   std::unique_ptr<HttpPort> debug;
+  std::unique_ptr<KubernetesClient> kubernetes;  // null: the registry is folders
+  std::unique_ptr<webhook::Webhooks> webhooks;
+  std::unique_ptr<webhook::HttpsPort> webhook_port;
+  std::unique_ptr<webhook::CaBundle> ca_bundle;
+  StatusBook status_book;
+  std::unique_ptr<Leader> leader;
+  std::unique_ptr<StatusWriter> status_writer;
   Scope tasks;
   std::thread thread;
 };
@@ -121,9 +148,12 @@ absl::Status ControlPlane::Running::LoadIdentity() {
   made->roots_pem = root->root().ToPem();
   self = std::move(made);
   authority = std::make_shared<Authority>(*std::move(root), options.token_key, self->cluster);
-  auto own = OwnCertificate::Create(authority, absl::Now());
+  auto own = OwnCertificate::Create(authority, {}, absl::Now());
   if (!own.ok()) return Annotate("issue our own certificate", own.status());
   certificate = *std::move(own);
+  own = OwnCertificate::Create(authority, WebhookNames(), absl::Now());
+  if (!own.ok()) return Annotate("issue the webhooks' certificate", own.status());
+  webhook_certificate = *std::move(own);
   auto next = NextEpoch(options.data_folder);
   if (!next.ok()) return Annotate("note the epoch", next.status());
   epoch = *next;
@@ -142,9 +172,11 @@ void ControlPlane::Running::MakeServices() {
   of_engine.exports = options.exports;
   of_engine.registry_folders = options.registry_folders;
   of_engine.registry_server = options.registry_server;
+  of_engine.registry_silence = options.registry_silence;
   of_engine.peers_folder = options.peers_folder;
   of_engine.data_folder = options.data_folder;
   of_engine.gateways = options.gateways;
+  if (options.registry_server.has_value()) of_engine.status = &status_book;
   engine = std::make_unique<Engine>(
       loop, std::move(of_engine), translations, *ads, *peer_server,
       [this] { return certificate->Get(); },
@@ -260,19 +292,97 @@ absl::Status ControlPlane::Running::StartPages() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ControlPlane::Running::WebhookContext()
+    const {
+  ServerTlsOptions tls;
+  tls.certificate = webhook_certificate->Get();
+  tls.alpn = {"http/1.1"};
+  return ServerTlsContext::Create(std::move(tls));
+}
+
+Task<Labels> ControlPlane::Running::NamespaceLabels(std::string namespace_) {
+  if (kubernetes != nullptr) {
+    auto labels = co_await webhook::FetchNamespaceLabels(loop, *kubernetes, namespace_);
+    if (labels.ok()) co_return *std::move(labels);
+  }
+  if (!engine->ready()) co_return Labels();
+  const auto known = engine->world()->namespaces.find(namespace_);
+  co_return known == engine->world()->namespaces.end() ? Labels() : *known->second;
+}
+
+absl::Status ControlPlane::Running::StartWebhooks() {
+  if (options.webhook.family() == AF_UNSPEC) return absl::OkStatus();
+  auto context = WebhookContext();
+  if (!context.ok()) return context.status();
+  webhook::InjectConfig config = options.injection;
+  config.cluster = self->cluster;
+  config.network = self->network;
+  config.mesh_id = self->mesh_id;
+  config.trust_domain = self->trust_domain;
+  webhooks = std::make_unique<webhook::Webhooks>(
+      std::move(config),
+      [this](std::string namespace_) { return NamespaceLabels(std::move(namespace_)); }, metrics);
+  auto port = webhook::HttpsPort::Listen(
+      loop, options.webhook, *std::move(context), [this](std::string path, std::string body) {
+        return webhooks->Answer(std::move(path), std::move(body));
+      });
+  if (!port.ok()) return port.status();
+  webhook_port = *std::move(port);
+  return absl::OkStatus();
+}
+
+std::vector<ProxyRefusal> ControlPlane::Running::Refusals() const {
+  std::vector<ProxyRefusal> refusals;
+  for (const ProxyStatus& proxy : ads->Proxies()) {
+    for (const TypeStatus& type : proxy.types) {
+      if (!type.error.empty()) refusals.push_back({proxy.node, type.error});
+    }
+  }
+  return refusals;
+}
+
+// What weftd writes to an API server.
+void ControlPlane::Running::StartKubernetes() {
+  if (!options.registry_server.has_value()) return;
+  kubernetes = std::make_unique<KubernetesClient>(loop, *options.registry_server);
+  leader = std::make_unique<Leader>(loop, *kubernetes, LeaderIdentity());
+  status_writer = std::make_unique<StatusWriter>(loop, *kubernetes, *leader, status_book,
+                                                 [this] { return Refusals(); });
+  if (webhook_port == nullptr) return;
+  ca_bundle = std::make_unique<webhook::CaBundle>(loop, *kubernetes, self->roots_pem,
+                                                  options.injection.revision);
+}
+
+void ControlPlane::Running::RenewOwn() {
+  auto renewed = certificate->RenewIfDue(absl::Now());
+  if (!renewed.ok()) {
+    Log(LogLevel::kError, "own_certificate_not_renewed",
+        {{"reason", std::string(renewed.status().message())}});
+  } else if (*renewed) {
+    auto context = XdsContext();
+    if (context.ok()) xds->SetTls(*std::move(context));
+    OnPeers(engine->peers());
+    Log(LogLevel::kInfo, "own_certificate_renewed");
+  }
+}
+
+void ControlPlane::Running::RenewWebhook() {
+  auto renewed = webhook_certificate->RenewIfDue(absl::Now());
+  if (!renewed.ok()) {
+    Log(LogLevel::kError, "webhook_certificate_not_renewed",
+        {{"reason", std::string(renewed.status().message())}});
+  } else if (*renewed && webhook_port != nullptr) {
+    auto context = WebhookContext();
+    if (context.ok()) webhook_port->SetTls(*std::move(context));
+    Log(LogLevel::kInfo, "webhook_certificate_renewed");
+  }
+}
+
 Task<> ControlPlane::Running::Renew() {
   while (true) {
     co_await Sleep(loop, kRenewalCheck);
-    auto renewed = certificate->RenewIfDue(absl::Now());
-    if (!renewed.ok()) {
-      Log(LogLevel::kError, "own_certificate_not_renewed",
-          {{"reason", std::string(renewed.status().message())}});
-    } else if (*renewed) {
-      auto context = XdsContext();
-      if (context.ok()) xds->SetTls(*std::move(context));
-      OnPeers(engine->peers());
-      Log(LogLevel::kInfo, "own_certificate_renewed");
-    }
+    RenewOwn();
+    RenewWebhook();
   }
 }
 
@@ -290,11 +400,15 @@ absl::Status ControlPlane::Running::Start() {
   status = StartPages();
   if (status.ok()) status = StartPorts();
   if (!status.ok()) return status;
+  status = StartWebhooks();
+  if (!status.ok()) return status;
   thread = std::thread([this] { loop.Run(); });
   return OnLoop([this] {
     tasks.Spawn(Renew());
     absl::Status started = engine->Start();
     OnPeers(engine->peers());
+    StartKubernetes();
+    if (webhook_port != nullptr) webhook_port->Start();
     return started;
   });
 }
@@ -304,6 +418,11 @@ void ControlPlane::Running::Stop() {
   (void)OnLoop([this] {
     tasks.Cancel();
     for (auto* port : {&xds_plain, &xds, &peer}) port->reset();
+    webhook_port.reset();
+    ca_bundle.reset();
+    status_writer.reset();
+    leader.reset();
+    kubernetes.reset();
     engine.reset();
     return absl::OkStatus();
   });
@@ -327,6 +446,9 @@ Address ControlPlane::peer() const { return running_->peer->address(); }
 Address ControlPlane::monitoring() const { return running_->monitoring->address(); }
 Address ControlPlane::debug() const {
   return running_->debug == nullptr ? Address() : running_->debug->address();
+}
+Address ControlPlane::webhook() const {
+  return running_->webhook_port == nullptr ? Address() : running_->webhook_port->address();
 }
 const std::string& ControlPlane::roots_pem() const { return running_->self->roots_pem; }
 

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "controlplane/model/registry.h"
 #include "controlplane/model/world.h"
 #include "controlplane/sources/kubernetes/kubeconfig.h"
+#include "controlplane/webhook/inject.h"
 #include "proxy/net/address.h"
 
 namespace weft {
@@ -20,7 +22,8 @@ struct ControlPlaneOptions {
   ClusterIdentity self;  // roots_pem is filled in from the data folder
   ExportPolicy exports = ExportPolicy::kAll;
   std::vector<std::string> registry_folders;
-  std::optional<Kubeconfig> registry_server;  // an API server instead of folders
+  std::optional<Kubeconfig> registry_server;            // an API server instead of folders
+  absl::Duration registry_silence = absl::Seconds(90);  // of a watch, after which it is made anew
   std::string data_folder;
   std::string token_key;                 // the key itself
   std::string peers_folder;              // empty: no peers
@@ -31,6 +34,9 @@ struct ControlPlaneOptions {
   Address peer;        // TLS; 15013
   Address monitoring;  // 15014
   Address debug;       // loopback; unspecified: none
+  Address webhook;     // HTTPS; 15017; unspecified: none
+  // What the injecting webhook gives pods; the cluster's own part is filled in from `self`.
+  webhook::InjectConfig injection;
 };
 
 class ControlPlane {
@@ -48,6 +54,7 @@ class ControlPlane {
   Address peer() const;
   Address monitoring() const;
   Address debug() const;
+  Address webhook() const;
   const std::string& roots_pem() const;
 
  private:

@@ -11,6 +11,7 @@
 #include "controlplane/model/world_change.h"
 #include "controlplane/sources/directory.h"
 #include "controlplane/sources/kubernetes/source.h"
+#include "controlplane/translate/check_hosts.h"
 #include "controlplane/translate/check_policies.h"
 #include "controlplane/translate/key_set_uris.h"
 #include "proxy/base/log.h"
@@ -63,8 +64,10 @@ absl::Status Engine::Start() {
 
 absl::Status Engine::StartSource() {
   if (options_.registry_server.has_value()) {
+    KubernetesSource::Options of_source;
+    of_source.watch_silence = options_.registry_silence;
     source_ = std::make_unique<KubernetesSource>(
-        loop_, *options_.registry_server, KubernetesSource::Options(),
+        loop_, *options_.registry_server, std::move(of_source),
         [this](SourceUpdate update) { OnSourceUpdate(std::move(update)); });
     return absl::OkStatus();
   }
@@ -84,12 +87,15 @@ absl::Status Engine::StartSource() {
 }
 
 void Engine::OnSourceUpdate(SourceUpdate update) {
-  Report(update.problems);
-  Report(registry_.Apply(update.deltas));
+  std::vector<Problem> problems = registry_.Apply(update.deltas);
+  problems.insert(problems.end(), update.problems.begin(), update.problems.end());
+  Report(problems);
+  if (options_.status != nullptr) options_.status->OnObjects(update.deltas, problems);
   const bool first = update.first;
   synced_ |= first;
   if (!synced_) return;  // a part of what was there at the start
-  Rebuild();
+  const bool changed = Rebuild();
+  if (!changed && !first) return;
   Log(LogLevel::kInfo, first ? "registry_synced" : "registry_changed",
       {{"objects", absl::StrCat(update.deltas.size())}});
 }
@@ -232,29 +238,43 @@ void Engine::OnKeySet(const std::string& uri, const std::string& jwks) {
   }
 }
 
-void Engine::Rebuild() {
+bool Engine::Rebuild() {
   // Before the registry was read, a World would be a transient part of it.
-  if (!synced_) return;
+  if (!synced_) return false;
   const World& local = registry_.BuildLocal();
   FollowKeySets(local);
-  const bool endpoints_only = world_ != nullptr && !std::exchange(peers_changed_, false) &&
-                              world_->key_sets == key_sets_ &&
-                              ChangeBetween(local_, local).endpoints_only();
+  WorldChange change;
+  if (world_ != nullptr && !std::exchange(peers_changed_, false) && world_->key_sets == key_sets_) {
+    change = ChangeBetween(local_, local);
+  }
+  if (change.nothing()) return false;  // a status was written, a node's heartbeat noted
+  const bool endpoints_only = change.endpoints_only();
   local_ = local;
   MergedWorld merged = MergeWorld(local, peers_, world_.get());
-  if (endpoints_only) return FollowEndpoints(merged.world);
+  if (endpoints_only) {
+    FollowEndpoints(merged.world);
+    return true;
+  }
   merged.world.key_sets = key_sets_;
   HeldWorld held = HoldDangling(std::move(merged.world), world_.get());
   Publish(std::move(held.world));
   PublishOwnState();
 
-  std::vector<std::string> findings;
-  for (const Problem& problem : merged.problems) findings.push_back(ToString(problem));
-  for (const Problem& problem : held.problems) findings.push_back(ToString(problem));
-  for (const Problem& problem : CheckPolicies(translations_.IndexOf(world_))) {
-    findings.push_back(ToString(problem));
+  const TranslationIndex& index = translations_.IndexOf(world_);
+  ReportFindings({std::move(held.problems), CheckHosts(index), CheckPolicies(index)},
+                 merged.problems);
+  return true;
+}
+
+void Engine::ReportFindings(StatusBook::Findings findings, const std::vector<Problem>& merged) {
+  std::vector<std::string> texts;
+  const std::vector<Problem>* const all[] = {&merged, &findings.references, &findings.conflicts,
+                                             &findings.others};
+  for (const auto* problems : all) {
+    for (const Problem& problem : *problems) texts.push_back(ToString(problem));
   }
-  ReportChanged(std::move(findings));
+  ReportChanged(std::move(texts));
+  if (options_.status != nullptr) options_.status->OnWorld(findings);
 }
 
 // Nearly every change: no reference leads elsewhere than before, and no finding is another one.

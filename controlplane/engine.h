@@ -27,6 +27,7 @@
 #include "controlplane/sources/key_set_store.h"
 #include "controlplane/sources/kubernetes/kubeconfig.h"
 #include "controlplane/sources/source.h"
+#include "controlplane/status/status_book.h"
 #include "controlplane/translations.h"
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/scope.h"
@@ -45,10 +46,12 @@ struct EngineOptions {
   ExportPolicy exports = ExportPolicy::kAll;
   std::vector<std::string> registry_folders;
   std::optional<Kubeconfig> registry_server;  // an API server instead of folders
-  std::string peers_folder;                   // empty: no peers
+  absl::Duration registry_silence = absl::Seconds(90);
+  std::string peers_folder;  // empty: no peers
   // For what was last known of the peers, the key sets last fetched, and the status file.
   std::string data_folder;
   std::vector<GatewayAddress> gateways;
+  StatusBook* status = nullptr;  // is told of objects and what was found in them; or nobody is
 };
 
 class Engine {
@@ -84,7 +87,8 @@ class Engine {
   void StartKeySets();
   void FollowKeySets(const World& local);
   void OnKeySet(const std::string& uri, const std::string& jwks);
-  void Rebuild();
+  bool Rebuild();  // whether there is a new World
+  void ReportFindings(StatusBook::Findings findings, const std::vector<Problem>& merged);
   void FollowEndpoints(const World& merged);
   void Publish(World world);
   void PublishOwnState();

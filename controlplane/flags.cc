@@ -107,6 +107,9 @@ absl::Status ReadAddresses(const Flags& flags, ControlPlaneOptions& options) {
   if (read.ok() && !flags.debug_listen.empty()) {
     read = ReadLoopback("--debug-listen", flags.debug_listen, options.debug);
   }
+  if (read.ok() && !flags.webhook_listen.empty()) {
+    read = ReadAddress("--webhook-listen", flags.webhook_listen, options.webhook);
+  }
   if (read.ok()) read = ReadPeerApi(flags, options.peer, options.self.peer_api);
   for (const std::string& text : flags.gateway_addresses) {
     Address gateway;
@@ -114,6 +117,13 @@ absl::Status ReadAddresses(const Flags& flags, ControlPlaneOptions& options) {
     if (read.ok()) options.gateways.push_back({gateway.ip(), gateway.port()});
   }
   return read;
+}
+
+void ReadInjection(const Flags& flags, webhook::InjectConfig& to) {
+  to.revision = flags.revision;
+  to.image = flags.proxy_image;
+  to.discovery_address = flags.discovery_address;
+  to.native_sidecar = flags.native_sidecar;
 }
 
 std::string Variable(const char* name) {
@@ -157,6 +167,10 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
                  "dir:FOLDER,… of Kubernetes YAML, later ones win; or kubernetes[:KUBECONFIG], "
                  "by the service account where no file is named")
       ->required();
+  app.add_option("--registry-silence", flags.registry_silence,
+                 "seconds after which a watch of the API server that says nothing, not even a "
+                 "bookmark, is made anew")
+      ->check(CLI::PositiveNumber);
   app.add_option("--data-dir", flags.data_dir, "where the CA keeps its root");
   app.add_option("--token-key", flags.token_key, "file with the key of workload tokens");
   app.add_option("--xds-listen", flags.xds_listen, "xDS and CA over TLS");
@@ -166,6 +180,14 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
                  "where our gateways find the peer API; our own address by default");
   app.add_option("--monitoring", flags.monitoring, "/ready and /metrics");
   app.add_option("--debug-listen", flags.debug_listen, "/debug, loopback only; \"\" for none");
+  app.add_option("--webhook-listen", flags.webhook_listen,
+                 "/inject and /validate over HTTPS, for an API server; \"\" for none");
+  app.add_option("--revision", flags.revision, "which pods it injects, by their istio.io/rev");
+  app.add_option("--proxy-image", flags.proxy_image, "image of the sidecars it injects");
+  app.add_option("--discovery-address", flags.discovery_address,
+                 "HOST:PORT of --xds-listen, as the sidecars it injects reach it");
+  app.add_flag("--native-sidecar", flags.native_sidecar,
+               "inject sidecars as init containers that go on running; Kubernetes from 1.29 on");
   app.add_option("--gateway-address", flags.gateway_addresses,
                  "IP:PORT of one of our gateways, as peers reach it; repeatable");
   app.add_option("--peers", flags.peers, "folder with a file for each linked cluster; watched");
@@ -200,12 +222,14 @@ absl::StatusOr<ControlPlaneOptions> ToOptions(const Flags& flags) {
   absl::Status registry = ReadRegistry(flags, options);
   if (!registry.ok()) return registry;
   if (flags.data_dir.empty()) return InFlag("--data-dir", "is required");
+  options.registry_silence = absl::Seconds(flags.registry_silence);
   options.data_folder = flags.data_dir;
   options.peers_folder = flags.peers;
   options.exports = flags.exports == "none" ? ExportPolicy::kNone : ExportPolicy::kAll;
   absl::Status read = ReadIdentity(flags, options);
   if (read.ok()) read = ReadAddresses(flags, options);
   if (!read.ok()) return read;
+  ReadInjection(flags, options.injection);
   return options;
 }
 

@@ -19,6 +19,7 @@ struct Flags {
   std::string mesh_id = "weft";
   std::string trust_domain;
   std::string registry;
+  int registry_silence = 90;  // seconds
   std::string data_dir;
   std::string token_key;
   std::string peers;
@@ -29,6 +30,11 @@ struct Flags {
   std::string peer_advertise;
   std::string monitoring = "0.0.0.0:15014";
   std::string debug_listen = "127.0.0.1:8080";
+  std::string webhook_listen = "0.0.0.0:15017";
+  std::string revision = "default";
+  std::string proxy_image = "weft/proxy";
+  std::string discovery_address = "weftd.weft-system.svc:15012";
+  bool native_sidecar = false;
   std::vector<std::string> gateway_addresses;
   std::string log_level = "info";
   bool validate = false;

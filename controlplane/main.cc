@@ -43,7 +43,8 @@ int Serve(const Flags& flags) {
        {"xds", (*control_plane)->xds().ToString()},
        {"xds_plain", (*control_plane)->xds_plain().ToString()},
        {"peer", (*control_plane)->peer().ToString()},
-       {"monitoring", (*control_plane)->monitoring().ToString()}});
+       {"monitoring", (*control_plane)->monitoring().ToString()},
+       {"webhook", (*control_plane)->webhook().ToString()}});
   int got = 0;
   sigwait(&stops, &got);
   Log(LogLevel::kInfo, "stopping", {{"signal", strsignal(got)}});

@@ -7,8 +7,10 @@
 namespace weft {
 
 absl::StatusOr<std::unique_ptr<OwnCertificate>> OwnCertificate::Create(
-    std::shared_ptr<const Authority> authority, absl::Time now) {
-  std::unique_ptr<OwnCertificate> made(new OwnCertificate(std::move(authority)));
+    std::shared_ptr<const Authority> authority, std::vector<std::string> dns_names,
+    absl::Time now) {
+  std::unique_ptr<OwnCertificate> made(
+      new OwnCertificate(std::move(authority), std::move(dns_names)));
   absl::Status issued = made->Renew(now);
   if (!issued.ok()) return issued;
   return made;
@@ -32,8 +34,10 @@ absl::StatusOr<bool> OwnCertificate::RenewIfDue(absl::Time now) {
 absl::Status OwnCertificate::Renew(absl::Time now) {
   const certs::PrivateKey key = certs::PrivateKey::Generate();
   const certs::Issuer& issuer = authority_->issuer();
-  auto chain = issuer.Issue(key.public_key(), ControlPlaneId(issuer.trust_domain()),
-                            certs::kLeafValidity, now);
+  auto chain = dns_names_.empty()
+                   ? issuer.Issue(key.public_key(), ControlPlaneId(issuer.trust_domain()),
+                                  certs::kLeafValidity, now)
+                   : issuer.IssueForNames(key.public_key(), dns_names_, certs::kLeafValidity, now);
   if (!chain.ok()) return chain.status();
   TlsCertificate certificate;
   certificate.chain_pem = absl::StrJoin(*chain, "");

@@ -1,10 +1,13 @@
-// OwnCertificate: weftd's own certificate, from its own authority: what it serves with, and what it
-// shows to peers. Renewed at half its life. Thread-safe.
+// OwnCertificate: a certificate of weftd's own, from its own authority: the one it serves with and
+// shows to peers, or the one that its webhooks are called by. Renewed at half its life.
+// Thread-safe.
 #ifndef WEFT_CONTROLPLANE_OWN_CERTIFICATE_H_
 #define WEFT_CONTROLPLANE_OWN_CERTIFICATE_H_
 
 #include <memory>
 #include <mutex>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -15,19 +18,22 @@ namespace weft {
 
 class OwnCertificate {
  public:
+  // `dns_names`: what it is for; empty: weftd's identity in the mesh.
   static absl::StatusOr<std::unique_ptr<OwnCertificate>> Create(
-      std::shared_ptr<const Authority> authority, absl::Time now);
+      std::shared_ptr<const Authority> authority, std::vector<std::string> dns_names,
+      absl::Time now);
 
   TlsCertificate Get() const;
   // Whether a new one was made, since the old one is past half its life.
   absl::StatusOr<bool> RenewIfDue(absl::Time now);
 
  private:
-  explicit OwnCertificate(std::shared_ptr<const Authority> authority)
-      : authority_(std::move(authority)) {}
+  OwnCertificate(std::shared_ptr<const Authority> authority, std::vector<std::string> dns_names)
+      : authority_(std::move(authority)), dns_names_(std::move(dns_names)) {}
   absl::Status Renew(absl::Time now);
 
   const std::shared_ptr<const Authority> authority_;
+  const std::vector<std::string> dns_names_;
   mutable std::mutex mutex_;
   TlsCertificate certificate_;
   absl::Time due_;

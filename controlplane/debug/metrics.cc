@@ -17,6 +17,10 @@ namespace {
 // Clusters are named by clients; what comes beyond these is counted together.
 constexpr size_t kMostClusters = 10000;
 
+prometheus::Counter& CounterOf(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
+}
+
 }  // namespace
 
 struct Metrics::Series {
@@ -65,6 +69,18 @@ struct Metrics::Series {
                                                      .Name("weft_peers")
                                                      .Help("Linked clusters, by state.")
                                                      .Register(registry);
+  prometheus::Counter& injections = CounterOf(registry, "sidecar_injection_requests_total",
+                                              "Pods that the injecting webhook was asked about.");
+  prometheus::Counter& injections_done =
+      CounterOf(registry, "sidecar_injection_success_total", "Pods that were given a sidecar.");
+  prometheus::Counter& injections_skipped =
+      CounterOf(registry, "sidecar_injection_skip_total", "Pods that were left as they were.");
+  prometheus::Counter& injections_failed =
+      CounterOf(registry, "sidecar_injection_failure_total", "Pods that were refused.");
+  prometheus::Counter& validations_passed = CounterOf(
+      registry, "galley_validation_passed", "Objects that the validating webhook allowed.");
+  prometheus::Counter& validations_failed = CounterOf(
+      registry, "galley_validation_failed", "Objects that the validating webhook refused.");
 };
 
 Metrics::Metrics() : series_(std::make_unique<Series>()) {}
@@ -109,6 +125,22 @@ void Metrics::Loaded(const std::string& cluster, const Load& load) {
   count("success", load.succeeded);
   count("error", load.failed);
   count("dropped", load.dropped);
+}
+
+void Metrics::Injected(Injection result) {
+  series_->injections.Increment();
+  switch (result) {
+    case Injection::kDone:
+      return series_->injections_done.Increment();
+    case Injection::kSkipped:
+      return series_->injections_skipped.Increment();
+    case Injection::kFailed:
+      return series_->injections_failed.Increment();
+  }
+}
+
+void Metrics::Validated(bool allowed) {
+  (allowed ? series_->validations_passed : series_->validations_failed).Increment();
 }
 
 void Metrics::Rejected(absl::string_view type) {

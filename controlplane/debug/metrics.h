@@ -32,6 +32,11 @@ class Metrics {
     uint64_t dropped = 0;
   };
   void Loaded(const std::string& cluster, const Load& load);
+  // What came of a pod that the injecting webhook was asked about.
+  enum class Injection { kDone, kSkipped, kFailed };
+  void Injected(Injection result);
+  // What the validating webhook said of an object.
+  void Validated(bool allowed);
 
   std::string Text() const;  // Prometheus' text format
 

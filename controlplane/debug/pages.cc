@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "controlplane/ads/client.h"
+#include "controlplane/ads/delta_subscription.h"
 
 namespace weft {
 namespace {
@@ -105,7 +106,9 @@ std::string ConfigPage(const Resources& resources) {
   Json page = Json::object();
   for (const ResourceType& type : ResourceTypes()) {
     Json named = Json::object();
-    for (const auto& [name, bytes] : resources.*type.resources) named[name] = bytes->size();
+    for (const auto& [name, bytes] : resources.*type.resources) {
+      named[name] = {{"size", bytes->size()}, {"version", VersionOf(*bytes)}};
+    }
     page[std::string(type.name)] = std::move(named);
   }
   return Dump(page);

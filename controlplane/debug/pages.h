@@ -18,7 +18,8 @@ std::string SyncPage(const std::vector<ProxyStatus>& proxies, const std::vector<
 std::string AdsPage(const std::vector<ProxyStatus>& proxies);
 // Services and their endpoints.
 std::string RegistryPage(const World& world);
-// The names and sizes of one proxy's resources.
+// One proxy's resources: names, sizes, and versions as the delta form of xDS has them (hashes, so
+// that two weftds that say the same have the same).
 std::string ConfigPage(const Resources& resources);
 
 }  // namespace weft

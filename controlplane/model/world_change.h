@@ -23,6 +23,7 @@ struct WorldChange {
   std::vector<std::string> workloads;
 
   bool endpoints_only() const { return extent == Extent::kEndpoints; }
+  bool nothing() const { return endpoints_only() && services.empty() && workloads.empty(); }
 };
 
 // Costs what differs, not what there is.

@@ -23,6 +23,9 @@ constexpr char kTokenFolder[] = "/var/run/secrets/tokens";
 constexpr char kRootFolder[] = "/var/run/secrets/weft";
 constexpr int kTokenSeconds = 12 * 3600;  // renewed by the kubelet at 80 %
 constexpr int kHealthPort = 15021;
+// A native sidecar holds the pod's start back for ten minutes, then it is started anew.
+constexpr int kStartupPeriod = 1;
+constexpr int kStartupFailures = 600;
 
 Labels ToMap(const google::protobuf::Map<std::string, std::string>& map) {
   return Labels(map.begin(), map.end());
@@ -39,20 +42,25 @@ std::string PodName(const Pod& pod) {
                       meta.name().empty() ? meta.generate_name() : meta.name());
 }
 
-// What the pod itself asks for; the label wins over the older annotation.
-absl::StatusOr<std::optional<bool>> OwnWish(const Pod& pod) {
-  constexpr char kKey[] = "sidecar.istio.io/inject";
+// What the pod says under `key`; the label wins over the older annotation.
+absl::StatusOr<std::optional<bool>> Stated(const Pod& pod, const char* key) {
   for (const Labels& source :
        {ToMap(pod.metadata().labels()), ToMap(pod.metadata().annotations())}) {
-    const std::string* value = Find(source, kKey);
+    const std::string* value = Find(source, key);
     if (value == nullptr) continue;
     std::string lower = absl::AsciiStrToLower(*value);
     if (lower == "true" || lower == "yes" || lower == "on" || lower == "y") return true;
     if (lower == "false" || lower == "no" || lower == "off" || lower == "n") return false;
-    return absl::InvalidArgumentError(absl::StrCat(PodName(pod), ": label or annotation ", kKey,
+    return absl::InvalidArgumentError(absl::StrCat(PodName(pod), ": label or annotation ", key,
                                                    ": '", *value, "': use true or false"));
   }
   return std::nullopt;
+}
+
+bool IsControlPlane(const Pod& pod) {
+  auto app = pod.metadata().labels().find("app");
+  return pod.metadata().namespace_() == kControlPlaneNamespace &&
+         app != pod.metadata().labels().end() && app->second == kControlPlaneApp;
 }
 
 bool IsGateway(const Pod& pod) {
@@ -75,6 +83,16 @@ auto* FindOrAddNamed(Repeated* list, const std::string& name) {
   found = list->Add();
   found->set_name(name);
   return found;
+}
+
+// The container of that name, or a new one at that place of the list.
+Container* FindOrInsertNamed(google::protobuf::RepeatedPtrField<Container>* list, int place,
+                             const std::string& name) {
+  Container* found = FindNamed(list, name);
+  if (found != nullptr) return found;
+  list->Add()->set_name(name);
+  for (int i = list->size() - 1; i > place; --i) list->SwapElements(i, i - 1);
+  return list->Mutable(place);
 }
 
 void SetEnv(Container* container, const std::string& name, const std::string& value) {
@@ -123,6 +141,15 @@ void SetVolumes(PodSpec* spec) {
   root->mutable_config_map()->set_name(kRootVolume);
 }
 
+kubernetes::Probe ReadyProbe(int period_seconds, int failures) {
+  kubernetes::Probe probe;
+  probe.mutable_http_get()->set_path("/healthz/ready");
+  probe.mutable_http_get()->mutable_port()->set_number_value(kHealthPort);
+  probe.set_period_seconds(period_seconds);
+  probe.set_failure_threshold(failures);
+  return probe;
+}
+
 // The proxy's container, whatever its role.
 void CompleteProxy(const Pod& pod, const std::string& workload, const InjectConfig& config,
                    const std::string& role, Container* proxy) {
@@ -133,16 +160,13 @@ void CompleteProxy(const Pod& pod, const std::string& workload, const InjectConf
   SetEnvironment(pod, workload, config, proxy);
   SetMount(proxy, kTokenVolume, kTokenFolder);
   SetMount(proxy, kRootVolume, kRootFolder);
-  proxy->clear_readiness_probe();
-  kubernetes::Probe* probe = proxy->mutable_readiness_probe();
-  probe->mutable_http_get()->set_path("/healthz/ready");
-  probe->mutable_http_get()->mutable_port()->set_number_value(kHealthPort);
-  probe->set_period_seconds(2);
-  probe->set_failure_threshold(4);
+  *proxy->mutable_readiness_probe() = ReadyProbe(2, 4);
 }
 
-void SetCapture(const Pod& pod, const InjectConfig& config, PodSpec* spec) {
-  Container* init = FindOrAddNamed(spec->mutable_init_containers(), kInitContainer);
+// `before_others`: a native sidecar is to serve the pod's own init containers.
+void SetCapture(const Pod& pod, const InjectConfig& config, bool before_others, PodSpec* spec) {
+  auto* inits = spec->mutable_init_containers();
+  Container* init = FindOrInsertNamed(inits, before_others ? 0 : inits->size(), kInitContainer);
   init->set_image(config.image);
   init->clear_command();
   init->add_command("weftctl");
@@ -165,22 +189,78 @@ void SetProxySecurity(Container* proxy) {
   security->set_run_as_non_root(true);
 }
 
-void SetStatus(bool gateway, const InjectConfig& config, Pod* pod) {
-  Json status = {{"containers", {kProxyContainer}},
+enum class Shape { kGateway, kSidecar, kNativeSidecar };
+
+void SetStatus(Shape shape, const InjectConfig& config, Pod* pod) {
+  Json status = {{"containers", Json::array()},
+                 {"initContainers", Json::array()},
                  {"volumes", {kTokenVolume, kRootVolume}},
                  {"revision", config.revision}};
-  status["initContainers"] = gateway ? Json::array() : Json::array({kInitContainer});
+  if (shape != Shape::kGateway) status["initContainers"].push_back(kInitContainer);
+  const char* list = shape == Shape::kNativeSidecar ? "initContainers" : "containers";
+  status[list].push_back(kProxyContainer);
   (*pod->mutable_metadata()->mutable_annotations())[kStatusAnnotation] = status.dump();
+}
+
+absl::StatusOr<Shape> ShapeOf(const Pod& pod, const InjectConfig& config) {
+  if (IsGateway(pod)) return Shape::kGateway;
+  absl::StatusOr<std::optional<bool>> native = Stated(pod, "sidecar.istio.io/nativeSidecar");
+  if (!native.ok()) return native.status();
+  // What its author began among the containers stays there.
+  for (const Container& container : pod.spec().containers()) {
+    if (container.name() == kProxyContainer) return Shape::kSidecar;
+  }
+  return native->value_or(config.native_sidecar) ? Shape::kNativeSidecar : Shape::kSidecar;
+}
+
+// Makes the proxy's container, in the place that its shape gives it.
+void SetProxy(const Pod& pod, Shape shape, const std::string& workload, const InjectConfig& config,
+              PodSpec* spec) {
+  if (shape == Shape::kGateway) {
+    return CompleteProxy(pod, workload, config, "gateway",
+                         FindNamed(spec->mutable_containers(), kProxyContainer));
+  }
+  const bool native = shape == Shape::kNativeSidecar;
+  SetCapture(pod, config, native, spec);
+  Container* proxy = native ? FindOrInsertNamed(spec->mutable_init_containers(), 1, kProxyContainer)
+                            : FindOrAddNamed(spec->mutable_containers(), kProxyContainer);
+  CompleteProxy(pod, workload, config, "sidecar", proxy);
+  SetProxySecurity(proxy);
+  if (!native) return;
+  proxy->set_restart_policy("Always");
+  *proxy->mutable_startup_probe() = ReadyProbe(kStartupPeriod, kStartupFailures);
+}
+
+// Whether all names that the annotation has under `list` are there.
+template <typename Repeated>
+bool HasAll(const Json& status, const char* list, const Repeated& there) {
+  if (!status.contains(list) || !status[list].is_array()) return false;
+  for (const Json& name : status[list]) {
+    bool found = false;
+    for (const auto& item : there) found |= name.is_string() && name == item.name();
+    if (!found) return false;
+  }
+  return true;
 }
 
 }  // namespace
 
+bool IsInjectedAsStated(const Pod& pod) {
+  auto annotation = pod.metadata().annotations().find(kStatusAnnotation);
+  if (annotation == pod.metadata().annotations().end()) return false;
+  const Json status = Json::parse(annotation->second, nullptr, /*allow_exceptions=*/false);
+  return status.is_object() && HasAll(status, "containers", pod.spec().containers()) &&
+         HasAll(status, "initContainers", pod.spec().init_containers()) &&
+         HasAll(status, "volumes", pod.spec().volumes());
+}
+
 absl::StatusOr<bool> ShouldInject(const Pod& pod, const Labels& namespace_labels,
                                   const InjectConfig& config) {
   if (pod.spec().host_network()) return false;  // its network is the node's: nothing to capture
+  if (IsControlPlane(pod)) return false;
   const std::string& pod_namespace = pod.metadata().namespace_();
   if (pod_namespace == "kube-system" || pod_namespace == "kube-public") return false;
-  absl::StatusOr<std::optional<bool>> wish = OwnWish(pod);
+  absl::StatusOr<std::optional<bool>> wish = Stated(pod, "sidecar.istio.io/inject");
   if (!wish.ok()) return wish.status();
   const std::string* injection = Find(namespace_labels, "istio-injection");
   if (injection != nullptr && *injection == "disabled") return false;
@@ -204,19 +284,16 @@ absl::StatusOr<Pod> InjectSidecar(const Pod& pod, const Labels& namespace_labels
   Pod injected = pod;
   PodSpec* spec = injected.mutable_spec();
   if (spec->service_account_name().empty()) spec->set_service_account_name("default");
-  bool gateway = IsGateway(pod);
-  if (gateway && FindNamed(spec->mutable_containers(), kProxyContainer) == nullptr) {
+  absl::StatusOr<Shape> shape = ShapeOf(pod, config);
+  if (!shape.ok()) return shape.status();
+  if (*shape == Shape::kGateway &&
+      FindNamed(spec->mutable_containers(), kProxyContainer) == nullptr) {
     return absl::InvalidArgumentError(
         absl::StrCat(PodName(pod), ": a gateway needs a container named '", kProxyContainer, "'"));
   }
-  Container* proxy = FindOrAddNamed(spec->mutable_containers(), kProxyContainer);
-  CompleteProxy(pod, workload, config, gateway ? "gateway" : "sidecar", proxy);
+  SetProxy(pod, *shape, workload, config, spec);
   SetVolumes(spec);
-  if (!gateway) {
-    SetProxySecurity(proxy);
-    SetCapture(pod, config, spec);
-  }
-  SetStatus(gateway, config, &injected);
+  SetStatus(*shape, config, &injected);
   return injected;
 }
 

@@ -21,6 +21,9 @@ inline constexpr char kProxyContainer[] = "weft-proxy";
 inline constexpr char kTokenVolume[] = "weft-token";
 inline constexpr char kRootVolume[] = "weft-ca-root";  // also the name of the config map
 inline constexpr char kStatusAnnotation[] = "sidecar.istio.io/status";
+// Who is asked to inject cannot wait for a sidecar of its own.
+inline constexpr char kControlPlaneNamespace[] = "weft-system";
+inline constexpr char kControlPlaneApp[] = "weftd";  // its pods' label `app`
 
 struct InjectConfig {
   bool default_inject = false;  // for namespaces and pods that say nothing
@@ -32,6 +35,10 @@ struct InjectConfig {
   std::string trust_domain;
   std::string discovery_address;  // HOST:PORT of weftd's mTLS port
   int concurrency = 1;            // workers of a sidecar
+  // The sidecar as an init container that goes on running (Kubernetes from 1.29 on): it is there
+  // before the pod's own init containers, and goes after its last container. The annotation
+  // sidecar.istio.io/nativeSidecar says otherwise for a pod.
+  bool native_sidecar = false;
 };
 
 // Whether a pod gets a sidecar: istio-injection and istio.io/rev of its namespace,
@@ -46,6 +53,9 @@ absl::StatusOr<bool> ShouldInject(const kubernetes::Pod& pod,
 absl::StatusOr<kubernetes::Pod> InjectSidecar(
     const kubernetes::Pod& pod, const std::map<std::string, std::string>& namespace_labels,
     const std::string& workload, const InjectConfig& config);
+
+// Whether the pod was injected before, and all that its status annotation names is there.
+bool IsInjectedAsStated(const kubernetes::Pod& pod);
 
 }  // namespace weft::webhook
 

@@ -88,6 +88,14 @@ TEST(InjectPolicy, LeavesTheNodesNetworkAlone) {
   EXPECT_FALSE(*ShouldInject(pod, {{"istio-injection", "enabled"}}, SomeConfig()));
 }
 
+TEST(InjectPolicy, NeverGatesTheControlPlaneItself) {
+  Pod pod = SomePod();
+  pod.mutable_metadata()->set_namespace_(kControlPlaneNamespace);
+  (*pod.mutable_metadata()->mutable_labels())["app"] = kControlPlaneApp;
+  (*pod.mutable_metadata()->mutable_labels())["sidecar.istio.io/inject"] = "true";
+  EXPECT_FALSE(*ShouldInject(pod, {{"istio-injection", "enabled"}}, SomeConfig()));
+}
+
 TEST(InjectPolicy, RefusesAnUnknownWish) {
   Pod pod = SomePod();
   (*pod.mutable_metadata()->mutable_labels())["sidecar.istio.io/inject"] = "maybe";
@@ -134,6 +142,53 @@ TEST(Inject, OfAnInjectedPodIsTheSamePod) {
   Pod twice = Injected(once);
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(once, twice))
       << once.DebugString() << twice.DebugString();
+}
+
+TEST(Inject, ANativeSidecarIsThereBeforeThePodsOwnInitContainers) {
+  Pod pod = SomePod();
+  pod.mutable_spec()->add_init_containers()->set_name("migrate");
+  (*pod.mutable_metadata()->mutable_annotations())["sidecar.istio.io/nativeSidecar"] = "true";
+  const Pod injected = Injected(pod);
+  ASSERT_EQ(injected.spec().init_containers_size(), 3);
+  EXPECT_EQ(injected.spec().init_containers(0).name(), kInitContainer);
+  const Container& proxy = injected.spec().init_containers(1);
+  EXPECT_EQ(proxy.name(), kProxyContainer);
+  EXPECT_EQ(proxy.restart_policy(), "Always");
+  EXPECT_EQ(proxy.startup_probe().http_get().path(), "/healthz/ready");
+  EXPECT_EQ(injected.spec().init_containers(2).name(), "migrate");
+  EXPECT_EQ(injected.spec().containers_size(), 1);
+  EXPECT_TRUE(IsInjectedAsStated(injected));
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(injected, Injected(injected)));
+}
+
+TEST(Inject, NativeByConfigIsClassicWhereThePodSaysSo) {
+  InjectConfig config = SomeConfig();
+  config.native_sidecar = true;
+  Pod pod = SomePod();
+  const Labels enabled = {{"istio-injection", "enabled"}};
+  EXPECT_EQ(InjectSidecar(pod, enabled, "web", config)->spec().init_containers_size(), 2);
+  (*pod.mutable_metadata()->mutable_annotations())["sidecar.istio.io/nativeSidecar"] = "false";
+  const Pod classic = *InjectSidecar(pod, enabled, "web", config);
+  EXPECT_EQ(classic.spec().init_containers_size(), 1);
+  EXPECT_EQ(classic.spec().containers_size(), 2);
+  // What runs stays in its shape.
+  pod = classic;
+  pod.mutable_metadata()->mutable_annotations()->erase("sidecar.istio.io/nativeSidecar");
+  EXPECT_EQ(InjectSidecar(pod, enabled, "web", config)->spec().init_containers_size(), 1);
+}
+
+TEST(Inject, IsStatedOnlyWhereEverythingIsThere) {
+  EXPECT_FALSE(IsInjectedAsStated(SomePod()));
+  Pod injected = Injected(SomePod());
+  EXPECT_TRUE(IsInjectedAsStated(injected));
+  Pod half = injected;
+  half.mutable_spec()->mutable_containers()->RemoveLast();
+  EXPECT_FALSE(IsInjectedAsStated(half));
+  for (const char* status :
+       {"", "{", "[]", "{}", R"({"containers":{}})", R"({"containers":[1]})"}) {
+    (*injected.mutable_metadata()->mutable_annotations())[kStatusAnnotation] = status;
+    EXPECT_FALSE(IsInjectedAsStated(injected)) << status;
+  }
 }
 
 TEST(Inject, CompletesAGatewayWithoutCapture) {

@@ -87,44 +87,60 @@ bool Eventually(const std::function<bool()>& condition) {
   return true;
 }
 
-Weftd::Weftd()
-    : folder_(NewFolder()),
+Weftd::Weftd(WeftdOptions options)
+    : options_(std::move(options)),
+      folder_(NewFolder()),
       plain_port_(FreePort()),
       monitoring_port_(FreePort()),
-      debug_port_(FreePort()) {
+      debug_port_(FreePort()),
+      webhook_port_(FreePort()) {
   Start();
 }
 
 Weftd::~Weftd() { Stop(); }
 
+bool Weftd::Ready() const { return Fetch(monitoring_port_, "/ready") == "ready\n"; }
+
 void Weftd::Start() {
   const std::string loopback = "127.0.0.1:";
-  const std::vector<std::string> argv = {"controlplane/weftd",
-                                         "--cluster",
-                                         "east",
-                                         "--registry",
-                                         absl::StrCat("dir:", folder_, "/registry"),
-                                         "--data-dir",
-                                         absl::StrCat(folder_, "/data"),
-                                         "--token-key",
-                                         absl::StrCat(folder_, "/token-key"),
-                                         "--xds-listen",
-                                         loopback + "0",
-                                         "--xds-plain",
-                                         absl::StrCat(loopback, plain_port_),
-                                         "--peer-listen",
-                                         loopback + "0",
-                                         "--monitoring",
-                                         absl::StrCat(loopback, monitoring_port_),
-                                         "--debug-listen",
-                                         absl::StrCat(loopback, debug_port_)};
+  const std::string registry =
+      options_.registry.empty() ? absl::StrCat("dir:", folder_, "/registry") : options_.registry;
+  std::vector<std::string> argv = {"controlplane/weftd",
+                                   "--cluster",
+                                   "east",
+                                   "--registry",
+                                   registry,
+                                   "--data-dir",
+                                   absl::StrCat(folder_, "/data"),
+                                   "--token-key",
+                                   absl::StrCat(folder_, "/token-key"),
+                                   "--xds-listen",
+                                   loopback + "0",
+                                   "--xds-plain",
+                                   absl::StrCat(loopback, plain_port_),
+                                   "--peer-listen",
+                                   loopback + "0",
+                                   "--monitoring",
+                                   absl::StrCat(loopback, monitoring_port_),
+                                   "--debug-listen",
+                                   absl::StrCat(loopback, debug_port_),
+                                   "--webhook-listen",
+                                   absl::StrCat(loopback, webhook_port_)};
+  argv.insert(argv.end(), options_.flags.begin(), options_.flags.end());
   const std::vector<char*> pointers = Pointers(argv);
   pid_ = fork();
   if (pid_ == 0) {
     execv(pointers[0], pointers.data());
     _exit(127);
   }
-  ASSERT_TRUE(Eventually([&] { return Fetch(monitoring_port_, "/ready") == "ready\n"; }));
+  if (options_.wait_until_ready) ASSERT_TRUE(Eventually([&] { return Ready(); }));
+}
+
+void Weftd::Kill() {
+  if (pid_ < 0) return;
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+  pid_ = -1;
 }
 
 void Weftd::Stop() {

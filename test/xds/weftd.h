@@ -19,17 +19,27 @@ int FreePort();
 // Polls until the condition holds; false if it does not within 20 s.
 bool Eventually(const std::function<bool()>& condition);
 
+struct WeftdOptions {
+  std::string registry;            // "kubernetes:FILE"; "": a folder of its own
+  std::vector<std::string> flags;  // further ones
+  bool wait_until_ready = true;
+};
+
 class Weftd {
  public:
-  // Ready when the constructor returns.
-  Weftd();
+  // Ready when the constructor returns, unless it is told not to wait.
+  explicit Weftd(WeftdOptions options = {});
   ~Weftd();
   Weftd(const Weftd&) = delete;
   Weftd& operator=(const Weftd&) = delete;
 
   void Start();
   void Stop();
+  // Ends at once, as by SIGKILL.
+  void Kill();
   int port() const { return plain_port_; }  // plain xDS, on 127.0.0.1
+  int webhook_port() const { return webhook_port_; }
+  bool Ready() const;
   // Replaces a file of the registry at once.
   void Write(const std::string& file, const std::string& yaml);
   void Remove(const std::string& file);
@@ -37,10 +47,12 @@ class Weftd {
   std::string Debug(const std::string& page) const;  // "syncz"
 
  private:
+  const WeftdOptions options_;
   const std::string folder_;
   const int plain_port_;
   const int monitoring_port_;
   const int debug_port_;
+  const int webhook_port_;
   pid_t pid_ = -1;
 };
 

@@ -91,7 +91,8 @@ Reflector::Step Reflector::WatchStep(absl::Duration now) {
   watch_began_ = now;
   watch_spoke_ = false;
   const int64_t shortest = absl::ToInt64Seconds(kShortestWatch);
-  const int64_t seconds = std::uniform_int_distribution<int64_t>(shortest, 2 * shortest)(random_);
+  int64_t seconds = std::uniform_int_distribution<int64_t>(shortest, 2 * shortest)(random_);
+  if (incomplete_) seconds = std::max<int64_t>(1, absl::ToInt64Seconds(NextBackoff()));
   return {Step::Kind::kWatch,
           {},
           PathOf(absl::StrCat("watch=1&allowWatchBookmarks=true&resourceVersion=",
@@ -164,7 +165,10 @@ void Reflector::OnGroup(std::string json, absl::Duration now) {
 
 void Reflector::OnItem(std::string json) {
   auto document = YamlDocument::ParseJson(std::move(json));
-  if (!document.ok()) return OnRefused(std::string(document.status().message()));
+  if (!document.ok()) {
+    incomplete_ = true;
+    return Refuse(std::string(document.status().message()));
+  }
   const YamlNode root = (*document)->root();
   Put(ReadJsonObject({*std::move(document), root}, ApiVersion(resource_.group, version()),
                      resource_.kind, origin_));
@@ -185,8 +189,8 @@ void Reflector::OnPageEnd(std::string envelope, absl::Duration now) {
 bool Reflector::OnEvent(std::string json, absl::Duration now) {
   auto document = YamlDocument::ParseJson(std::move(json));
   if (!document.ok()) {
-    OnRefused(std::string(document.status().message()));
-    return true;
+    OnRefused(std::string(document.status().message()), now);
+    return false;
   }
   const YamlNode event = (*document)->root();
   const std::string type = StringIn(event["type"]);
@@ -229,6 +233,10 @@ bool Reflector::OnErrorEvent(YamlNode status, absl::Duration now) {
 }
 
 void Reflector::OnWatchEnd(absl::Duration now) {
+  if (incomplete_) {
+    phase_ = Phase::kList;
+    return;
+  }
   const bool calm = now - watch_began_ >= kCalm;
   if (calm) {
     failures_ = 0;
@@ -238,9 +246,10 @@ void Reflector::OnWatchEnd(absl::Duration now) {
   if (!calm && !watch_spoke_) Retry("the watch ended at once", absl::ZeroDuration(), now);
 }
 
-void Reflector::OnRefused(std::string why) {
+void Reflector::OnRefused(std::string why, absl::Duration now) {
   incomplete_ = true;
   Refuse(std::move(why));
+  if (phase_ == Phase::kWatch) Relist("an event that could not be read", now);
 }
 
 // ---- Lists.

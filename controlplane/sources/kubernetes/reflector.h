@@ -94,8 +94,11 @@ class Reflector {
   void OnWatchEnd(absl::Duration now);
   // kWatch: silent for kWatchSilence. Going on from where we are loses nothing.
   void OnSilence(absl::Duration now) { OnWatchEnd(now); }
-  // kList, kWatch: an object that the stream left out.
-  void OnRefused(std::string why);
+  // kList, kWatch: an object that the stream left out. A watch is over by it: what it said is
+  // listed once more, and as long as something is left out there, lists follow each other.
+  void OnRefused(std::string why, absl::Duration now);
+  // Whether a watch goes on after what it last told.
+  bool watching() const { return phase_ == Phase::kWatch; }
 
   // What changed since the last call, and how much that is.
   size_t changes() const { return deltas_.size(); }
@@ -153,7 +156,7 @@ class Reflector {
   std::string continue_;
   bool whole_ = false;       // without pages: a continue token expired
   bool consistent_ = false;  // from the store itself: our resourceVersion is of no use
-  bool incomplete_ = false;  // an object of the list could not even be named
+  bool incomplete_ = false;  // an object of the list, or since, could not even be named
   std::set<Name> seen_;
 
   // Watching.

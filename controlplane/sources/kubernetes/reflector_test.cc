@@ -426,10 +426,43 @@ TEST(Reflector, ABrokenObjectKeepsItsLastGoodForm) {
   driver.reflector.OnItem(
       R"({"metadata":{"name":"a","namespace":"Bad_Namespace","resourceVersion":"10"}})");
   driver.reflector.OnItem(Item("b", "9"));
-  driver.reflector.OnRefused("an object with more than 8388608 bytes");
+  driver.reflector.OnRefused("an object with more than 8388608 bytes", driver.now);
   driver.reflector.OnPageEnd(Page("10"), driver.now);
   EXPECT_EQ(driver.Changes(), "");
   EXPECT_THAT(driver.Problems(), HasSubstr("metadata.namespace: not a valid name"));
+}
+
+TEST(Reflector, Row94WhatAWatchLeftOutIsListed) {
+  Driver driver;
+  driver.List({"a"}, "9");
+  driver.Changes();
+  driver.now += absl::Minutes(1);
+  driver.reflector.OnRefused("an object with more than 8388608 bytes", driver.now);
+  EXPECT_FALSE(driver.reflector.watching());
+  EXPECT_THAT(driver.Next(), HasSubstr("limit=500&resourceVersion=9"));
+  EXPECT_EQ(driver.waited, absl::ZeroDuration());
+  driver.reflector.OnItem(Item("a", "10"));
+  driver.reflector.OnPageEnd(Page("10"), driver.now);
+  EXPECT_EQ(driver.Changes(), "+a");
+  EXPECT_EQ(driver.Next(), absl::StrCat(kWatch, "10"));
+  EXPECT_GE(driver.duration, Reflector::kShortestWatch);
+}
+
+TEST(Reflector, Row94AnIncompleteListIsFollowedByAnotherAtLength) {
+  Driver driver;
+  absl::Duration before;
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_THAT(driver.Next(), HasSubstr("limit=500"));
+    driver.reflector.OnRefused("an object with more than 8388608 bytes", driver.now);
+    driver.reflector.OnPageEnd(Page("9"), driver.now);
+    EXPECT_THAT(driver.Next(), HasSubstr("watch=1"));
+    EXPECT_GE(driver.duration, before / 2);
+    EXPECT_LE(driver.duration, 1.5 * Reflector::kBackoffMost);
+    before = driver.duration;
+    driver.now += driver.duration;
+    driver.reflector.OnWatchEnd(driver.now);
+  }
+  EXPECT_GE(before, Reflector::kBackoffMost);
 }
 
 TEST(Reflector, BrokenAnswersAreAskedForAgain) {

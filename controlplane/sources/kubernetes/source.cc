@@ -37,8 +37,8 @@ Task<std::string> ReadError(EventLoop& loop, KubernetesResponse& response) {
   co_return body;
 }
 
-void TellRefusals(JsonStream& stream, Reflector& reflector) {
-  for (std::string& why : stream.TakeRefusals()) reflector.OnRefused(std::move(why));
+void TellRefusals(JsonStream& stream, Reflector& reflector, absl::Duration now) {
+  for (std::string& why : stream.TakeRefusals()) reflector.OnRefused(std::move(why), now);
 }
 
 }  // namespace
@@ -115,7 +115,7 @@ Task<> KubernetesSource::List(Reflector& reflector, Reflector::Step step) {
     absl::StatusOr<std::vector<std::string>> items = stream.Feed(*piece);
     if (!items.ok()) co_return reflector.OnBroken(items.status().message(), loop_.Now());
     for (std::string& item : *items) reflector.OnItem(std::move(item));
-    TellRefusals(stream, reflector);
+    TellRefusals(stream, reflector, loop_.Now());
     if (reflector.changes() < kBatch) continue;
     Emit(reflector);
     co_await Sleep(loop_, absl::ZeroDuration());
@@ -137,10 +137,11 @@ Task<> KubernetesSource::Watch(Reflector& reflector, Reflector::Step step) {
     if (piece->empty()) break;
     absl::StatusOr<std::vector<std::string>> events = stream.Feed(*piece);
     if (!events.ok()) co_return reflector.OnBroken(events.status().message(), loop_.Now());
-    TellRefusals(stream, reflector);
     for (std::string& event : *events) {
       if (!reflector.OnEvent(std::move(event), loop_.Now())) co_return;
     }
+    TellRefusals(stream, reflector, loop_.Now());
+    if (!reflector.watching()) co_return;
     Emit(reflector);
   }
   if (!stream.AtEnd()) co_return reflector.OnBroken("a watch that was cut short", loop_.Now());

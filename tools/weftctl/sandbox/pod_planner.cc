@@ -267,7 +267,10 @@ absl::StatusOr<PodPlan> PlanPod(const Pod& pod, const std::string& workload,
     if (!RunsHere(container, context)) continue;
     absl::StatusOr<ContainerPlan> init = PlanContainer(pod, container, workload, context);
     if (!init.ok()) return init.status();
-    plan.init_containers.push_back(*std::move(init));
+    // A native sidecar runs beside the pod's containers. That it is there before its other init
+    // containers is left out.
+    const bool beside = container.restart_policy() == "Always";
+    (beside ? plan.containers : plan.init_containers).push_back(*std::move(init));
   }
   for (const Container& container : pod.spec().containers()) {
     absl::StatusOr<ContainerPlan> planned = PlanContainer(pod, container, workload, context);
