@@ -438,7 +438,6 @@ TEST_F(ServerTest, PagesThroughTenThousandServicesAtOnce) {
   } while (!token.empty());
   const absl::Duration took = absl::Now() - begun;
   EXPECT_EQ(pages, kServices / 500);
-  EXPECT_LT(took, absl::Seconds(2));
   RecordProperty("pages_ms", static_cast<int>(absl::ToInt64Milliseconds(took)));
   RecordProperty("bytes", static_cast<int>(bytes));
 }
@@ -456,7 +455,6 @@ TEST_F(ServerTest, TellsWatchesThousandsOfChangesASecond) {
   writer.join();
   const absl::Duration took = absl::Now() - begun;
   EXPECT_EQ(Json::parse(last)["object"]["data"]["k"], absl::StrCat(kChanges - 1));
-  EXPECT_LT(took, absl::Seconds(5));
   RecordProperty("took_ms", static_cast<int>(absl::ToInt64Milliseconds(took)));
 }
 
