@@ -71,8 +71,8 @@ TEST(ValidateReview, NamesObjectFieldAndWayOut) {
        "VirtualService shop/web: spec.http[0].timout: unknown field; did you mean 'timeout'?"},
       {R"({"hosts":["web"],"http":[{"timeout":"soon","route":[{"destination":{"host":"web"}}]}]})",
        "VirtualService shop/web: spec.http[0].timeout: "},
-      {R"({"hosts":[],"http":[{"route":[{"destination":{"host":"web"}}]}]})",
-       "VirtualService shop/web: spec.hosts: "},
+      {R"({"hosts":["we b"],"http":[{"route":[{"destination":{"host":"web"}}]}]})",
+       "VirtualService shop/web: spec.hosts[0]: "},
       {R"({"hosts":"web"})", "VirtualService shop/web: spec.hosts: "},
   };
   for (const auto& c : cases) {
@@ -118,9 +118,11 @@ TEST(ValidateReview, WarnsOfMeshKindsThatHaveNoEffectAndOfNoOthers) {
 
 TEST(ValidateReview, PassesWarningsOn) {
   const AdmissionAnswer answer = Validated(VirtualService(
-      R"({"hosts":["web"],"http":[{"statPrefix":"x","route":[{"destination":{"host":"web"}}]}]})"));
+      R"({"hosts":["web"],"http":[{"retries":{"attempts":1,"retryIgnorePreviousHosts":false},
+          "route":[{"destination":{"host":"web"}}]}]})"));
   EXPECT_TRUE(answer.allowed) << answer.message;
-  EXPECT_THAT(answer.warnings, ElementsAre(HasSubstr("spec.http[0].statPrefix: ")));
+  EXPECT_THAT(answer.warnings,
+              ElementsAre(HasSubstr("spec.http[0].retries.retryIgnorePreviousHosts: ")));
 }
 
 TEST(ValidateReview, AnObjectWithoutANameYetHasTheBeginningOfOne) {

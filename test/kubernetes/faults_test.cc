@@ -36,11 +36,11 @@ std::string AddressOf(const std::string& name, int pod) {
   return absl::StrCat("10.0.", name[0] - 'a', ".", pod);
 }
 
-// NAME, IP and VALUE stand for themselves.
+// NAME, VALUE and ADDRESS stand for what is given.
 Json Made(const char* text, const std::string& name, const std::string& value,
           const std::string& address = "") {
   return Json::parse(
-      absl::StrReplaceAll(text, {{"NAME", name}, {"VALUE", value}, {"IP", address}}));
+      absl::StrReplaceAll(text, {{"NAME", name}, {"VALUE", value}, {"ADDRESS", address}}));
 }
 
 Json ServiceOf(const std::string& name, int port) {
@@ -57,7 +57,7 @@ Json SliceOf(const std::string& name, int pods) {
       "addressType": "IPv4", "ports": [{"name": "http", "port": 8080}], "endpoints": []})",
                     name, "");
   for (int i = 1; i <= pods; ++i) {
-    slice["endpoints"].push_back(Made(R"({"addresses": ["IP"], "conditions": {"ready": true},
+    slice["endpoints"].push_back(Made(R"({"addresses": ["ADDRESS"], "conditions": {"ready": true},
         "targetRef": {"kind": "Pod", "name": "NAME-VALUE"}})",
                                       name, absl::StrCat(i), AddressOf(name, i)));
   }
@@ -69,7 +69,7 @@ Json PodOf(const std::string& name, int pod, const std::string& version) {
       "metadata": {"name": "NAME", "namespace": "default",
                    "labels": {"app": "NAME", "version": "VALUE"}},
       "spec": {"serviceAccountName": "sa", "containers": [{"name": "weft-proxy", "image": "i"}]},
-      "status": {"phase": "Running", "podIP": "IP"}})",
+      "status": {"phase": "Running", "podIP": "ADDRESS"}})",
               name, version, AddressOf(name, pod))
       .patch(Json::parse(
           absl::StrReplaceAll(R"([{"op": "replace", "path": "/metadata/name", "value": "NAME"}])",
@@ -233,8 +233,19 @@ class FaultsTest : public testing::Test {
 TEST_F(FaultsTest, Row91GoneAsAStatus) {
   Start();
   const size_t lists = Lists("services");
-  WhileItIsAway([&] { Change(); });
+  WhileItIsAway([&] {
+    Change();
+    for (const char* resource : kWatched) Add(Kind::kGoneStatus, resource, -1);
+  });
   ASSERT_TRUE(Eventually([&] { return Refusals(410) > 0 && Lists("services") > lists; }));
+  ExpectAsAFreshStart();
+}
+
+TEST_F(FaultsTest, Row91GoneSinceTheHistoryIsForgotten) {
+  Start();
+  const size_t lists = Lists("services");
+  WhileItIsAway([&] { Change(); });
+  ASSERT_TRUE(Eventually([&] { return Lists("services") > lists; }));
   ExpectAsAFreshStart();
 }
 

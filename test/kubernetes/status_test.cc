@@ -48,7 +48,8 @@ Json ServiceOf(const std::string& name) {
 class StatusTest : public testing::Test {
  protected:
   StatusTest() {
-    cluster_.Out({"create", "namespace", "weft-system"});
+    Put(Json::parse(R"({"apiVersion": "v1", "kind": "Namespace",
+                        "metadata": {"name": "weft-system"}})"));
     Put(ServiceOf("web"));
     Put(RouteOf("web", "web", "web"));
     weftd_ = cluster_.StartWeftd();
