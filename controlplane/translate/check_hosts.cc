@@ -32,7 +32,9 @@ bool Overlap(const VirtualServiceConfig& a, const VirtualServiceConfig& b) {
   const Strings& of_b = b.spec->export_to();
   if (IsForAll(of_a) || IsForAll(of_b)) return true;
   const auto sees_both = [&](absl::string_view client) {
-    return IsVisible(of_a, a.key.namespace_, client) && IsVisible(of_b, b.key.namespace_, client);
+    // "." stands for the object's own namespace, which is asked for by name.
+    return client != "." && IsVisible(of_a, a.key.namespace_, client) &&
+           IsVisible(of_b, b.key.namespace_, client);
   };
   return sees_both(a.key.namespace_) || sees_both(b.key.namespace_) ||
          std::any_of(of_a.begin(), of_a.end(), sees_both) ||
