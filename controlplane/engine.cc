@@ -11,6 +11,7 @@
 #include "controlplane/model/world_change.h"
 #include "controlplane/sources/directory.h"
 #include "controlplane/sources/kubernetes/source.h"
+#include "controlplane/translate/check_gateways.h"
 #include "controlplane/translate/check_policies.h"
 #include "controlplane/translate/key_set_uris.h"
 #include "proxy/base/log.h"
@@ -86,9 +87,11 @@ absl::Status Engine::StartSource() {
 void Engine::OnSourceUpdate(SourceUpdate update) {
   Report(update.problems);
   Report(registry_.Apply(update.deltas));
-  const bool first = update.first;
-  synced_ |= first;
-  if (!synced_) return;  // a part of what was there at the start
+  registry_read_ |= update.first;
+  if (!registry_read_) return;  // a part of what was there at the start
+  const bool first = !synced_;
+  if (first && !SecretsAreRead()) return;
+  synced_ = true;
   Rebuild();
   Log(LogLevel::kInfo, first ? "registry_synced" : "registry_changed",
       {{"objects", absl::StrCat(update.deltas.size())}});
@@ -232,18 +235,30 @@ void Engine::OnKeySet(const std::string& uri, const std::string& jwks) {
   }
 }
 
+// Before the first World is out: a router that comes back must not lose, for the time it takes to
+// read them, the servers whose keys are in Secrets.
+bool Engine::SecretsAreRead() {
+  World world = MergeWorld(registry_.BuildLocal(), peers_, nullptr).world;
+  gateway_api_.Apply(world);
+  if (world.gateways.empty() || source_ == nullptr) return true;
+  world = HoldDangling(std::move(world), nullptr).world;
+  source_->FollowSecrets(SecretsNamed(TranslationIndex(world)));
+  return source_->SecretsAreRead();
+}
+
 void Engine::Rebuild() {
   // Before the registry was read, a World would be a transient part of it.
   if (!synced_) return;
   const World& local = registry_.BuildLocal();
   FollowKeySets(local);
+  const WorldChange change = ChangeBetween(local_, local);
   const bool endpoints_only = world_ != nullptr && !std::exchange(peers_changed_, false) &&
-                              world_->key_sets == key_sets_ &&
-                              ChangeBetween(local_, local).endpoints_only();
+                              world_->key_sets == key_sets_ && change.endpoints_only();
   local_ = local;
   MergedWorld merged = MergeWorld(local, peers_, world_.get());
-  if (endpoints_only) return FollowEndpoints(merged.world);
+  if (endpoints_only) return FollowEndpoints(merged.world, change.workloads);
   merged.world.key_sets = key_sets_;
+  gateway_api_.Apply(merged.world);
   HeldWorld held = HoldDangling(std::move(merged.world), world_.get());
   Publish(std::move(held.world));
   PublishOwnState();
@@ -251,14 +266,15 @@ void Engine::Rebuild() {
   std::vector<std::string> findings;
   for (const Problem& problem : merged.problems) findings.push_back(ToString(problem));
   for (const Problem& problem : held.problems) findings.push_back(ToString(problem));
-  for (const Problem& problem : CheckPolicies(translations_.IndexOf(world_))) {
-    findings.push_back(ToString(problem));
-  }
+  const TranslationIndex& index = translations_.IndexOf(world_);
+  for (const Problem& problem : CheckPolicies(index)) findings.push_back(ToString(problem));
+  for (const Problem& problem : CheckGateways(index)) findings.push_back(ToString(problem));
+  FollowSecrets();
   ReportChanged(std::move(findings));
 }
 
 // Nearly every change: no reference leads elsewhere than before, and no finding is another one.
-void Engine::FollowEndpoints(const World& merged) {
+void Engine::FollowEndpoints(const World& merged, const std::vector<std::string>& workloads) {
   World next = *world_;
   next.endpoints = merged.endpoints;
   next.workloads = merged.workloads;
@@ -266,6 +282,17 @@ void Engine::FollowEndpoints(const World& merged) {
   next.workload_groups = merged.workload_groups;
   Publish(std::move(next));
   if (!peers_.empty()) PublishOwnState();
+  const TranslationIndex& index = translations_.IndexOf(world_);
+  for (const std::string& address : workloads) {
+    const auto workload = world_->workloads.find(address);
+    if (workload == world_->workloads.end()) continue;
+    if (IsSelectedByGateway(index, *workload->second)) return FollowSecrets();
+  }
+}
+
+// What no router needs is not read; what one stops to need is forgotten.
+void Engine::FollowSecrets() {
+  if (source_ != nullptr) source_->FollowSecrets(SecretsNamed(translations_.IndexOf(world_)));
 }
 
 void Engine::Publish(World world) {

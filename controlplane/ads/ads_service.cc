@@ -60,6 +60,7 @@ std::string NameOf(ProxyRole role) {
     case ProxyRole::kSidecar:
       return "sidecar";
     case ProxyRole::kGateway:
+    case ProxyRole::kRouter:
       return "router";
     case ProxyRole::kProxyless:
       return "grpc";
@@ -204,6 +205,7 @@ absl::Status AdsService::Stream::Identify(const envoy::config::core::v3::Node& f
   if (service_.world == nullptr) return absl::UnavailableError("no configuration yet");
   auto node = ReadNode(from);
   if (!node.ok()) return node.status();
+  node->identified = connection_.has_value();
   if (connection_.has_value()) {
     absl::Status checked = CheckNode(*node, *connection_->identity, *service_.world);
     if (!checked.ok()) return checked;
