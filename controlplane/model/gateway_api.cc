@@ -81,6 +81,7 @@ struct Entry {
   // Of its route.
   std::string created;
   std::string name;  // "namespace/name"
+  size_t place = 0;  // among its rules, as written
 };
 
 struct Collected {
@@ -297,10 +298,11 @@ class Conversion {
   void Add(const Config<Spec>& route, const Place& place, uint16_t port, uint16_t listener_port,
            const std::vector<std::string>&) {
     Collected& to = CollectedAt(route, place);
+    size_t at = 0;
     for (ConvertedRule& rule : ConvertRules(backends_, route, listener_port)) {
       rule.route.mutable_match(0)->set_port(port);
       to.http.push_back({std::move(rule), route.creation_timestamp,
-                         absl::StrCat(route.key.namespace_, "/", route.key.name)});
+                         absl::StrCat(route.key.namespace_, "/", route.key.name), at++});
     }
   }
 
@@ -338,9 +340,9 @@ class Conversion {
 
   void AddVirtualService(const Place& place, Collected& from) {
     // The most specific first; of equals the oldest, then by name, then as written.
-    std::stable_sort(from.http.begin(), from.http.end(), [](const Entry& a, const Entry& b) {
+    std::sort(from.http.begin(), from.http.end(), [](const Entry& a, const Entry& b) {
       if (a.rule.precedence != b.rule.precedence) return b.rule.precedence < a.rule.precedence;
-      return std::tie(a.created, a.name) < std::tie(b.created, b.name);
+      return std::tie(a.created, a.name, a.place) < std::tie(b.created, b.name, b.place);
     });
     if (from.http.empty() && from.tls.empty() && from.tcp.empty()) return;
     auto spec = std::make_shared<VirtualService>();

@@ -1,6 +1,5 @@
 #include "controlplane/translate/router_routes.h"
 
-#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -94,14 +93,21 @@ class Table {
   // Several VirtualServices of one host are tried one after the other; a route for all requests
   // would hide those behind it.
   static void PutCatchAllLast(Host& host) {
-    const auto rest =
-        std::stable_partition(host.routes.begin(), host.routes.end(),
-                              [](const Route& route) { return !IsAnyRequest(route.match()); });
-    if (rest != host.routes.end()) {
-      host.routes.erase(rest + 1, host.routes.end());
-    } else if (host.redirects) {
-      host.routes.push_back(ToHttps());
+    std::vector<Route> routes;
+    const Route* catch_all = nullptr;
+    for (Route& route : host.routes) {
+      if (!IsAnyRequest(route.match())) {
+        routes.push_back(std::move(route));
+      } else if (catch_all == nullptr) {
+        catch_all = &route;
+      }
     }
+    if (catch_all != nullptr) {
+      routes.push_back(*catch_all);
+    } else if (host.redirects) {
+      routes.push_back(ToHttps());
+    }
+    host.routes = std::move(routes);
   }
 
   RouteContext context_;
