@@ -314,7 +314,7 @@ TEST_F(KubernetesSourceTest, ABodyThatIsCutShortIsListedAgain) {
 class KubernetesSecretsTest : public KubernetesSourceTest {
  protected:
   KubernetesSecretsTest() {
-    script_ = [this](const ScriptedRequest& request) {
+    script_ = [](const ScriptedRequest& request) {
       if (absl::StrContains(request.target, "watch=1")) return Watch();
       if (!absl::StrContains(request.target, "/secrets")) return Body(ListOf({}, "10"));
       for (const char* name : {"shop-tls", "other"}) {
