@@ -11,6 +11,7 @@
 #include "controlplane/model/world_change.h"
 #include "controlplane/sources/directory.h"
 #include "controlplane/sources/kubernetes/source.h"
+#include "controlplane/translate/check_gateways.h"
 #include "controlplane/translate/check_hosts.h"
 #include "controlplane/translate/check_policies.h"
 #include "controlplane/translate/key_set_uris.h"
@@ -91,9 +92,11 @@ void Engine::OnSourceUpdate(SourceUpdate update) {
   problems.insert(problems.end(), update.problems.begin(), update.problems.end());
   Report(problems);
   if (options_.status != nullptr) options_.status->OnObjects(update.deltas, problems);
-  const bool first = update.first;
-  synced_ |= first;
-  if (!synced_) return;  // a part of what was there at the start
+  registry_read_ |= update.first;
+  if (!registry_read_) return;  // a part of what was there at the start
+  const bool first = !synced_;
+  if (first && !SecretsAreRead()) return;
+  synced_ = true;
   const bool changed = Rebuild();
   if (!changed && !first) return;
   Log(LogLevel::kInfo, first ? "registry_synced" : "registry_changed",
@@ -238,6 +241,17 @@ void Engine::OnKeySet(const std::string& uri, const std::string& jwks) {
   }
 }
 
+// Before the first World is out: a router that comes back must not lose, for the time it takes to
+// read them, the servers whose keys are in Secrets.
+bool Engine::SecretsAreRead() {
+  World world = MergeWorld(registry_.BuildLocal(), peers_, nullptr).world;
+  gateway_api_.Apply(world);
+  if (world.gateways.empty() || source_ == nullptr) return true;
+  world = HoldDangling(std::move(world), nullptr).world;
+  source_->FollowSecrets(SecretsNamed(TranslationIndex(world)));
+  return source_->SecretsAreRead();
+}
+
 bool Engine::Rebuild() {
   // Before the registry was read, a World would be a transient part of it.
   if (!synced_) return false;
@@ -252,17 +266,20 @@ bool Engine::Rebuild() {
   local_ = local;
   MergedWorld merged = MergeWorld(local, peers_, world_.get());
   if (endpoints_only) {
-    FollowEndpoints(merged.world);
+    FollowEndpoints(merged.world, change.workloads);
     return true;
   }
   merged.world.key_sets = key_sets_;
+  gateway_api_.Apply(merged.world);
   HeldWorld held = HoldDangling(std::move(merged.world), world_.get());
   Publish(std::move(held.world));
   PublishOwnState();
 
   const TranslationIndex& index = translations_.IndexOf(world_);
-  ReportFindings({std::move(held.problems), CheckHosts(index), CheckPolicies(index)},
-                 merged.problems);
+  FollowSecrets();
+  std::vector<Problem> others = CheckPolicies(index);
+  for (Problem& problem : CheckGateways(index)) others.push_back(std::move(problem));
+  ReportFindings({std::move(held.problems), CheckHosts(index), std::move(others)}, merged.problems);
   return true;
 }
 
@@ -278,7 +295,7 @@ void Engine::ReportFindings(StatusBook::Findings findings, const std::vector<Pro
 }
 
 // Nearly every change: no reference leads elsewhere than before, and no finding is another one.
-void Engine::FollowEndpoints(const World& merged) {
+void Engine::FollowEndpoints(const World& merged, const std::vector<std::string>& workloads) {
   World next = *world_;
   next.endpoints = merged.endpoints;
   next.workloads = merged.workloads;
@@ -286,6 +303,17 @@ void Engine::FollowEndpoints(const World& merged) {
   next.workload_groups = merged.workload_groups;
   Publish(std::move(next));
   if (!peers_.empty()) PublishOwnState();
+  const TranslationIndex& index = translations_.IndexOf(world_);
+  for (const std::string& address : workloads) {
+    const auto workload = world_->workloads.find(address);
+    if (workload == world_->workloads.end()) continue;
+    if (IsSelectedByGateway(index, *workload->second)) return FollowSecrets();
+  }
+}
+
+// What no router needs is not read; what one stops to need is forgotten.
+void Engine::FollowSecrets() {
+  if (source_ != nullptr) source_->FollowSecrets(SecretsNamed(translations_.IndexOf(world_)));
 }
 
 void Engine::Publish(World world) {

@@ -22,6 +22,7 @@
 #include "controlplane/federation/peer_folder.h"
 #include "controlplane/federation/peer_server.h"
 #include "controlplane/federation/peer_snapshot.h"
+#include "controlplane/model/gateway_api.h"
 #include "controlplane/model/registry.h"
 #include "controlplane/sources/jwks_fetcher.h"
 #include "controlplane/sources/key_set_store.h"
@@ -71,6 +72,10 @@ class Engine {
   const std::shared_ptr<const World>& world() const { return world_; }
   // By cluster.
   const std::map<std::string, PeerState>& peers() const { return peers_; }
+  // What is to be said in the status of the Gateway API's objects.
+  const std::vector<GatewayApiStatus>& gateway_api_statuses() const {
+    return gateway_api_.statuses();
+  }
   std::vector<PeerStatus> PeerStatuses() const;
   // The configured peer whose control plane has this identity, or empty.
   std::string FindPeer(const certs::SpiffeId& identity) const;
@@ -89,7 +94,9 @@ class Engine {
   void OnKeySet(const std::string& uri, const std::string& jwks);
   bool Rebuild();  // whether there is a new World
   void ReportFindings(StatusBook::Findings findings, const std::vector<Problem>& merged);
-  void FollowEndpoints(const World& merged);
+  void FollowEndpoints(const World& merged, const std::vector<std::string>& workloads);
+  bool SecretsAreRead();
+  void FollowSecrets();
   void Publish(World world);
   void PublishOwnState();
   void Report(const std::vector<Problem>& problems);
@@ -104,7 +111,9 @@ class Engine {
   const OnPeers on_peers_;
 
   Registry registry_;
-  bool synced_ = false;
+  GatewayApiMerge gateway_api_;
+  bool registry_read_ = false;
+  bool synced_ = false;  // and what of Secrets it needs
   bool peers_changed_ = true;  // since the last World
   World local_;                // what the last World was made of, beside the peers
   std::shared_ptr<const World> world_;

@@ -7,6 +7,8 @@
 #include "controlplane/translate/gateway.h"
 #include "controlplane/translate/proxyless.h"
 #include "controlplane/translate/refresh.h"
+#include "controlplane/translate/router.h"
+#include "controlplane/translate/router_plan.h"
 #include "proxy/base/log.h"
 
 namespace weft {
@@ -43,6 +45,8 @@ Resources FromScratch(const TranslationIndex& index, ProxyRole role, const Outbo
       return GatewayResources(index);
     case ProxyRole::kProxyless:
       return ProxylessResources(index, scope);
+    case ProxyRole::kRouter:
+      return RouterSharedResources(index, scope);
     case ProxyRole::kSidecar:
       break;
   }
@@ -56,6 +60,7 @@ Resources Refreshed(const TranslationIndex& index, ProxyRole role, const Outboun
       return RefreshGateway(index, keys, former);
     case ProxyRole::kProxyless:
       return RefreshProxyless(index, scope, keys, former);
+    case ProxyRole::kRouter:
     case ProxyRole::kSidecar:
       break;
   }
@@ -94,13 +99,16 @@ void Translations::Follow(const World& world) {
   if (change.extent != WorldChange::Extent::kMore) {
     Touch(*world_, change);
     Touch(world, change);
-    if (change.endpoints_only()) {
-      index_->Follow(world, change.services);
-    } else {
+    const bool routes = change.extent == WorldChange::Extent::kVirtualServices;
+    if (routes) {
       index_ = std::make_unique<TranslationIndex>(world);
+    } else {
+      index_->Follow(world, change.services);
     }
     RefreshShared(change.services);
-    if (!change.endpoints_only()) RefreshRoutes();
+    if (routes) RefreshRoutes();
+    if (change.secrets) ForgetCredentials();
+    if (routes || change.secrets) routers_since_ = number_;
     return;
   }
   index_ = std::make_unique<TranslationIndex>(world);
@@ -136,10 +144,23 @@ void Translations::RefreshShared(const std::vector<std::string>& keys) {
   }
 }
 
+// What has credentials is made anew when it is asked for.
+void Translations::ForgetCredentials() {
+  for (auto entry = shared_.begin(); entry != shared_.end();) {
+    if (!entry->first.second.credentials) {
+      ++entry;
+      continue;
+    }
+    former_[entry->first] = std::move(entry->second);
+    entry = shared_.erase(entry);
+  }
+}
+
 void Translations::RefreshRoutes() {
   for (auto& [scope, shared] : shared_) {
     const auto& [role, outbound] = scope;
-    if (role == ProxyRole::kGateway) continue;  // it knows no routes
+    // The one knows no routes; what another's lead to is in its scope.
+    if (role == ProxyRole::kGateway || role == ProxyRole::kRouter) continue;
     Resources fresh = role == ProxyRole::kProxyless
                           ? ShareEqual(*shared, FromScratch(*index_, role, outbound))
                           : RefreshOutboundRoutes(*index_, outbound, *shared);
@@ -170,13 +191,22 @@ std::shared_ptr<const Resources> Translations::SharedOf(const Scope& scope) {
 
 bool Translations::InboundHolds(const ProxyView& view, const View& known) const {
   if (known.inbound == nullptr || known.inbound_made < inbounds_since_) return false;
+  if (view.role == ProxyRole::kRouter && known.inbound_made < routers_since_) return false;
   const auto touched = touched_.find(view.address);
   return touched == touched_.end() || touched->second <= known.inbound_made;
 }
 
+// A router's depends on what its own part depends on, and is as long in force.
+OutboundScope Translations::ScopeOf(const ProxyView& view, const View& known, bool holds) const {
+  if (view.role != ProxyRole::kRouter) return index_->ScopeOf(view);
+  return holds ? known.scope : RouterScopeOf(*index_, view);
+}
+
 std::shared_ptr<const Resources> Translations::InboundOf(const ProxyView& view, const View& known,
                                                          const Resources& outbound) {
-  Resources fresh = InboundResources(*index_, view);
+  Resources fresh = view.role == ProxyRole::kRouter
+                        ? RouterOwnResources(*index_, view, known.scope)
+                        : InboundResources(*index_, view);
   const bool refused = Reported(CheckResources(fresh, &outbound), view.address);
   if (known.inbound == nullptr) return Share(std::move(fresh));
   if (refused) return known.inbound;
@@ -188,11 +218,12 @@ std::shared_ptr<const Resources> Translations::Of(const std::shared_ptr<const Wo
                                                   const ProxyView& view) {
   IndexOf(world);
   if (view.role == ProxyRole::kGateway) return SharedOf({view.role, {}});
-  const auto outbound = SharedOf({view.role, index_->ScopeOf(view)});
-  if (view.role == ProxyRole::kProxyless) return outbound;
+  if (view.role == ProxyRole::kProxyless) return SharedOf({view.role, index_->ScopeOf(view)});
   if (views_.size() > kMaxRememberedViews) views_.clear();
   View& known = views_[view];
   const bool holds = InboundHolds(view, known);
+  known.scope = ScopeOf(view, known, holds);
+  const auto outbound = SharedOf({view.role, known.scope});
   if (holds && known.outbound == outbound) return known.both;
   const auto inbound = holds ? known.inbound : InboundOf(view, known, *outbound);
   known.inbound_made = number_;

@@ -36,7 +36,8 @@ class Translations {
   using Scope = std::pair<ProxyRole, OutboundScope>;
   struct View {
     std::shared_ptr<const Resources> outbound;
-    std::shared_ptr<const Resources> inbound;  // null: this role has none
+    std::shared_ptr<const Resources> inbound;  // the view's own part; null: this role has none
+    OutboundScope scope;                       // of a router; made with the own part
     uint64_t inbound_made = 0;                 // the number of the World
     std::shared_ptr<const Resources> both;
   };
@@ -44,10 +45,12 @@ class Translations {
   void Follow(const World& world);
   void RefreshShared(const std::vector<std::string>& keys);
   void RefreshRoutes();
+  void ForgetCredentials();
   void Touch(const World& world, const WorldChange& change);
   std::shared_ptr<const Resources> SharedOf(const Scope& scope);
   std::shared_ptr<const Resources> InboundOf(const ProxyView& view, const View& known,
                                              const Resources& outbound);
+  OutboundScope ScopeOf(const ProxyView& view, const View& known, bool holds) const;
   bool InboundHolds(const ProxyView& view, const View& known) const;
 
   std::shared_ptr<const World> world_;
@@ -57,6 +60,7 @@ class Translations {
   // What was made before more than endpoints changed, and not asked for since.
   std::map<Scope, std::shared_ptr<const Resources>> former_;
   uint64_t inbounds_since_ = 0;  // the World before which no inbound part holds
+  uint64_t routers_since_ = 0;   // the same for the own parts of routers
   std::unordered_map<std::string, uint64_t> touched_;  // by pod address: the last World since
   std::map<ProxyView, View> views_;
   uint64_t full_translations_ = 0;

@@ -45,6 +45,13 @@ std::vector<ProxyView> Views() {
     views.back().address = absl::StrCat("10.244.1.", pod);
     views.back().labels = {{"app", "s0"}, {"version", "v1"}};
   }
+  for (int pod : {1, 5}) {
+    views.push_back(SidecarIn("default"));
+    views.back().role = ProxyRole::kRouter;
+    views.back().address = absl::StrCat("10.244.1.", pod);
+    views.back().labels = {{"istio", "ingress"}};
+    views.back().identified = pod == 1;
+  }
   views.push_back(SidecarIn("weft-system"));
   views.back().role = ProxyRole::kGateway;
   return views;
@@ -74,6 +81,30 @@ spec:
   - route:
     - {destination: {host: s0, subset: v1}, weight: 30}
     - {destination: {host: s0, subset: v2}, weight: 70}
+---
+kind: Gateway
+metadata: {name: edge}
+spec:
+  selector: {istio: ingress}
+  servers:
+  - {port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}
+  - {port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: a}}
+  - {port: {number: 444, name: auto, protocol: TLS}, hosts: ['*.local'], tls: {mode: AUTO_PASSTHROUGH}}
+---
+kind: VirtualService
+metadata: {name: edge}
+spec:
+  hosts: ['*']
+  gateways: [edge]
+  http:
+  - {match: [{uri: {prefix: /s1}}], route: [{destination: {host: s1.other.svc.cluster.local, port: {number: 80}}}]}
+  - {match: [{uri: {prefix: /s2}}], route: [{destination: {host: s2, port: {number: 80}}}]}
+  - {match: [{uri: {prefix: /s5}}], route: [{destination: {host: s5.other.svc.cluster.local, port: {number: 80}}}]}
+  - {route: [{destination: {host: s0, port: {number: 80}}}]}
+---
+kind: DestinationRule
+metadata: {name: secured}
+spec: {host: s2, trafficPolicy: {tls: {mode: SIMPLE, credentialName: a}}}
 )")
                     .ok());
     world_ = builder.world();
@@ -87,6 +118,8 @@ spec:
         return ChangePolicies();
       case 1:
         return ChangeService();
+      case 3:
+        return ChangeSecret();
       case 2:
         world_.workloads[Address()] = std::make_shared<Workload>();
         return "workload";
@@ -154,7 +187,21 @@ spec:
     return "service " + host;
   }
 
+  std::string ChangeSecret() {
+    if (Below(3) == 0) {
+      world_.secrets.erase("default/a");
+      return "no secret";
+    }
+    const std::string text = absl::StrCat("pem", Below(3));
+    world_.secrets["default/a"] = std::make_shared<TlsSecret>(TlsSecret{text, text, text, ""});
+    return "secret " + text;
+  }
+
   std::string ChangePolicies() {
+    if (Below(3) == 0 && !world_.virtual_services.empty()) {
+      world_.virtual_services.erase({"default", "edge"});
+      return "no route at the edge";
+    }
     if (world_.virtual_services.empty()) {
       world_.virtual_services = with_policies_.virtual_services;
       world_.destination_rules = with_policies_.destination_rules;
@@ -190,7 +237,8 @@ TEST(Translations, AfterAnyChangesAreWhatTheyWouldBeFromScratch) {
         if (changing.Below(4) == 0) continue;
         const auto resources = translations.Of(world, view);
         const std::string differing = Differing(*resources, Translate(*world, view));
-        ASSERT_EQ(differing, "") << "for " << view.namespace_ << " " << view.address << " after "
+        ASSERT_EQ(differing, "") << "for " << view.namespace_ << " " << view.address << " role "
+                                 << static_cast<int>(view.role) << " after "
                                  << history;
       }
     }
@@ -264,6 +312,34 @@ TEST(Translations, WhomAChangeDoesNotConcernKeepsTheSameResources) {
   const auto sidecar = translations.Of(mesh.After(), view);
   const auto again = translations.Of(mesh.After(), view);
   EXPECT_EQ(sidecar, again) << "an equal World";
+}
+
+TEST(Translations, ARotatedSecretCostsARouterItsOwnAndOthersNothing) {
+  Mesh mesh(50);
+  ASSERT_TRUE(mesh.builder
+                  .Apply(R"(
+kind: Gateway
+metadata: {name: edge}
+spec: {selector: {istio: ingress}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: ['*'], tls: {mode: SIMPLE, credentialName: a}}]}
+)")
+                  .ok());
+  const auto with = [&](const std::string& text) {
+    World world = mesh.builder.world();
+    world.secrets["default/a"] = std::make_shared<TlsSecret>(TlsSecret{text, text, "", ""});
+    return std::make_shared<const World>(std::move(world));
+  };
+  ProxyView router = SidecarIn("default");
+  router.role = ProxyRole::kRouter;
+  router.labels = {{"istio", "ingress"}};
+  router.identified = true;
+  Translations translations;
+  const ProxyView sidecar = SidecarIn("default");
+  const auto first = with("one");
+  const auto of_sidecar = translations.Of(first, sidecar);
+  const auto before = translations.Of(first, router);
+  const auto second = with("two");
+  EXPECT_EQ(translations.Of(second, sidecar), of_sidecar);
+  EXPECT_EQ(Differing(*before, *translations.Of(second, router)), "kubernetes://a");
 }
 
 TEST(Translations, SidecarsOfOneScopeShareTheirTables) {

@@ -1,7 +1,7 @@
 // weft-proxy: a sidecar, a gateway, or a proxy of its own from an Envoy v3 bootstrap file.
 //
 //   weft-proxy -c bootstrap.yaml [--mode validate] [--concurrency N] [--log-level debug] …
-//   weft-proxy sidecar | gateway          (told who it is by environment variables)
+//   weft-proxy sidecar | gateway | router (told who it is by environment variables)
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,7 +122,9 @@ int main(int argc, char** argv) {
   app.add_option("--service-cluster", arguments.service_cluster,
                  "node.cluster towards the xDS server");
   CLI::App* sidecar = app.add_subcommand("sidecar", "beside a workload, configured by weftd");
+  // To weftd both are routers; by their namespace it tells what they serve.
   CLI::App* gateway = app.add_subcommand("gateway", "between clusters, configured by weftd");
+  gateway->alias("router");
   CLI11_PARSE(app, argc, argv);
 
   const auto level = weft::ParseLogLevel(arguments.log_level);

@@ -36,6 +36,7 @@ std::string NameOf(ProxyRole role) {
     case ProxyRole::kSidecar:
       return "sidecar";
     case ProxyRole::kGateway:
+    case ProxyRole::kRouter:
       return "router";
     case ProxyRole::kProxyless:
       return "grpc";
@@ -166,6 +167,7 @@ absl::Status AdsService::Stream::Identify(const envoy::config::core::v3::Node& f
   if (service_.world == nullptr) return absl::UnavailableError("no configuration yet");
   auto node = ReadNode(from);
   if (!node.ok()) return node.status();
+  node->identified = call_.peer().secure;
   if (call_.peer().identity.has_value()) {
     absl::Status checked = CheckNode(*node, *call_.peer().identity, *service_.world);
     if (!checked.ok()) return checked;

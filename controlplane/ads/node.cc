@@ -56,7 +56,7 @@ absl::StatusOr<ClientNode> ReadNode(const envoy::config::core::v3::Node& node) {
   if (parts.size() != 4) return malformed("not four parts");
   ClientNode read;
   if (parts[0] == "router") {
-    read.role = ProxyRole::kGateway;
+    read.role = ProxyRole::kRouter;
   } else if (parts[0] != "sidecar") {
     return malformed("neither a sidecar nor a router");
   }
@@ -69,6 +69,9 @@ absl::StatusOr<ClientNode> ReadNode(const envoy::config::core::v3::Node& node) {
     if (dot != std::string::npos) read.namespace_ = parts[2].substr(dot + 1);
   }
   if (read.namespace_.empty()) return malformed("no namespace, and none in the metadata");
+  if (read.role == ProxyRole::kRouter && read.namespace_ == kSystemNamespace) {
+    read.role = ProxyRole::kGateway;
+  }
   read.service_account = Text(node.metadata(), "SERVICE_ACCOUNT");
   read.labels = ReadLabels(node.metadata());
   return read;
@@ -84,9 +87,6 @@ absl::Status CheckNode(const ClientNode& node, const certs::SpiffeId& identity,
   if (identity.namespace_ != node.namespace_) return denied("another namespace");
   if (!node.service_account.empty() && identity.service_account != node.service_account) {
     return denied("another service account");
-  }
-  if (node.role == ProxyRole::kGateway && identity.namespace_ != kSystemNamespace) {
-    return denied(absl::StrCat("gateways run in the namespace ", kSystemNamespace));
   }
   if (node.role == ProxyRole::kProxyless) return absl::OkStatus();
   auto found = world.workloads.find(node.address);
@@ -111,6 +111,7 @@ ProxyView ViewOf(const ClientNode& node, const World& world) {
   view.network = world.self->network;
   view.labels = node.labels;
   view.locality = node.locality;
+  view.identified = node.identified;
   auto found = world.workloads.find(node.address);
   if (found == world.workloads.end() || found->second->namespace_ != node.namespace_) return view;
   view.service_account = found->second->service_account;

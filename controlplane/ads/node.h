@@ -20,7 +20,8 @@ class Node;
 
 namespace weft {
 
-// Gateways run here, and only what runs here gets a gateway's configuration.
+// East-west gateways run here, and only what runs here gets the configuration of one. A router of
+// any other namespace serves the Gateways that select it.
 inline constexpr char kSystemNamespace[] = "weft-system";
 
 struct ClientNode {
@@ -31,6 +32,7 @@ struct ClientNode {
   std::string service_account;
   Labels labels;      // as stated; those of a known workload win
   Locality locality;  // likewise
+  bool identified = false;  // its certificate has proven that it may be this
 };
 
 // Reads "sidecar~IP~POD.NS~NS.svc.cluster.local" ("router~…" for a gateway) and the metadata. With

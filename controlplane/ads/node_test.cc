@@ -93,7 +93,10 @@ TEST(CheckNode, Row78AnotherProxysNodeIdIsRefused) {
        kDenied},
       {"sidecar~10.0.0.9~r.default~d", "reviews", "spiffe://east.weft/ns/default/sa/reviews",
        absl::StatusCode::kUnavailable},
-      {"router~10.0.0.1~r.default~d", "reviews", "spiffe://east.weft/ns/default/sa/reviews",
+      {"router~10.0.0.1~r.default~d", "reviews", "spiffe://east.weft/ns/default/sa/reviews", kOk},
+      {"router~10.0.0.1~r.default~d", "reviews", "spiffe://east.weft/ns/other/sa/reviews",
+       kDenied},
+      {"router~10.0.0.1~r.weft-system~d", "reviews", "spiffe://east.weft/ns/default/sa/reviews",
        kDenied},
       {"router~10.0.0.2~g.weft-system~d", "weft-gateway",
        "spiffe://east.weft/ns/weft-system/sa/weft-gateway", kOk},
@@ -105,6 +108,11 @@ TEST(CheckNode, Row78AnotherProxysNodeIdIsRefused) {
     EXPECT_EQ(CheckNode(*node, *certs::SpiffeId::Parse(c.identity), world).code(), c.expected)
         << c.id << " as " << c.identity;
   }
+}
+
+TEST(ReadNode, ARouterIsTheEastWestGatewayInTheSystemNamespaceOnly) {
+  EXPECT_EQ(ReadNode(Node("router~10.0.0.2~g.weft-system~d", ""))->role, ProxyRole::kGateway);
+  EXPECT_EQ(ReadNode(Node("router~10.0.0.1~r.default~d", ""))->role, ProxyRole::kRouter);
 }
 
 TEST(ViewOf, TakesLocalityAndLabelsFromTheWorkload) {

@@ -4,11 +4,13 @@
 #include <array>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "api/istio/networking.pb.h"
 #include "api/istio/security.pb.h"
 #include "api/kubernetes/core.pb.h"
+#include "api/kubernetes/gateway.pb.h"
 #include "api/yaml/yaml_to_message.h"
 
 namespace weft {
@@ -38,6 +40,14 @@ constexpr std::array kKinds = {
     KindEntry{"Sidecar", Kind::kSidecar},
     KindEntry{"WorkloadEntry", Kind::kWorkloadEntry},
     KindEntry{"WorkloadGroup", Kind::kWorkloadGroup},
+    KindEntry{"GatewayClass", Kind::kGatewayClass},
+    KindEntry{"Gateway.gateway.networking.k8s.io", Kind::kKubernetesGateway},
+    KindEntry{"HTTPRoute.gateway.networking.k8s.io", Kind::kHttpRoute},
+    KindEntry{"GRPCRoute.gateway.networking.k8s.io", Kind::kGrpcRoute},
+    KindEntry{"TLSRoute.gateway.networking.k8s.io", Kind::kTlsRoute},
+    KindEntry{"TCPRoute.gateway.networking.k8s.io", Kind::kTcpRoute},
+    KindEntry{"ReferenceGrant.gateway.networking.k8s.io", Kind::kReferenceGrant},
+    KindEntry{"Secret", Kind::kSecret},
     KindEntry{"ConfigMap", Kind::kNotUsed},
     KindEntry{"CronJob", Kind::kNotUsed},
     KindEntry{"DaemonSet", Kind::kNotUsed},
@@ -52,7 +62,6 @@ constexpr std::array kKinds = {
     KindEntry{"PodDisruptionBudget", Kind::kNotUsed},
     KindEntry{"ReplicaSet", Kind::kNotUsed},
     KindEntry{"ResourceQuota", Kind::kNotUsed},
-    KindEntry{"Secret", Kind::kNotUsed},
     KindEntry{"ServiceAccount", Kind::kNotUsed},
     KindEntry{"StatefulSet", Kind::kNotUsed},
 };
@@ -89,6 +98,22 @@ std::unique_ptr<Message> NewMessage(Kind kind) {
       return std::make_unique<networking::WorkloadEntry>();
     case Kind::kWorkloadGroup:
       return std::make_unique<networking::WorkloadGroup>();
+    case Kind::kGatewayClass:
+      return std::make_unique<kubernetes::GatewayClassSpec>();
+    case Kind::kKubernetesGateway:
+      return std::make_unique<kubernetes::GatewaySpec>();
+    case Kind::kHttpRoute:
+      return std::make_unique<kubernetes::HttpRouteSpec>();
+    case Kind::kGrpcRoute:
+      return std::make_unique<kubernetes::GrpcRouteSpec>();
+    case Kind::kTlsRoute:
+      return std::make_unique<kubernetes::TlsRouteSpec>();
+    case Kind::kTcpRoute:
+      return std::make_unique<kubernetes::TcpRouteSpec>();
+    case Kind::kReferenceGrant:
+      return std::make_unique<kubernetes::ReferenceGrantSpec>();
+    case Kind::kSecret:
+      return std::make_unique<kubernetes::Secret>();
     case Kind::kNotUsed:
     case Kind::kUnknown:
       break;
@@ -111,6 +136,15 @@ std::vector<absl::string_view> VersionsOf(Kind kind) {
     case Kind::kAuthorizationPolicy:
     case Kind::kRequestAuthentication:
       return {"security.istio.io/v1", "security.istio.io/v1beta1"};
+    case Kind::kGatewayClass:
+    case Kind::kKubernetesGateway:
+    case Kind::kHttpRoute:
+    case Kind::kGrpcRoute:
+    case Kind::kTlsRoute:
+    case Kind::kTcpRoute:
+    case Kind::kReferenceGrant:
+      return {"gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1",
+              "gateway.networking.k8s.io/v1alpha3", "gateway.networking.k8s.io/v1alpha2"};
     case Kind::kEndpointSlice:
       return {"discovery.k8s.io/v1"};
     default:
@@ -118,12 +152,11 @@ std::vector<absl::string_view> VersionsOf(Kind kind) {
   }
 }
 
-bool IsIstio(Kind kind) {
-  return kind == Kind::kVirtualService || kind == Kind::kDestinationRule ||
-         kind == Kind::kGateway || kind == Kind::kPeerAuthentication ||
-         kind == Kind::kAuthorizationPolicy || kind == Kind::kRequestAuthentication ||
-         kind == Kind::kServiceEntry || kind == Kind::kSidecar || kind == Kind::kWorkloadEntry ||
-         kind == Kind::kWorkloadGroup;
+// Kinds of which the spec is all that is read, and every field of it has to be known.
+bool IsConfig(Kind kind) {
+  const std::vector<absl::string_view> versions = VersionsOf(kind);
+  return absl::StrContains(versions.front(), ".istio.io/") ||
+         absl::StartsWith(versions.front(), "gateway.networking.k8s.io/");
 }
 
 absl::Status CheckVersion(Kind kind, const std::string& version) {
@@ -153,7 +186,7 @@ absl::Status CheckTopLevel(const YamlNode& body) {
 }
 
 absl::Status Fill(const YamlNode& body, Kind kind, Message* message) {
-  if (!IsIstio(kind)) return YamlToMessage(body, UnknownFields::kSkip, message);
+  if (!IsConfig(kind)) return YamlToMessage(body, UnknownFields::kSkip, message);
   if (absl::Status status = CheckTopLevel(body); !status.ok()) return status;
   const YamlNode spec = body["spec"];
   if (!spec.IsDefined() || spec.IsNull())
@@ -173,7 +206,7 @@ bool IsUsed(Kind kind) { return kind != Kind::kNotUsed && kind != Kind::kUnknown
 
 absl::StatusOr<Object> Decode(const RawObject& raw) {
   const YamlNode& body = raw.body.node;
-  Object object{KindOf(raw.key), raw.key, raw.origin, "", {}, {}, nullptr};
+  Object object{KindOf(raw.key), raw.key, raw.origin, "", {}, {}, nullptr, 0};
   if (absl::Status status = CheckVersion(object.kind, raw.api_version); !status.ok()) return status;
   kubernetes::ObjectMeta metadata;
   if (absl::Status status =
@@ -182,6 +215,7 @@ absl::StatusOr<Object> Decode(const RawObject& raw) {
     return status;
   }
   object.creation_timestamp = metadata.creation_timestamp();
+  object.generation = metadata.generation();
   object.labels = Labels(metadata.labels().begin(), metadata.labels().end());
   object.annotations = Labels(metadata.annotations().begin(), metadata.annotations().end());
   std::unique_ptr<Message> message = NewMessage(object.kind);

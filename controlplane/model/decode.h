@@ -1,11 +1,13 @@
 // From a RawObject to the typed message of its kind.
 //
 // Kubernetes kinds are read leniently: only a part of their fields is known here, and an API server
-// has checked them already. Istio's are read strictly, since nobody else catches a misspelt field.
+// has checked them already. Istio's and Gateway API's are read strictly, since nobody else catches a
+// misspelt field.
 // Pure.
 #ifndef WEFT_CONTROLPLANE_MODEL_DECODE_H_
 #define WEFT_CONTROLPLANE_MODEL_DECODE_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -36,7 +38,15 @@ enum class Kind {
   kSidecar,
   kWorkloadEntry,
   kWorkloadGroup,
-  kNotUsed,  // ordinary kinds that are of no interest here: Deployment, Secret, …
+  kGatewayClass,
+  kKubernetesGateway,
+  kHttpRoute,
+  kGrpcRoute,
+  kTlsRoute,
+  kTcpRoute,
+  kReferenceGrant,
+  kSecret,   // only those for TLS are of use; from an API server only those that are named
+  kNotUsed,  // ordinary kinds that are of no interest here: Deployment, ConfigMap, …
   kUnknown,
 };
 Kind KindOf(const ObjectKey& key);
@@ -50,9 +60,10 @@ struct Object {
   std::string creation_timestamp;
   Labels labels;
   Labels annotations;
-  // The whole object for Kubernetes kinds (weft.kubernetes.Service, …), the spec for Istio's; never
-  // null.
+  // The whole object for Kubernetes kinds (weft.kubernetes.Service, …), the spec for Istio's and
+  // Gateway API's; never null.
   std::shared_ptr<const google::protobuf::Message> message;
+  int64_t generation = 0;
 };
 
 // `raw` is of a kind that is used. The error names the field, and has no object in it.

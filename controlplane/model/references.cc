@@ -9,10 +9,10 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "api/istio/networking.pb.h"
 #include "controlplane/model/delegates.h"
+#include "controlplane/model/gateway_name.h"
 
 namespace weft {
 namespace {
@@ -129,18 +129,10 @@ class References {
     });
   }
 
-  // "name" of the same namespace, "namespace/name", or "name.namespace.svc.cluster.local".
   void CheckGateway(const Config<VirtualService>& config, const std::string& path,
                     const std::string& reference) {
-    if (reference == "mesh") return;
-    std::pair<std::string, std::string> name(config.key.namespace_, reference);
-    if (absl::StrContains(reference, "/")) {
-      name = absl::StrSplit(reference, absl::MaxSplits('/', 1));
-    } else if (absl::EndsWith(reference, kServiceSuffix)) {
-      name = absl::StrSplit(absl::StripSuffix(reference, kServiceSuffix), absl::MaxSplits('.', 1));
-      std::swap(name.first, name.second);
-    }
-    if (world_.gateways.contains(name)) return;
+    if (reference == kMeshGateway) return;
+    if (world_.gateways.contains(GatewayNameOf(reference, config.key.namespace_))) return;
     Add(Severity::kError, config, path,
         absl::StrCat("Referenced gateway not found: \"", reference, "\""));
   }

@@ -8,7 +8,9 @@
 #include "api/istio/networking.pb.h"
 #include "api/istio/security.pb.h"
 #include "api/kubernetes/core.pb.h"
+#include "api/kubernetes/gateway.pb.h"
 #include "controlplane/model/kubernetes.h"
+#include "controlplane/model/tls_secret.h"
 #include "controlplane/model/validate.h"
 #include "google/protobuf/util/message_differencer.h"
 
@@ -23,6 +25,7 @@ constexpr char kServiceNameLabel[] = "kubernetes.io/service-name";
 bool Same(const Object& a, const Object& b) {
   return a.origin == b.origin && a.creation_timestamp == b.creation_timestamp &&
          a.labels == b.labels && a.annotations == b.annotations &&
+         a.generation == b.generation &&
          google::protobuf::util::MessageDifferencer::Equals(*a.message, *b.message);
 }
 
@@ -145,6 +148,30 @@ void Registry::Put(Object object) {
     case Kind::kWorkloadGroup:
       PutConfig(local_.workload_groups, object);
       break;
+    case Kind::kGatewayClass:
+      PutConfig(local_.gateway_api.classes, object);
+      break;
+    case Kind::kKubernetesGateway:
+      PutConfig(local_.gateway_api.gateways, object);
+      break;
+    case Kind::kHttpRoute:
+      PutConfig(local_.gateway_api.http_routes, object);
+      break;
+    case Kind::kGrpcRoute:
+      PutConfig(local_.gateway_api.grpc_routes, object);
+      break;
+    case Kind::kTlsRoute:
+      PutConfig(local_.gateway_api.tls_routes, object);
+      break;
+    case Kind::kTcpRoute:
+      PutConfig(local_.gateway_api.tcp_routes, object);
+      break;
+    case Kind::kReferenceGrant:
+      PutConfig(local_.gateway_api.reference_grants, object);
+      break;
+    case Kind::kSecret:
+      PutSecret(name, *As<kubernetes::Secret>(object));
+      break;
     case Kind::kNotUsed:
     case Kind::kUnknown:
       return;
@@ -205,6 +232,30 @@ void Registry::Remove(const ObjectKey& key) {
     case Kind::kWorkloadGroup:
       local_.workload_groups.erase(name);
       break;
+    case Kind::kGatewayClass:
+      local_.gateway_api.classes.erase(name);
+      break;
+    case Kind::kKubernetesGateway:
+      local_.gateway_api.gateways.erase(name);
+      break;
+    case Kind::kHttpRoute:
+      local_.gateway_api.http_routes.erase(name);
+      break;
+    case Kind::kGrpcRoute:
+      local_.gateway_api.grpc_routes.erase(name);
+      break;
+    case Kind::kTlsRoute:
+      local_.gateway_api.tls_routes.erase(name);
+      break;
+    case Kind::kTcpRoute:
+      local_.gateway_api.tcp_routes.erase(name);
+      break;
+    case Kind::kReferenceGrant:
+      local_.gateway_api.reference_grants.erase(name);
+      break;
+    case Kind::kSecret:
+      local_.secrets.erase(SecretKey(name.first, name.second));
+      break;
     case Kind::kNotUsed:
     case Kind::kUnknown:
       break;
@@ -214,7 +265,7 @@ void Registry::Remove(const ObjectKey& key) {
 template <typename Spec>
 void Registry::PutConfig(Configs<Spec>& configs, Object object) {
   Config<Spec> config{object.key,    object.origin,    object.creation_timestamp,
-                      object.labels, As<Spec>(object), object.annotations};
+                      object.labels, As<Spec>(object), object.annotations, object.generation};
   const Name name(object.key.namespace_, object.key.name);
   // The same spec from elsewhere is no change to those who compare pointers.
   const auto known = configs.find(name);
@@ -223,6 +274,16 @@ void Registry::PutConfig(Configs<Spec>& configs, Object object) {
     config.spec = known->second.spec;
   }
   configs[name] = std::move(config);
+}
+
+void Registry::PutSecret(const Name& name, const kubernetes::Secret& object) {
+  const std::string key = SecretKey(name.first, name.second);
+  absl::StatusOr<TlsSecret> secret = TlsSecretFrom(object);
+  if (!secret.ok()) {  // of no use for TLS; what is merely broken does not get here
+    local_.secrets.erase(key);
+    return;
+  }
+  Assign(local_.secrets, key, *std::move(secret));
 }
 
 void Registry::PutSlice(const Name& name, std::shared_ptr<const kubernetes::EndpointSlice> slice) {

@@ -25,6 +25,7 @@ namespace kubernetes {
 class EndpointSlice;
 class Node;
 class Pod;
+class Secret;
 class Service;
 }  // namespace kubernetes
 
@@ -50,6 +51,7 @@ class Registry {
   void PutSlice(const Name& name, std::shared_ptr<const kubernetes::EndpointSlice> slice);
   void PutPod(const Name& name, std::shared_ptr<const kubernetes::Pod> pod);
   void PutNode(const std::string& name, std::shared_ptr<const kubernetes::Node> node);
+  void PutSecret(const Name& name, const kubernetes::Secret& object);
   template <typename Spec>
   void PutConfig(Configs<Spec>& configs, Object object);
 

@@ -3,6 +3,7 @@
 #include "api/istio/networking.pb.h"
 #include "api/istio/security.pb.h"
 #include "api/kubernetes/core.pb.h"
+#include "api/kubernetes/gateway.pb.h"
 #include "controlplane/model/validate_rules.h"
 
 namespace weft {
@@ -49,6 +50,22 @@ std::vector<Problem> Validate(const Object& object) {
       return Check<networking::WorkloadEntry>(object, "spec", CheckWorkloadEntry);
     case Kind::kWorkloadGroup:
       return Check<networking::WorkloadGroup>(object, "spec", CheckWorkloadGroup);
+    case Kind::kSecret:
+      return Check<kubernetes::Secret>(object, "", CheckSecret);
+    case Kind::kGatewayClass:
+      return Check<kubernetes::GatewayClassSpec>(object, "spec", CheckGatewayClass);
+    case Kind::kKubernetesGateway:
+      return Check<kubernetes::GatewaySpec>(object, "spec", CheckKubernetesGateway);
+    case Kind::kHttpRoute:
+      return Check<kubernetes::HttpRouteSpec>(object, "spec", CheckHttpRoute);
+    case Kind::kGrpcRoute:
+      return Check<kubernetes::GrpcRouteSpec>(object, "spec", CheckGrpcRoute);
+    case Kind::kTlsRoute:
+      return Check<kubernetes::TlsRouteSpec>(object, "spec", CheckTlsRoute);
+    case Kind::kTcpRoute:
+      return Check<kubernetes::TcpRouteSpec>(object, "spec", CheckTcpRoute);
+    case Kind::kReferenceGrant:
+      return Check<kubernetes::ReferenceGrantSpec>(object, "spec", CheckReferenceGrant);
     case Kind::kNode:
     case Kind::kNamespace:
     case Kind::kNotUsed:

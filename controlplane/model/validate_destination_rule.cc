@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
@@ -221,15 +222,30 @@ void CheckOutliers(const OutlierDetection& outliers, Checker& check) {
 }
 #pragma clang diagnostic pop
 
+void CheckCredentialName(const ClientTLSSettings& tls, bool files, Checker& check) {
+  if (files || !tls.ca_certificates().empty()) {
+    return check.Error("credentialName", "cannot be used together with files");
+  }
+  if (absl::StrContains(tls.credential_name(), "/")) {
+    return check.Error("credentialName", absl::StrCat("'", tls.credential_name(),
+                                                      "' is not the name of a Secret; it is looked "
+                                                      "for in the gateway's own namespace"));
+  }
+  if (tls.mode() != ClientTLSSettings::SIMPLE && tls.mode() != ClientTLSSettings::MUTUAL) {
+    return check.Error("credentialName", "is for the modes SIMPLE and MUTUAL");
+  }
+  check.Info("credentialName",
+             tls.mode() == ClientTLSSettings::SIMPLE
+                 ? "is for gateways; sidecars verify by the system's roots"
+                 : "is for gateways; connections of sidecars fail, as they are sent no Secrets");
+}
+
 void CheckTls(const ClientTLSSettings& tls, Checker& check) {
   const Checker::In in(check, "tls");
-  if (!tls.credential_name().empty()) {
-    return check.Error("credentialName",
-                       "is not supported: sidecars are sent no Secrets; use files in the pod "
-                       "(clientCertificate, privateKey, caCertificates)");
-  }
   const bool files = !tls.client_certificate().empty() || !tls.private_key().empty();
-  if (tls.mode() == ClientTLSSettings::MUTUAL) {
+  const bool named = !tls.credential_name().empty();
+  if (named) CheckCredentialName(tls, files, check);
+  if (tls.mode() == ClientTLSSettings::MUTUAL && !named) {
     if (tls.client_certificate().empty()) check.Error("clientCertificate", "is missing for MUTUAL");
     if (tls.private_key().empty()) check.Error("privateKey", "is missing for MUTUAL");
   }

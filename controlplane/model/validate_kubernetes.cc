@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "api/kubernetes/core.pb.h"
+#include "controlplane/model/tls_secret.h"
 #include "controlplane/model/validate_rules.h"
 
 namespace weft {
@@ -87,6 +88,13 @@ void CheckEndpointSlice(const kubernetes::EndpointSlice& slice, Checker& check) 
 
 void CheckPod(const kubernetes::Pod& pod, Checker& check) {
   check.Ip("status.podIP", pod.status().pod_ip());
+}
+
+void CheckSecret(const kubernetes::Secret& secret, Checker& check) {
+  const absl::StatusOr<TlsSecret> tls = TlsSecretFrom(secret);
+  if (!tls.ok() && !absl::IsNotFound(tls.status())) {
+    check.Error("", std::string(tls.status().message()));
+  }
 }
 
 }  // namespace weft

@@ -21,8 +21,16 @@ class RequestAuthentication;
 }  // namespace istio::security::v1beta1
 namespace weft::kubernetes {
 class EndpointSlice;
+class GatewayClassSpec;
+class GatewaySpec;
+class GrpcRouteSpec;
+class HttpRouteSpec;
 class Pod;
+class ReferenceGrantSpec;
+class Secret;
 class Service;
+class TcpRouteSpec;
+class TlsRouteSpec;
 }  // namespace weft::kubernetes
 
 namespace weft {
@@ -43,6 +51,14 @@ void CheckWorkloadGroup(const istio::networking::v1alpha3::WorkloadGroup& spec, 
 void CheckService(const kubernetes::Service& service, Checker& check);
 void CheckEndpointSlice(const kubernetes::EndpointSlice& slice, Checker& check);
 void CheckPod(const kubernetes::Pod& pod, Checker& check);
+void CheckSecret(const kubernetes::Secret& secret, Checker& check);
+void CheckGatewayClass(const kubernetes::GatewayClassSpec& spec, Checker& check);
+void CheckKubernetesGateway(const kubernetes::GatewaySpec& spec, Checker& check);
+void CheckHttpRoute(const kubernetes::HttpRouteSpec& spec, Checker& check);
+void CheckGrpcRoute(const kubernetes::GrpcRouteSpec& spec, Checker& check);
+void CheckTlsRoute(const kubernetes::TlsRouteSpec& spec, Checker& check);
+void CheckTcpRoute(const kubernetes::TcpRouteSpec& spec, Checker& check);
+void CheckReferenceGrant(const kubernetes::ReferenceGrantSpec& spec, Checker& check);
 
 // Parts of several kinds.
 void CheckConnectionPool(absl::string_view field,

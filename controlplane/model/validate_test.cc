@@ -192,7 +192,15 @@ TEST(Validate, DestinationRule) {
           {"{host: r, trafficPolicy: {outlierDetection: {maxEjectionPercent: 120}}}",
            "120 is out of range 0..100"},
           {"{host: r, trafficPolicy: {tls: {mode: SIMPLE, credentialName: c}}}",
-           "spec.trafficPolicy.tls.credentialName: is not supported"},
+           "spec.trafficPolicy.tls.credentialName: is for gateways"},
+          {"{host: r, trafficPolicy: {tls: {mode: MUTUAL, credentialName: c}}}",
+           "spec.trafficPolicy.tls.credentialName: is for gateways"},
+          {"{host: r, trafficPolicy: {tls: {mode: SIMPLE, credentialName: a/b}}}",
+           "credentialName: 'a/b' is not the name of a Secret"},
+          {"{host: r, trafficPolicy: {tls: {mode: DISABLE, credentialName: c}}}",
+           "credentialName: is for the modes SIMPLE and MUTUAL"},
+          {"{host: r, trafficPolicy: {tls: {mode: SIMPLE, credentialName: c, caCertificates: f}}}",
+           "credentialName: cannot be used together with files"},
           {"{host: r, trafficPolicy: {tls: {mode: SIMPLE, insecureSkipVerify: true}}}",
            "tls.insecureSkipVerify: anybody may answer"},
           {"{host: r, trafficPolicy: {tunnel: {targetHost: a, targetPort: 1}}}",
@@ -264,6 +272,195 @@ TEST(Validate, Gateway) {
            "{mode: SIMPLE}}]}",
            "serverCertificate: is missing"},
       });
+  // @ stands for a port of HTTPS.
+  const std::pair<std::string, const char*> tls[] = {
+      {"{mode: SIMPLE, credentialName: c}", ""},
+      {"{mode: SIMPLE, credentialName: a/b}", "tls.credentialName: 'a/b' is not the name of a Sec"},
+      {"{mode: SIMPLE, credentialNames: [a, b/c]}", "tls.credentialNames[1]: 'b/c'"},
+      {"{mode: MUTUAL, credentialName: c, caCertCredentialName: a/b}", "caCertCredentialName: 'a/b'"},
+      {"{mode: SIMPLE, serverCertificate: f}", "tls.privateKey: is missing"},
+      {"{mode: SIMPLE, tlsCertificates: [{serverCertificate: f}]}",
+       "tls.tlsCertificates[0].privateKey: is missing"},
+      {"{mode: MUTUAL, serverCertificate: f, privateKey: g}", "tls.caCertificates: is missing"},
+      {"{mode: SIMPLE, credentialName: c, subjectAltNames: [a]}", "tls.subjectAltNames: names cl"},
+      {"{mode: SIMPLE, credentialName: c, minProtocolVersion: TLSV1_0}",
+       "warning: Gateway default/x: spec.servers[0].tls.minProtocolVersion: TLS before 1.2"},
+      {"{mode: SIMPLE, credentialName: c, maxProtocolVersion: TLSV1_1}",
+       "tls.maxProtocolVersion: TLS before 1.2"},
+      {"{mode: SIMPLE, credentialName: c, minProtocolVersion: TLSV1_3, maxProtocolVersion: TLSV1_2}",
+       "tls.maxProtocolVersion: is below"},
+      {"{mode: SIMPLE, credentialName: c, cipherSuites: [AES128-SHA, RC4]}",
+       "tls.cipherSuites[1]: 'RC4' is none"},
+      {"{mode: SIMPLE, credentialName: c, httpsRedirect: true}", "tls.httpsRedirect: has no effect"},
+      {"{mode: SIMPLES, credentialName: c}", "tls.mode"},
+  };
+  for (const auto& [field, expected] : tls) {
+    const std::string spec =
+        "{servers: [{port: {number: 443, name: a, protocol: HTTPS}, hosts: [a], tls: " + field +
+        "}]}";
+    ExpectRows("networking.istio.io/v1", "Gateway", {{spec.c_str(), expected}});
+  }
+  const std::pair<std::string, const char*> servers[] = {
+      {"bind: 127.0.0.1", ""},
+      {"bind: 'unix:///run/x'", ""},
+      {"bind: localhost", "spec.servers[0].bind: 'localhost' is neither"},
+      {"defaultEndpoint: '127.0.0.1:80'", "spec.servers[0].defaultEndpoint: has no effect"},
+      {"tls: {httpsRedirect: true}", ""},
+      {"tls: {mode: SIMPLE, credentialName: c}", "spec.servers[0].tls: a port of protocol HTTP"},
+  };
+  for (const auto& [field, expected] : servers) {
+    const std::string spec =
+        "{servers: [{port: {number: 80, name: a, protocol: HTTP}, hosts: [a], " + field + "}]}";
+    ExpectRows("networking.istio.io/v1", "Gateway", {{spec.c_str(), expected}});
+  }
+}
+
+TEST(Validate, KubernetesGateway) {
+  constexpr char kVersion[] = "gateway.networking.k8s.io/v1";
+  ExpectRows(kVersion, "GatewayClass",
+             {{"{controllerName: a/b}", ""},
+              {"{}", "spec.controllerName: is missing"},
+              {"{controllerName: a/b, controlerName: c}", "controlerName"}});
+  ExpectRows(kVersion, "Gateway",
+             {{"{gatewayClassName: c, listeners: [{name: a, port: 80, protocol: HTTP}]}", ""},
+              {"{listeners: [{name: a, port: 80, protocol: HTTP}]}", "gatewayClassName: is missing"},
+              {"{gatewayClassName: c}", "spec.listeners: is missing"}});
+  const std::pair<std::string, const char*> listeners[] = {
+      {"{port: 80, protocol: HTTP}", "spec.listeners[0].name: is missing"},
+      {"{name: a, port: 0, protocol: HTTP}", "spec.listeners[0].port: 0 is out of range"},
+      {"{name: a, port: 80}", "spec.listeners[0].protocol: is missing"},
+      {"{name: a, port: 80, protocol: HTTP}, {name: a, port: 81, protocol: HTTP}",
+       "spec.listeners[1].name: 'a' is there twice"},
+      {"{name: a, port: 80, protocol: HTTP, hostname: 'a b'}", "hostname: 'a b' is not a host"},
+      {"{name: a, port: 80, protocol: HTTP, hostname: 1.2.3.4}", "hostname: must not be an IP"},
+      {"{name: a, port: 80, protocol: HTTP, tls: {}}", "tls: is for the protocols HTTPS and TLS"},
+      {"{name: a, port: 443, protocol: HTTPS}", "tls: is missing for protocol HTTPS"},
+      {"{name: a, port: 443, protocol: HTTPS, tls: {}}", "tls.certificateRefs: is missing"},
+      {"{name: a, port: 443, protocol: HTTPS, tls: {mode: Passthrough}}", "tls.mode: HTTPS is term"},
+      {"{name: a, port: 443, protocol: TLS, tls: {mode: Passthrough}}", ""},
+      {"{name: a, port: 443, protocol: TLS, tls: {mode: Pass}}",
+       "tls.mode: 'Pass' is none of Terminate, Passthrough"},
+      {"{name: a, port: 443, protocol: HTTPS, tls: {certificateRefs: [{}]}}",
+       "tls.certificateRefs[0].name: is missing"},
+      {"{name: a, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Everywhere}}}",
+       "allowedRoutes.namespaces.from: 'Everywhere' is none of"},
+      {"{name: a, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector}}}",
+       "allowedRoutes.namespaces.selector: is missing"},
+      {"{name: a, port: 80, protocol: HTTP, allowedRoutes: {kinds: [{group: a}]}}",
+       "allowedRoutes.kinds[0].kind: is missing"},
+  };
+  for (const auto& [listener, expected] : listeners) {
+    const std::string spec = "{gatewayClassName: c, listeners: [" + listener + "]}";
+    ExpectRows(kVersion, "Gateway", {{spec.c_str(), expected}});
+  }
+}
+
+TEST(Validate, KubernetesRoutes) {
+  constexpr char kVersion[] = "gateway.networking.k8s.io/v1";
+  const std::string backend = "backendRefs: [{name: b, port: 80}]";
+  const auto filter = [&](const std::string& text) { return "filters: [" + text + "], " + backend; };
+  const std::pair<std::string, const char*> rules[] = {
+      {backend, ""},
+      {"backendRefs: [{port: 80}]", "spec.rules[0].backendRefs[0].name: is missing"},
+      {"backendRefs: [{name: b}]", "spec.rules[0].backendRefs[0].port: is missing"},
+      {"backendRefs: [{name: b, port: 80, weight: -1}]", "backendRefs[0].weight: -1 is out of"},
+      {"backendRefs: [{name: b, port: 80, filters: [{type: RequestMirror, requestMirror: "
+       "{backendRef: {name: c, port: 80}}}]}]",
+       "backendRefs[0].filters[0].type: of a single backend, only"},
+      {"matches: [{path: {type: Glob, value: /}}], " + backend, "path.type: 'Glob' is none of"},
+      {"matches: [{path: {value: a}}], " + backend, "path.value: 'a' does not start with '/'"},
+      {"matches: [{path: {value: /a//b}}], " + backend, "path.value: '//' is in no path"},
+      {"matches: [{path: {type: RegularExpression, value: '('}}], " + backend, "path.value: not a"},
+      {"matches: [{headers: [{name: 'a b', value: c}]}], " + backend,
+       "matches[0].headers[0].name: 'a b' is not the name"},
+      {"matches: [{headers: [{name: a}]}], " + backend, "matches[0].headers[0].value: is missing"},
+      {"matches: [{queryParams: [{value: a}]}], " + backend, "queryParams[0].name: is missing"},
+      {"matches: [{method: get}], " + backend, "matches[0].method: 'get' is none of"},
+      {filter("{}"), "filters[0].type: is missing"},
+      {filter("{type: Rewrite}"), "filters[0].type: 'Rewrite' is none of"},
+      {filter("{type: ExtensionRef, extensionRef: {group: a, kind: b, name: c}}"),
+       "filters[0].extensionRef: no kind of extension"},
+      {filter("{type: URLRewrite}"), "filters[0].urlRewrite: is missing"},
+      {filter("{type: URLRewrite, urlRewrite: {}, requestRedirect: {}}"),
+       "filters[0].requestRedirect: is for filters of the type RequestRedirect"},
+      {filter("{type: URLRewrite, urlRewrite: {}}, {type: URLRewrite, urlRewrite: {}}"),
+       "filters[1].type: URLRewrite is there twice"},
+      {filter("{type: RequestRedirect, requestRedirect: {}}"), "backendRefs: has no effect beside"},
+      {"filters: [{type: RequestRedirect, requestRedirect: {statusCode: 200}}]",
+       "requestRedirect.statusCode: 200 is none of"},
+      {"filters: [{type: RequestRedirect, requestRedirect: {scheme: ftp}}]",
+       "requestRedirect.scheme: 'ftp'"},
+      {"filters: [{type: RequestRedirect, requestRedirect: {}}, {type: URLRewrite, urlRewrite: {}}]",
+       "filters: RequestRedirect and URLRewrite exclude each other"},
+      {filter("{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath}}}"),
+       "urlRewrite.path.replaceFullPath: is missing"},
+      {"matches: [{path: {type: Exact, value: /a}}], " +
+           filter("{type: URLRewrite, urlRewrite: {path: {type: ReplacePrefixMatch, "
+                  "replacePrefixMatch: /b}}}"),
+       "filters: ReplacePrefixMatch needs matches"},
+      {filter("{type: RequestMirror, requestMirror: {backendRef: {name: c}}}"),
+       "requestMirror.backendRef.port: is missing"},
+      {filter("{type: RequestMirror, requestMirror: {backendRef: {name: c, port: 1}, percent: 101}}"),
+       "requestMirror.percent: 101 is out of range"},
+      {filter("{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: 'a b'}]}}"),
+       "requestHeaderModifier.set[0].name: 'a b'"},
+      {"timeouts: {request: 5}, " + backend, "timeouts.request: not a duration"},
+      {"timeouts: {request: 1s, backendRequest: 2s}, " + backend,
+       "timeouts.backendRequest: is longer"},
+      {"retry: {codes: [200]}, " + backend, "retry.codes[0]: 200 is out of range"},
+      {"sessionPersistence: {}, " + backend, "sessionPersistence"},
+  };
+  for (const auto& [rule, expected] : rules) {
+    const std::string spec = "{parentRefs: [{name: g}], rules: [{" + rule + "}]}";
+    ExpectRows(kVersion, "HTTPRoute", {{spec.c_str(), expected}});
+  }
+  ExpectRows(kVersion, "HTTPRoute",
+             {{"{parentRefs: [{}]}", "spec.parentRefs[0].name: is missing"},
+              {"{hostnames: ['*']}", "spec.hostnames[0]: leave hostnames out"},
+              {"{hostnames: [1.2.3.4]}", "spec.hostnames[0]: must not be an IP address"}});
+  ExpectRows(kVersion, "GRPCRoute",
+             {{"{rules: [{matches: [{method: {service: a, method: b}}]}]}", ""},
+              {"{rules: [{matches: [{method: {}}]}]}", "matches[0].method: needs 'service' or"},
+              {"{rules: [{matches: [{method: {service: a/b}}]}]}", "method.service: must not have"},
+              {"{rules: [{filters: [{type: URLRewrite, urlRewrite: {}}]}]}",
+               "filters[0].type: 'URLRewrite' is none of"}});
+  for (const char* kind : {"TLSRoute", "TCPRoute"}) {
+    ExpectRows("gateway.networking.k8s.io/v1alpha2", kind,
+               {{"{rules: [{backendRefs: [{name: b, port: 80}]}]}", ""},
+                {"{}", "spec.rules: is missing"},
+                {"{rules: [{}]}", "spec.rules[0].backendRefs: is missing"}});
+  }
+  ExpectRows("gateway.networking.k8s.io/v1beta1", "ReferenceGrant",
+             {{"{from: [{group: a, kind: B, namespace: c}], to: [{group: '', kind: D}]}", ""},
+              {"{from: [{group: a, kind: B}], to: [{kind: D}]}", "from[0].namespace: is missing"},
+              {"{from: [{kind: B, namespace: c}]}", "spec.to: is missing"}});
+}
+
+TEST(Validate, SecretsForTls) {
+  const auto secret = [](const std::string& rest) {
+    return ProblemsOf("apiVersion: v1\nkind: Secret\nmetadata: {name: x}\n" + rest);
+  };
+  struct SecretRow {
+    const char* rest;
+    const char* expected;
+  } rows[] = {
+      {"type: Opaque\nstringData: {password: a}", ""},
+      {"type: Opaque\nstringData: {key: of something else}", ""},
+      {"type: helm.sh/release.v1\nstringData: {tls.crt: a, tls.key: b}", ""},
+      {"type: kubernetes.io/tls\nstringData: {}", "Secret default/x: data[tls.crt]: is missing"},
+      {"type: kubernetes.io/tls\nstringData: {tls.crt: a}", "data[tls.key]: is missing"},
+      {"type: kubernetes.io/tls\nstringData: {tls.crt: a, tls.key: b}", "data[tls.crt]: "},
+      {"stringData: {cert: a, key: b}", "data[cert]: "},
+      {"stringData: {cacert: a}", "data[cacert]: "},
+  };
+  for (const SecretRow& row : rows) {
+    const std::string said = secret(row.rest);
+    if (*row.expected == '\0') {
+      EXPECT_EQ(said, "") << row.rest;
+    } else {
+      EXPECT_TRUE(absl::StrContains(said, row.expected)) << row.rest << "\n" << said;
+    }
+  }
 }
 
 TEST(Validate, ServiceEntry) {
@@ -486,7 +683,7 @@ TEST(Decode, TellsAnotherGroupsKindApart) {
       ParseObjects(ObjectOf("gateway.networking.k8s.io/v1", "Gateway", "{}"), "test.yaml");
   ASSERT_EQ(parsed.objects.size(), 1u);
   EXPECT_EQ(parsed.objects[0]->key.kind, "Gateway.gateway.networking.k8s.io");
-  EXPECT_EQ(KindOf(parsed.objects[0]->key), Kind::kUnknown);
+  EXPECT_EQ(KindOf(parsed.objects[0]->key), Kind::kKubernetesGateway);
 }
 
 TEST(ParseObjects, UnpacksListsAndNamesWhatIsNoObject) {

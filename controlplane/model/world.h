@@ -37,6 +37,16 @@ class PeerAuthentication;
 class RequestAuthentication;
 }  // namespace istio::security::v1beta1
 
+namespace weft::kubernetes {
+class GatewayClassSpec;
+class GatewaySpec;
+class GrpcRouteSpec;
+class HttpRouteSpec;
+class ReferenceGrantSpec;
+class TcpRouteSpec;
+class TlsRouteSpec;
+}  // namespace weft::kubernetes
+
 namespace weft {
 
 using Labels = std::map<std::string, std::string>;
@@ -177,10 +187,33 @@ struct Config {
   Labels labels;
   std::shared_ptr<const Spec> spec;
   Labels annotations = {};
+  int64_t generation = 0;  // of the spec, as the API server counts; 0 in files
 };
 // Ordered by namespace and name, so translation is deterministic.
 template <typename Spec>
 using Configs = SharedMap<std::pair<std::string, std::string>, Config<Spec>>;
+
+// The kinds of gateway.networking.k8s.io.
+struct GatewayApi {
+  Configs<kubernetes::GatewayClassSpec> classes;  // in no namespace
+  Configs<kubernetes::GatewaySpec> gateways;
+  Configs<kubernetes::HttpRouteSpec> http_routes;
+  Configs<kubernetes::GrpcRouteSpec> grpc_routes;
+  Configs<kubernetes::TlsRouteSpec> tls_routes;
+  Configs<kubernetes::TcpRouteSpec> tcp_routes;
+  Configs<kubernetes::ReferenceGrantSpec> reference_grants;
+};
+
+// What a Secret holds for TLS, as PEM; empty where it does not have it. A certificate has its key,
+// and they fit.
+struct TlsSecret {
+  std::string certificate;  // the chain, leaf first
+  std::string key;          // never logged
+  std::string ca;
+  std::string crl;
+
+  friend bool operator==(const TlsSecret&, const TlsSecret&) = default;
+};
 
 struct GatewayAddress {
   std::string address;  // an IP
@@ -232,6 +265,11 @@ struct World {
   Configs<istio::security::v1beta1::PeerAuthentication> peer_authentications;
   Configs<istio::security::v1beta1::AuthorizationPolicy> authorization_policies;
   Configs<istio::security::v1beta1::RequestAuthentication> request_authentications;
+  // As objects; what is made of them is among the VirtualServices and Gateways
+  // (model/gateway_api.h), and a World that discovery serves has nothing here.
+  GatewayApi gateway_api;
+  // By "namespace/name"; only those that are of use for TLS, in their last good form.
+  SharedMap<std::string, std::shared_ptr<const TlsSecret>> secrets;
   // JSON, by the jwksUri of some RequestAuthentication, as last fetched; absent until it was.
   std::map<std::string, std::shared_ptr<const std::string>> key_sets;
 };

@@ -25,20 +25,29 @@ bool Same(const Configs<Spec>& a, const Configs<Spec>& b) {
   return a.SharesAllWith(b);
 }
 
+bool Same(const GatewayApi& a, const GatewayApi& b) {
+  const auto& [classes, gateways, http, grpc, tls, tcp, grants] = a;
+  return Same(classes, b.classes) && Same(gateways, b.gateways) && Same(http, b.http_routes) &&
+         Same(grpc, b.grpc_routes) && Same(tls, b.tls_routes) && Same(tcp, b.tcp_routes) &&
+         Same(grants, b.reference_grants);
+}
+
 // Names every member, so that one that is new does not compile before it was thought of here.
 auto Others(const World& world) {
   const auto& [self, peers, services, endpoints, aliases, workloads, namespaces, virtual_services,
                destination_rules, gateways, service_entries, workload_entries, workload_groups,
                sidecars, peer_authentications, authorization_policies, request_authentications,
-               key_sets] = world;
+               gateway_api, secrets, key_sets] = world;
   (void)endpoints;
   (void)workloads;
   (void)virtual_services;
   // Of these only the endpoints and workloads that they make are looked at.
   (void)workload_entries;
   (void)workload_groups;
+  (void)secrets;  // looked at by themselves
   return std::tie(self, peers, services, aliases, namespaces, destination_rules, gateways,
-                  service_entries, sidecars, peer_authentications, authorization_policies, request_authentications, key_sets);
+                  service_entries, sidecars, peer_authentications, authorization_policies,
+                  request_authentications, gateway_api, key_sets);
 }
 
 template <typename... T>
@@ -53,6 +62,13 @@ bool AllSame(const std::tuple<T...>& a, const std::tuple<T...>& b) {
 WorldChange ChangeBetween(const World& before, const World& after) {
   WorldChange change;
   if (!AllSame(Others(before), Others(after))) return change;
+  bool other_secrets = false;
+  decltype(World::secrets)::Diff(before.secrets, after.secrets,
+                                 [&](const std::string&, const auto* was, const auto* is) {
+                                   change.secrets = true;
+                                   other_secrets |= was == nullptr || is == nullptr;
+                                 });
+  if (other_secrets) return WorldChange();
   change.extent = Same(before.virtual_services, after.virtual_services)
                       ? WorldChange::Extent::kEndpoints
                       : WorldChange::Extent::kVirtualServices;

@@ -17,12 +17,14 @@ struct WorldChange {
     kMore,
   };
   Extent extent = Extent::kMore;
+  // Secrets have other content; which ones there are is the same. Not if the extent is kMore.
+  bool secrets = false;
   // Whose endpoints changed, by key, and which workloads, by address; in order. Not if the extent is
   // kMore.
   std::vector<std::string> services;
   std::vector<std::string> workloads;
 
-  bool endpoints_only() const { return extent == Extent::kEndpoints; }
+  bool endpoints_only() const { return extent == Extent::kEndpoints && !secrets; }
   bool nothing() const { return endpoints_only() && services.empty() && workloads.empty(); }
 };
 

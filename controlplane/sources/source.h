@@ -4,6 +4,9 @@
 #define WEFT_CONTROLPLANE_SOURCES_SOURCE_H_
 
 #include <functional>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "controlplane/model/problem.h"
@@ -29,6 +32,12 @@ class Source {
 
   // No call comes after it.
   virtual ~Source() = default;
+
+  // The Secrets (namespace and name) that are needed, and no others; the whole set each time.
+  // Those that a source hands over anyway, as folders do, it need not follow.
+  virtual void FollowSecrets(const std::set<std::pair<std::string, std::string>>&) {}
+  // Whether each of them was told once, if it is there. An update comes when that turns true.
+  virtual bool SecretsAreRead() const { return true; }
 };
 
 }  // namespace weft

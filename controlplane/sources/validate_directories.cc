@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "controlplane/model/gateway_api.h"
 #include "controlplane/model/references.h"
 #include "controlplane/model/registry.h"
 #include "controlplane/sources/directory.h"
@@ -53,6 +54,7 @@ Validation Validate(const std::vector<std::string>& folders,
       validation.world.services.insert({key, service});
     }
   }
+  GatewayApiMerge().Apply(validation.world);
   for (Problem& problem : CheckReferences(validation.world)) {
     validation.problems.push_back(std::move(problem));
   }

@@ -76,6 +76,11 @@ class ResourceCheck {
   void CheckSocket(const TransportSocket& socket, const std::string& name) {
     TlsContext tls;
     if (!socket.typed_config().UnpackTo(&tls)) return;
+    for (const auto& own : tls.common_tls_context().tls_certificate_sds_secret_configs()) {
+      // Its identity a proxy has of itself.
+      if (own.name() == "default" || Has(&Resources::secrets, own.name())) continue;
+      Complain(absl::StrCat("'", name, "': no secret '", own.name(), "'"));
+    }
     const auto& combined = tls.common_tls_context().combined_validation_context();
     const std::string& secret = combined.validation_context_sds_secret_config().name();
     if (!secret.empty() && !Has(&Resources::secrets, secret)) {

@@ -20,6 +20,7 @@ using envoy::config::core::v3::ProxyProtocolConfig;
 using envoy::config::core::v3::TransportSocket;
 using envoy::extensions::transport_sockets::proxy_protocol::v3::ProxyProtocolUpstreamTransport;
 using envoy::extensions::transport_sockets::tls::v3::CertificateValidationContext;
+using envoy::extensions::transport_sockets::tls::v3::SdsSecretConfig;
 using envoy::extensions::transport_sockets::tls::v3::SubjectAltNameMatcher;
 using envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext;
 using envoy::extensions::upstreams::http::v3::HttpProtocolOptions;
@@ -263,15 +264,34 @@ void SetServerNames(const Names& names, CertificateValidationContext& to) {
   }
 }
 
-void SetValidation(const ClientTLSSettings& from, const Service& service,
-                   UpstreamTlsContext& tls) {
-  if (from.insecure_skip_verify()) return;
-  auto& to = *tls.mutable_common_tls_context()->mutable_validation_context();
+void SetSds(const std::string& name, SdsSecretConfig& to) {
+  to.set_name(name);
+  *to.mutable_sds_config() = AdsSource();
+}
+
+// Where the roots come from; what is returned is for what else is to be verified.
+CertificateValidationContext& SetRoots(const ClientTLSSettings& from,
+                                       const RouterCredentials* credentials,
+                                       UpstreamTlsContext& tls) {
+  auto& common = *tls.mutable_common_tls_context();
+  if (credentials != nullptr) {
+    auto& combined = *common.mutable_combined_validation_context();
+    SetSds(credentials->roots, *combined.mutable_validation_context_sds_secret_config());
+    return *combined.mutable_default_validation_context();
+  }
+  auto& to = *common.mutable_validation_context();
   if (from.ca_certificates().empty() || from.ca_certificates() == "system") {
     to.mutable_system_root_certs();
   } else {
     to.mutable_trusted_ca()->set_filename(from.ca_certificates());
   }
+  return to;
+}
+
+void SetValidation(const ClientTLSSettings& from, const Service& service,
+                   const RouterCredentials* credentials, UpstreamTlsContext& tls) {
+  if (from.insecure_skip_verify()) return;
+  CertificateValidationContext& to = SetRoots(from, credentials, tls);
   if (!from.ca_crl().empty()) to.mutable_crl()->set_filename(from.ca_crl());
   if (!from.subject_alt_names().empty()) {
     SetServerNames(from.subject_alt_names(), to);
@@ -312,20 +332,24 @@ void ApplyPolicy(const Policy& policy, Protocol protocol, Cluster& cluster) {
   SetOutlierDetection(policy, cluster);
 }
 
-TransportSocket OwnTls(const Policy& policy, const Service& service, bool http2) {
+TransportSocket OwnTls(const Policy& policy, const Service& service, bool http2,
+                       const RouterCredentials* credentials) {
   const ClientTLSSettings& settings = *policy.tls;
   UpstreamTlsContext tls;
   tls.set_sni(settings.sni());
   // A wildcard is no server's name.
   if (settings.sni().empty() && !IsWildcard(service)) tls.set_sni(service.host);
-  if (settings.mode() == ClientTLSSettings::MUTUAL) {
+  if (settings.mode() == ClientTLSSettings::MUTUAL && credentials != nullptr) {
+    SetSds(credentials->certificates.front(),
+           *tls.mutable_common_tls_context()->add_tls_certificate_sds_secret_configs());
+  } else if (settings.mode() == ClientTLSSettings::MUTUAL) {
     auto* certificate = tls.mutable_common_tls_context()->add_tls_certificates();
     certificate->mutable_certificate_chain()->set_filename(settings.client_certificate());
     certificate->mutable_private_key()->set_filename(settings.private_key());
   }
   // What an ordinary server goes by to tell HTTP/2 from HTTP/1.
   if (http2) tls.mutable_common_tls_context()->add_alpn_protocols("h2");
-  SetValidation(settings, service, tls);
+  SetValidation(settings, service, credentials, tls);
   return UpstreamTls(tls);
 }
 

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "controlplane/model/world.h"
 #include "controlplane/translate/destination_rule.h"
+#include "controlplane/translate/router_credentials.h"
 
 namespace envoy::config::cluster::v3 {
 class Cluster;
@@ -31,9 +32,11 @@ void ApplyPolicy(const Policy& policy, Protocol protocol,
                  envoy::config::cluster::v3::Cluster& cluster);
 
 // TLS as the rule says (ClientTls::kOwn). Where it states no name the server's is the service's
-// host, and its certificate is for that or for those that the ServiceEntry states.
+// host, and its certificate is for that or for those that the ServiceEntry states. Certificate and
+// roots are those of `credentials`; null: of files, or the system's.
 envoy::config::core::v3::TransportSocket OwnTls(const Policy& policy, const Service& service,
-                                                bool http2);
+                                                bool http2,
+                                                const RouterCredentials* credentials);
 
 // The socket, behind a PROXY header if the rule asks for one.
 envoy::config::core::v3::TransportSocket Proxied(const Policy& policy,

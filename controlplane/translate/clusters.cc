@@ -85,15 +85,39 @@ void SetMeshTransport(const TranslationIndex& index, const OutboundCluster& from
   *plain->mutable_transport_socket() = Proxied(from.policy, RawBuffer());
 }
 
-void SetTransport(const TranslationIndex& index, const OutboundCluster& from, Cluster& cluster) {
+// Where the Secret that a rule names is not to be had, no connection succeeds: there is no such
+// identity.
+envoy::config::core::v3::TransportSocket NoTls() {
+  return MeshUpstreamTls("", {"spiffe://invalid/no-credential"}, /*http2=*/false);
+}
+
+void SetOwnTls(const TranslationIndex& index, const OutboundScope& scope,
+               const OutboundCluster& from, Cluster& cluster) {
+  const bool http2 = SpeaksHttp2(from.policy, from.port->protocol);
+  const auto& settings = *from.policy.tls;
+  const bool mutual = settings.mode() == istio::networking::v1alpha3::ClientTLSSettings::MUTUAL;
+  if (!from.names_credentials() || (!scope.router && !mutual)) {
+    *cluster.mutable_transport_socket() =
+        Proxied(from.policy, OwnTls(from.policy, *from.service, http2, nullptr));
+    return;
+  }
+  absl::StatusOr<RouterCredentials> credentials = absl::NotFoundError("not for this client");
+  if (scope.credentials) {
+    credentials = CredentialsOf(index.world(), settings, scope.namespace_);
+  }
+  *cluster.mutable_transport_socket() =
+      Proxied(from.policy, credentials.ok()
+                               ? OwnTls(from.policy, *from.service, http2, &*credentials)
+                               : NoTls());
+}
+
+void SetTransport(const TranslationIndex& index, const OutboundScope& scope,
+                  const OutboundCluster& from, Cluster& cluster) {
   switch (from.tls()) {
     case ClientTls::kDisabled:
       return SetPlain(from.policy, cluster);
     case ClientTls::kOwn:
-      *cluster.mutable_transport_socket() =
-          Proxied(from.policy, OwnTls(from.policy, *from.service,
-                                      SpeaksHttp2(from.policy, from.port->protocol)));
-      return;
+      return SetOwnTls(index, scope, from, cluster);
     case ClientTls::kMeshOnly:
       *cluster.mutable_transport_socket() = MeshTls(index, from);
       return;
@@ -143,7 +167,7 @@ Cluster OutboundClusterOf(const TranslationIndex& index, const OutboundScope& sc
     cluster.clear_lb_config();
     cluster.clear_common_lb_config();
   }
-  SetTransport(index, from, cluster);
+  SetTransport(index, scope, from, cluster);
   return cluster;
 }
 
@@ -207,6 +231,11 @@ std::vector<OutboundCluster> ListOutboundClusters(const Service& service, const 
 ClientTls OutboundCluster::tls() const {
   const bool external = service->entry.has_value() && service->entry->external;
   return external && policy.tls == nullptr ? ClientTls::kDisabled : ClientTlsOf(policy);
+}
+
+bool OutboundCluster::names_credentials() const {
+  return policy.tls != nullptr && !policy.tls->credential_name().empty() &&
+         tls() == ClientTls::kOwn;
 }
 
 std::vector<OutboundCluster> ListOutboundClusters(const VisibleServices& services,

@@ -27,6 +27,8 @@ struct OutboundCluster {
   bool has_endpoints() const;
   // How connections are secured. Outside of the mesh there is no mesh TLS unless it is asked for.
   ClientTls tls() const;
+  // Whether a rule names a Secret for its TLS.
+  bool names_credentials() const;
   bool takes_mesh_tls() const {
     return tls() == ClientTls::kMesh || tls() == ClientTls::kMeshOnly;
   }

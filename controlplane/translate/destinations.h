@@ -6,7 +6,9 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "controlplane/model/gateway_name.h"
 #include "controlplane/translate/destination_rule.h"
 #include "controlplane/translate/index.h"
 #include "controlplane/translate/sidecar_scope.h"
@@ -25,6 +27,8 @@ struct RouteContext {
   const OutboundScope& scope;
   const AppliedRules& rules;
   const VisibleServices& services;
+  // Whose connections these are: of a Gateway ("namespace/name"), else of all sidecars.
+  std::string gateway = std::string(kMeshGateway);
 };
 
 struct ResolvedDestination {
@@ -39,17 +43,22 @@ absl::StatusOr<ResolvedDestination> ResolveDestination(
     absl::string_view object_namespace, uint16_t request_port);
 
 // Whether the conditions on the client itself hold: those that are decided at translation and not
-// per request. Match is an HTTPMatchRequest or L4MatchAttributes.
+// per request. Match is an HTTPMatchRequest, L4MatchAttributes or TLSMatchAttributes of an object of
+// this namespace.
 template <typename Match>
-bool MatchesClient(const Match& match, const OutboundScope& scope, uint16_t port) {
+bool MatchesClient(const Match& match, const RouteContext& context,
+                   absl::string_view object_namespace, uint16_t port) {
   if (match.port() != 0 && match.port() != port) return false;
-  if (!match.source_namespace().empty() && match.source_namespace() != scope.namespace_) {
+  if (!match.source_namespace().empty() && match.source_namespace() != context.scope.namespace_) {
     return false;
   }
-  if (!Selects(match.source_labels(), scope.labels)) return false;
+  if (!Selects(match.source_labels(), context.scope.labels)) return false;
   if (match.gateways().empty()) return true;
   for (const std::string& gateway : match.gateways()) {
-    if (gateway == "mesh") return true;
+    if (gateway == context.gateway) return true;
+    if (gateway == kMeshGateway) continue;
+    const auto [name_space, name] = GatewayNameOf(gateway, object_namespace);
+    if (absl::StrCat(name_space, "/", name) == context.gateway) return true;
   }
   return false;
 }

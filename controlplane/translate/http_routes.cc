@@ -11,9 +11,11 @@
 #include "absl/strings/str_split.h"
 #include "api/envoy/route.pb.h"
 #include "api/istio/networking.pb.h"
+#include "controlplane/model/gateway_api_name.h"
 #include "controlplane/translate/parts.h"
 #include "controlplane/translate/route_filters.h"
 #include "controlplane/translate/route_match.h"
+#include "re2/re2.h"
 
 namespace weft {
 namespace {
@@ -225,6 +227,15 @@ void SetRedirect(const HTTPRedirect& from, uint16_t request_port, Route& route) 
   }
 }
 
+// Of "/a/b", without its prefix "/a", "/b" is left and not "//b".
+void DropPrefix(Route& route) {
+  if (route.redirect().prefix_rewrite() != "/" || !route.match().has_path_separated_prefix()) return;
+  auto& rewrite = *route.mutable_redirect()->mutable_regex_rewrite();
+  rewrite.mutable_pattern()->set_regex(
+      absl::StrCat("^", RE2::QuoteMeta(route.match().path_separated_prefix()), "/*"));
+  rewrite.set_substitution("/");
+}
+
 void SetDirectResponse(const HTTPDirectResponse& from, Route& route) {
   auto* to = route.mutable_direct_response();
   to->set_status(from.status());
@@ -264,6 +275,7 @@ class Translation {
     if (from.has_headers()) AddHeaderOperations(from.headers(), route);
     if (from.has_redirect()) {
       SetRedirect(from.redirect(), port_, route);
+      DropPrefix(route);
     } else if (from.has_direct_response()) {
       SetDirectResponse(from.direct_response(), route);
     } else {
@@ -380,8 +392,9 @@ std::vector<Route> HttpRoutes(const RouteContext& context,
       routes.push_back(translation.RouteOf(from, AnyRequest(), ""));
     }
     for (const auto& match : from.match()) {
-      if (!MatchesClient(match, context.scope, port)) continue;
-      routes.push_back(translation.RouteOf(from, RouteMatchOf(match), match.name()));
+      if (!MatchesClient(match, context, virtual_service.key.namespace_, port)) continue;
+      routes.push_back(translation.RouteOf(from, RouteMatchOf(match, IsOfGatewayApi(virtual_service.key)),
+                                           match.name()));
       if (IsAnyRequest(routes.back().match())) break;
     }
     // Nothing behind a route for all requests is ever reached.

@@ -4,9 +4,12 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "api/istio/networking.pb.h"
 #include "api/istio/security.pb.h"
+#include "controlplane/model/gateway_api_name.h"
+#include "controlplane/model/gateway_name.h"
 #include "controlplane/translate/oldest_first.h"
 
 namespace weft {
@@ -20,13 +23,25 @@ using istio::security::v1beta1::PeerAuthentication;
 constexpr absl::string_view kServiceSuffix = ".svc.cluster.local";
 
 bool AppliesToMesh(const VirtualService& spec) {
-  return spec.gateways().empty() ||
-         std::find(spec.gateways().begin(), spec.gateways().end(), "mesh") != spec.gateways().end();
+  const auto& gateways = spec.gateways();
+  return gateways.empty() ||
+         std::find(gateways.begin(), gateways.end(), kMeshGateway) != gateways.end();
 }
 
 void AddKeys(const google::protobuf::Map<std::string, std::string>& labels,
              std::set<std::string>& keys) {
   for (const auto& [key, value] : labels) keys.insert(key);
+}
+
+void AddSourceLabels(const VirtualService& spec, std::set<std::string>& keys) {
+  const auto add = [&](const auto& routes) {
+    for (const auto& route : routes) {
+      for (const auto& match : route.match()) AddKeys(match.source_labels(), keys);
+    }
+  };
+  add(spec.http());
+  add(spec.tcp());
+  add(spec.tls());
 }
 
 template <typename Policies>
@@ -98,6 +113,7 @@ TranslationIndex::TranslationIndex(const World& world)
     : own_(world), world_(own_), sidecars_(own_) {
   IndexServices();
   IndexAliases();
+  gateways_ = OldestFirst(world_.gateways);
   IndexVirtualServices();
   IndexDestinationRules();
   IndexPeerAuthentications();
@@ -187,21 +203,22 @@ void TranslationIndex::IndexVirtualServices() {
   merged_virtual_services_ = WithDelegates(world_.virtual_services).merged;
   for (const VirtualServiceConfig* config : OldestFirst(merged_virtual_services_)) {
     const VirtualService& spec = *config->spec;
+    AddSourceLabels(spec, selected_labels_);
+    BindToGateways(*config);
     if (!AppliesToMesh(spec)) continue;
     for (const std::string& written : spec.hosts()) {
       const std::string host = ResolveHost(written, config->key.namespace_);
       Add(virtual_services_, host, config);
       if (!NamesAService(host)) foreign_hosts_.emplace_back(host, config);
     }
-    for (const auto& route : spec.http()) {
-      for (const auto& match : route.match()) AddKeys(match.source_labels(), selected_labels_);
-    }
-    for (const auto& route : spec.tcp()) {
-      for (const auto& match : route.match()) AddKeys(match.source_labels(), selected_labels_);
-    }
-    for (const auto& route : spec.tls()) {
-      for (const auto& match : route.match()) AddKeys(match.source_labels(), selected_labels_);
-    }
+  }
+}
+
+void TranslationIndex::BindToGateways(const VirtualServiceConfig& config) {
+  for (const std::string& gateway : config.spec->gateways()) {
+    if (gateway == kMeshGateway) continue;
+    auto& bound = bound_[GatewayNameOf(gateway, config.key.namespace_)];
+    if (bound.empty() || bound.back() != &config) bound.push_back(&config);
   }
 }
 
@@ -305,6 +322,36 @@ const TranslationIndex::VirtualServiceConfig* TranslationIndex::VirtualServiceFo
   return visible;
 }
 
+std::vector<const TranslationIndex::GatewayConfig*> TranslationIndex::GatewaysFor(
+    const ProxyView& view) const {
+  const auto stands_before = [&](absl::string_view hosts) {
+    const auto& services = ServicesAt(view.address);
+    return std::any_of(services.begin(), services.end(), [&](const Service* service) {
+      const std::vector<absl::string_view> named = absl::StrSplit(hosts, ',');
+      return !service->entry.has_value() &&
+             std::find(named.begin(), named.end(), service->host) != named.end();
+    });
+  };
+  std::vector<const GatewayConfig*> selected;
+  for (const GatewayConfig* gateway : gateways_) {
+    const bool of_gateway_api = IsOfGatewayApi(gateway->key);
+    if (of_gateway_api && gateway->key.namespace_ != view.namespace_) continue;
+    const auto services = gateway->annotations.find(kGatewayServicesAnnotation);
+    const bool selects = of_gateway_api && services != gateway->annotations.end()
+                             ? stands_before(services->second)
+                             : Selects(gateway->spec->selector(), view.labels);
+    if (selects) selected.push_back(gateway);
+  }
+  return selected;
+}
+
+const std::vector<const TranslationIndex::VirtualServiceConfig*>&
+TranslationIndex::VirtualServicesOn(const GatewayConfig& gateway) const {
+  static const std::vector<const VirtualServiceConfig*> kNone;
+  const auto found = bound_.find({gateway.key.namespace_, gateway.key.name});
+  return found == bound_.end() ? kNone : found->second;
+}
+
 std::vector<const TranslationIndex::DestinationRuleConfig*> TranslationIndex::DestinationRulesFor(
     const std::string& host) const {
   std::vector<const DestinationRuleConfig*> rules;
@@ -322,12 +369,16 @@ bool TranslationIndex::SpeaksFor(const Service& service, const std::string& addr
   return workload != world_.workloads.end() && workload->second->namespace_ == service.namespace_;
 }
 
+const std::vector<const Service*>& TranslationIndex::ServicesAt(const std::string& address) const {
+  static const std::vector<const Service*> kNone;
+  const auto found = services_at_.find(address);
+  return found == services_at_.end() ? kNone : found->second;
+}
+
 std::map<uint16_t, TranslationIndex::InboundPort> TranslationIndex::InboundPortsOf(
     const std::string& address) const {
   std::map<uint16_t, InboundPort> ports;
-  const auto found = services_at_.find(address);
-  if (found == services_at_.end()) return ports;
-  for (const Service* service : found->second) {
+  for (const Service* service : ServicesAt(address)) {
     if (!SpeaksFor(*service, address)) continue;
     for (const ServicePort& port : service->ports) {
       if (port.protocol == Protocol::kUdp) continue;

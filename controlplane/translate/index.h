@@ -29,6 +29,9 @@ struct OutboundScope {
   Labels labels;  // only those that some policy selects on
   Locality locality;
   std::string egress = {};  // of the Sidecars in force (SidecarIndex::OutboundOf)
+  bool router = false;          // `egress` is what its routes lead to (RouterScopeOf)
+  bool credentials = false;     // of a router: it gets those of its namespace's Secrets
+  bool by_server_name = false;  // of a router: clusters by server name, for AUTO_PASSTHROUGH
 
   friend bool operator==(const OutboundScope&, const OutboundScope&) = default;
   friend auto operator<=>(const OutboundScope&, const OutboundScope&) = default;
@@ -63,6 +66,7 @@ class TranslationIndex {
   using DestinationRuleConfig = Config<istio::networking::v1alpha3::DestinationRule>;
   using PeerAuthenticationConfig = Config<istio::security::v1beta1::PeerAuthentication>;
   using AuthorizationPolicyConfig = Config<istio::security::v1beta1::AuthorizationPolicy>;
+  using GatewayConfig = Config<istio::networking::v1alpha3::Gateway>;
   using RequestAuthenticationConfig = Config<istio::security::v1beta1::RequestAuthentication>;
 
   // A port of a pod, and the service that made it known.
@@ -114,9 +118,21 @@ class TranslationIndex {
     return foreign_hosts_;
   }
 
+  // The Gateways that select a workload, the oldest first. Istio's look for it in all namespaces,
+  // and one without a selector means every router.
+  std::vector<const GatewayConfig*> GatewaysFor(const ProxyView& view) const;
+  // All of them, the oldest first.
+  const std::vector<const GatewayConfig*>& gateways() const { return gateways_; }
+  // Those bound to the Gateway, the oldest first; whether they are visible is left to the caller.
+  const std::vector<const VirtualServiceConfig*>& VirtualServicesOn(
+      const GatewayConfig& gateway) const;
+
   // All DestinationRules that name the host, exactly or by wildcard, the most specific and then the
   // oldest first; whether the client sees them is left to the caller.
   std::vector<const DestinationRuleConfig*> DestinationRulesFor(const std::string& host) const;
+
+  // Those with an endpoint at a pod's address, in order of key, ServiceEntries last.
+  const std::vector<const Service*>& ServicesAt(const std::string& address) const;
 
   // Ports of the pod at `address` by number.
   std::map<uint16_t, InboundPort> InboundPortsOf(const std::string& address) const;
@@ -152,6 +168,7 @@ class TranslationIndex {
   void IndexServices();
   void IndexAliases();
   void IndexVirtualServices();
+  void BindToGateways(const VirtualServiceConfig& config);
   bool NamesAService(const std::string& host) const;
   void IndexDestinationRules();
   void IndexPeerAuthentications();
@@ -176,6 +193,9 @@ class TranslationIndex {
   Configs<istio::networking::v1alpha3::VirtualService> merged_virtual_services_;
   ByHost<VirtualServiceConfig> virtual_services_;
   std::vector<std::pair<std::string, const VirtualServiceConfig*>> foreign_hosts_;
+  std::vector<const GatewayConfig*> gateways_;
+  // By namespace and name of the Gateway.
+  std::map<std::pair<std::string, std::string>, std::vector<const VirtualServiceConfig*>> bound_;
   ByHost<DestinationRuleConfig> destination_rules_;
   // Namespace-wide policies by namespace, and those that select workloads, oldest first.
   std::map<std::string, const PeerAuthenticationConfig*> namespace_mtls_;

@@ -41,6 +41,15 @@ void SetPolicy(const Policy& policy, TcpProxy& proxy) {
   }
 }
 
+Filter TcpFilter(const std::string& stat_prefix, const Policy& policy, TcpProxy& proxy) {
+  proxy.set_stat_prefix(stat_prefix);
+  SetPolicy(policy, proxy);
+  Filter filter;
+  filter.set_name("envoy.filters.network.tcp_proxy");
+  *filter.mutable_typed_config() = PackAny(proxy);
+  return filter;
+}
+
 // A listener takes connections to one address, so that which subnets it is in is known here.
 template <typename Match>
 bool IsDestination(const Match& match, const std::string& address) {
@@ -86,7 +95,7 @@ class ConnectionRoutes {
   void AddRoute(const Route& route) {
     if (route.match().empty()) AddChain(FilterChainMatch(), FilterFor(route.route()));
     for (const auto& match : route.match()) {
-      if (!MatchesClient(match, context_.scope, port_.port)) continue;
+      if (!MatchesClient(match, context_, namespace_, port_.port)) continue;
       if (IsDestination(match, address_)) AddChain(MatchOf(match), FilterFor(route.route()));
     }
   }
@@ -107,35 +116,13 @@ class ConnectionRoutes {
 
   template <typename Destinations>
   Filter FilterFor(const Destinations& destinations) {
-    TcpProxy proxy;
-    if (destinations.size() == 1) {
-      auto resolved = Resolve(destinations.Get(0));
-      proxy.set_cluster(resolved.ok() ? resolved->cluster : kBlackHoleCluster);
-      return Finish(resolved.ok() ? resolved->policy : Policy(), proxy);
-    }
-    for (const RouteDestination& destination : destinations) {
-      if (destination.weight() <= 0) continue;
-      auto resolved = Resolve(destination);
-      auto* share = proxy.mutable_weighted_clusters()->add_clusters();
-      share->set_name(resolved.ok() ? resolved->cluster : kBlackHoleCluster);
-      share->set_weight(destination.weight());
-    }
-    if (!proxy.has_weighted_clusters()) proxy.set_cluster(kBlackHoleCluster);
     // Of several, the rule of the service that was called.
-    return Finish(context_.rules.at(&service_).For(port_.port, nullptr), proxy);
-  }
-
-  absl::StatusOr<ResolvedDestination> Resolve(const RouteDestination& destination) {
-    return ResolveDestination(context_, destination.destination(), namespace_, port_.port);
+    return TcpRouteFilter(context_, destinations, namespace_, port_.port, own_,
+                          context_.rules.at(&service_).For(port_.port, nullptr));
   }
 
   Filter Finish(const Policy& policy, TcpProxy& proxy) {
-    proxy.set_stat_prefix(own_);
-    SetPolicy(policy, proxy);
-    Filter filter;
-    filter.set_name("envoy.filters.network.tcp_proxy");
-    *filter.mutable_typed_config() = PackAny(proxy);
-    return filter;
+    return TcpFilter(own_, policy, proxy);
   }
 
   const RouteContext& context_;
@@ -149,6 +136,30 @@ class ConnectionRoutes {
 };
 
 }  // namespace
+
+Filter TcpRouteFilter(const RouteContext& context,
+                      const google::protobuf::RepeatedPtrField<RouteDestination>& destinations,
+                      absl::string_view object_namespace, uint16_t port,
+                      const std::string& stat_prefix, const Policy& of_several) {
+  TcpProxy proxy;
+  const auto resolve = [&](const RouteDestination& destination) {
+    return ResolveDestination(context, destination.destination(), object_namespace, port);
+  };
+  if (destinations.size() == 1) {
+    auto resolved = resolve(destinations.Get(0));
+    proxy.set_cluster(resolved.ok() ? resolved->cluster : kBlackHoleCluster);
+    return TcpFilter(stat_prefix, resolved.ok() ? resolved->policy : Policy(), proxy);
+  }
+  for (const RouteDestination& destination : destinations) {
+    if (destination.weight() <= 0) continue;
+    auto resolved = resolve(destination);
+    auto* share = proxy.mutable_weighted_clusters()->add_clusters();
+    share->set_name(resolved.ok() ? resolved->cluster : kBlackHoleCluster);
+    share->set_weight(destination.weight());
+  }
+  if (!proxy.has_weighted_clusters()) proxy.set_cluster(kBlackHoleCluster);
+  return TcpFilter(stat_prefix, of_several, proxy);
+}
 
 void InspectTls(Listener& listener) {
   if (!listener.listener_filters().empty()) return;

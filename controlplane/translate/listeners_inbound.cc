@@ -5,11 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "api/envoy/route.pb.h"
-#include "controlplane/translate/authorization.h"
 #include "controlplane/translate/encode.h"
+#include "controlplane/translate/guards.h"
 #include "controlplane/translate/inbound_targets.h"
 #include "controlplane/translate/parts.h"
-#include "controlplane/translate/request_authentication.h"
 
 namespace weft {
 namespace {
@@ -18,7 +17,6 @@ using envoy::config::listener::v3::Filter;
 using envoy::config::listener::v3::FilterChain;
 using envoy::config::listener::v3::Listener;
 using envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
-using envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 
 // What a set of chains has in common; port 0: all ports without chains of their own.
 struct Target {
@@ -27,34 +25,6 @@ struct Target {
   std::string cluster;
   std::string name;
 };
-
-// What stands before every port of the workload: who it is that asks, and whether they may.
-struct Guards {
-  std::vector<HttpFilter> http;  // in their order
-  std::vector<Filter> tcp;
-  bool asks_path = false;
-};
-
-Guards GuardsOf(const TranslationIndex& index, const ProxyView& view) {
-  AuthorizationFilters authorization = AuthorizationFiltersFor(index, view.namespace_, view.labels);
-  Guards guards{std::move(authorization.http), std::move(authorization.tcp),
-                authorization.asks_path};
-  if (auto jwt = JwtFilterFor(index, view.namespace_, view.labels)) {
-    guards.http.insert(guards.http.begin(), *std::move(jwt));
-  }
-  return guards;
-}
-
-void AddGuards(const Guards& guards, HttpConnectionManager& http) {
-  HttpFilter router = std::move(*http.mutable_http_filters()->rbegin());
-  http.mutable_http_filters()->RemoveLast();
-  for (const HttpFilter& filter : guards.http) *http.add_http_filters() = filter;
-  *http.add_http_filters() = std::move(router);
-  if (!guards.asks_path) return;
-  // Paths that decide who gets in have one spelling, which the application gets too.
-  http.set_merge_slashes(true);
-  http.set_path_with_escaped_slashes_action(HttpConnectionManager::UNESCAPE_AND_FORWARD);
-}
 
 Filter InboundHttpFilter(const Target& target, const Guards& guards, bool mtls) {
   HttpConnectionManager http =

@@ -91,8 +91,11 @@ Resources ShareEqual(const Resources& former, const Resources& fresh) {
 Resources RefreshOutbound(const TranslationIndex& index, const OutboundScope& scope,
                           const std::vector<std::string>& keys, const Resources& former) {
   const std::vector<const Service*> services = ReachedOf(index, scope, keys, former);
-  if (AnyHeadless(services)) return ShareEqual(former, OutboundResources(index, scope));
+  if (AnyHeadless(services) && !scope.router) {
+    return ShareEqual(former, OutboundResources(index, scope));
+  }
   Resources resources = former;
+  if (scope.by_server_name) resources = RefreshGateway(index, keys, resources);
   for (const Service* service : services) {
     const AppliedRule rule = RuleFor(index, scope, *service);
     const std::vector<OutboundCluster> clusters = ListOutboundClusters(*service, rule);

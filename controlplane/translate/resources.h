@@ -18,6 +18,7 @@ namespace weft {
 enum class ProxyRole {
   kSidecar,
   kGateway,    // east-west
+  kRouter,     // at the mesh's edge: what Gateways select
   kProxyless,  // an application that speaks xDS itself, by gRPC's own client
 };
 
@@ -30,6 +31,8 @@ struct ProxyView {
   std::string network;
   Labels labels;
   Locality locality;
+  // It has proven who it is. Private keys of Secrets are sent to nobody else.
+  bool identified = false;
 
   friend bool operator==(const ProxyView&, const ProxyView&) = default;
   friend auto operator<=>(const ProxyView&, const ProxyView&) = default;
@@ -44,7 +47,7 @@ struct Resources {
   EncodedResources endpoints;   // envoy.config.endpoint.v3.ClusterLoadAssignment
   EncodedResources listeners;   // envoy.config.listener.v3.Listener
   EncodedResources routes;      // envoy.config.route.v3.RouteConfiguration
-  EncodedResources secrets;     // envoy.extensions.transport_sockets.tls.v3.Secret: "ROOTCA"
+  EncodedResources secrets;     // envoy.extensions.transport_sockets.tls.v3.Secret: "ROOTCA", …
   EncodedResources name_table;  // istio.networking.nds.v1.NameTable, one resource named ""
 };
 

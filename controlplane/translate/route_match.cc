@@ -40,13 +40,21 @@ std::map<std::string, StringMatch> Sorted(const ProtoMap& matches) {
   return {matches.begin(), matches.end()};
 }
 
-void SetPath(const HTTPMatchRequest& match, RouteMatch& to) {
+void SetPrefix(const std::string& prefix, bool whole_segments, RouteMatch& to) {
+  if (whole_segments && prefix != "/") {
+    to.set_path_separated_prefix(prefix);
+  } else {
+    to.set_prefix(prefix);
+  }
+}
+
+void SetPath(const HTTPMatchRequest& match, bool whole_segments, RouteMatch& to) {
   switch (match.uri().match_type_case()) {
     case StringMatch::kExact:
       to.set_path(match.uri().exact());
       break;
     case StringMatch::kPrefix:
-      to.set_prefix(match.uri().prefix());
+      SetPrefix(match.uri().prefix(), whole_segments, to);
       break;
     case StringMatch::kRegex:
       to.mutable_safe_regex()->set_regex(match.uri().regex());
@@ -76,9 +84,9 @@ envoy::type::matcher::v3::StringMatcher StringMatcherOf(const StringMatch& match
   return matcher;
 }
 
-RouteMatch RouteMatchOf(const HTTPMatchRequest& match) {
+RouteMatch RouteMatchOf(const HTTPMatchRequest& match, bool whole_segments) {
   RouteMatch to;
-  SetPath(match, to);
+  SetPath(match, whole_segments, to);
   if (match.has_method()) AddHeader(":method", match.method(), false, to);
   if (match.has_authority()) AddHeader(":authority", match.authority(), false, to);
   if (match.has_scheme()) AddHeader(":scheme", match.scheme(), false, to);

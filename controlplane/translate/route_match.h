@@ -16,8 +16,9 @@ class StringMatch;
 namespace weft {
 
 // All conditions on the request itself; those on the client are decided before (MatchesClient).
+// `whole_segments`: a prefix ends where a segment of the path does.
 envoy::config::route::v3::RouteMatch RouteMatchOf(
-    const istio::networking::v1alpha3::HTTPMatchRequest& match);
+    const istio::networking::v1alpha3::HTTPMatchRequest& match, bool whole_segments = false);
 
 envoy::type::matcher::v3::StringMatcher StringMatcherOf(
     const istio::networking::v1alpha3::StringMatch& match);

@@ -194,6 +194,7 @@ std::string OutcomeOf(const Route& route, const HttpManagerConfig& manager,
   AddHeaders("request", route.request_headers, items);
   AddHeaders("response", route.response_headers, items);
   AddFilters(route, manager, items);
+  items.AddIf(route.require_tls == RequireTls::kAll, "require_tls");
   return std::move(items).text();
 }
 
@@ -284,6 +285,31 @@ struct Sidecar::State {
     return MatchChain(*listener, facts);
   }
 
+  const FilterChainConfig* BoundChainOf(uint16_t port, const std::string& server_name,
+                                        const std::string& protocol) const {
+    ConnectionFacts facts;
+    facts.destination = *Address::Ip("10.244.0.9", port);
+    facts.source = facts.direct_source = *Address::Ip("192.0.2.1", 40000);
+    facts.server_name = server_name;
+    facts.tls = !server_name.empty();
+    const std::vector<std::string> protocols = {protocol};
+    if (!protocol.empty()) facts.application_protocols = protocols;
+    for (const auto& [name, listener] : config.snapshot()->listeners) {
+      if (!listener->bind_to_port || listener->address.port() != port) continue;
+      return MatchChain(*listener, facts);
+    }
+    return nullptr;
+  }
+
+  std::string OutcomeAt(const FilterChainConfig& chain, const Request& request) const {
+    const auto* http = std::get_if<HttpManagerConfig>(&chain.service);
+    if (http == nullptr) return "not http";
+    const auto table = config.snapshot()->FindRoutes(*http);
+    if (table == nullptr) return "no routes";
+    const Route* route = MatchRoute(*table, HeadOf(request), 0);
+    return route == nullptr ? "404" : OutcomeOf(*route, *http, request);
+  }
+
   ConfigState config;
   std::vector<std::string> refused;
 };
@@ -317,13 +343,21 @@ std::vector<std::string> Sidecar::Complaints() const {
 
 std::string Sidecar::Outcome(uint16_t port, const Request& request) const {
   const FilterChainConfig* chain = state_->ChainOf("203.0.113.9", port, "");
-  if (chain == nullptr) return "no chain";
-  const auto* http = std::get_if<HttpManagerConfig>(&chain->service);
-  if (http == nullptr) return "not http";
-  const auto table = state_->config.snapshot()->FindRoutes(*http);
-  if (table == nullptr) return "no routes";
-  const Route* route = MatchRoute(*table, HeadOf(request), 0);
-  return route == nullptr ? "404" : OutcomeOf(*route, *http, request);
+  return chain == nullptr ? "no chain" : state_->OutcomeAt(*chain, request);
+}
+
+std::string Sidecar::RequestAt(uint16_t port, const Request& request,
+                               const std::string& server_name) const {
+  const FilterChainConfig* chain = state_->BoundChainOf(port, server_name, "");
+  return chain == nullptr ? "closed" : state_->OutcomeAt(*chain, request);
+}
+
+std::string Sidecar::ConnectionAt(uint16_t port, const std::string& server_name,
+                                  const std::string& protocol) const {
+  const FilterChainConfig* chain = state_->BoundChainOf(port, server_name, protocol);
+  if (chain == nullptr) return "closed";
+  const auto* tcp = std::get_if<TcpProxyConfig>(&chain->service);
+  return tcp == nullptr ? "http" : ClustersOf(tcp->clusters);
 }
 
 std::string Sidecar::ConnectionTo(const std::string& address, uint16_t port,

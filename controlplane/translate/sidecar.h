@@ -44,6 +44,12 @@ class Sidecar {
   // The cluster or clusters of a connection, as above; "http" if HTTP is understood there.
   std::string ConnectionTo(const std::string& address, uint16_t port,
                            const std::string& server_name = "") const;
+  // The same at a router, whose listeners are bound to their ports; `server_name` and `protocol`
+  // (ALPN) of TLS, which is what it is if there is a name. "closed" if nothing takes it.
+  std::string RequestAt(uint16_t port, const Request& request,
+                        const std::string& server_name = "") const;
+  std::string ConnectionAt(uint16_t port, const std::string& server_name = "",
+                           const std::string& protocol = "") const;
   // The settings of a cluster, each as key=value.
   std::string Settings(const std::string& cluster) const;
   // The addresses of a cluster by priority and locality: "0 eu/a weight 2: 10.0.0.1:80, …", a line

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "api/istio/networking.pb.h"
 #include "controlplane/model/service_entry.h"
+#include "controlplane/translate/hosts.h"
 
 namespace weft {
 namespace {
@@ -22,12 +23,6 @@ std::unique_ptr<const Sidecar> Parse(const std::string& egress) {
   auto sidecar = std::make_unique<Sidecar>();
   sidecar->ParseFromString(egress);  // SidecarIndex made it
   return sidecar;
-}
-
-// Whether all that `host` stands for is covered; both may be wildcards.
-bool Covers(absl::string_view pattern, absl::string_view host) {
-  if (pattern == "*" || pattern == host) return true;
-  return absl::StartsWith(pattern, "*") && absl::EndsWith(host, pattern.substr(1));
 }
 
 bool IsBound(const IstioEgressListener& egress) {
@@ -169,6 +164,7 @@ void VisibleServices::AddEgress() {
   }
   AddPorts(rest, named_ports);
   reachable_ = known_;
+  if (scope_.router) return;  // what its routes lead to is named
   for (const auto& [host, service] : known_) AddDestinationsOf(*service);
   AddForeignHosts();
   if (egress_proxy() != nullptr) {

@@ -11,6 +11,7 @@
 #include "controlplane/model/references.h"
 #include "controlplane/model/testing.h"
 #include "controlplane/translate/check.h"
+#include "controlplane/translate/check_gateways.h"
 #include "gtest/gtest.h"
 
 namespace weft {
@@ -41,12 +42,18 @@ SimulatedMesh::SimulatedMesh() : registry_(Self(), ExportPolicy::kAll) { Apply("
 std::string SimulatedMesh::Apply(const std::string& yaml) {
   std::vector<Problem> problems = registry_.Apply(Deltas(yaml));
   MergedWorld merged = MergeWorld(registry_.BuildLocal(), West(), world_.get());
+  gateway_api_.Apply(merged.world);
   HeldWorld held = HoldDangling(std::move(merged.world), world_.get());
   world_ = std::make_shared<const World>(std::move(held.world));
-  for (const auto& more : {merged.problems, held.problems}) {
+  const std::vector<Problem> of_gateways = CheckGateways(translations_.IndexOf(world_));
+  for (const auto& more : {merged.problems, held.problems, of_gateways}) {
     problems.insert(problems.end(), more.begin(), more.end());
   }
   return Lines(problems);
+}
+
+std::set<SecretName> SimulatedMesh::SecretsNamed() {
+  return weft::SecretsNamed(translations_.IndexOf(world_));
 }
 
 std::shared_ptr<const Resources> SimulatedMesh::ResourcesFor(const ProxyView& view) {

@@ -4,10 +4,14 @@
 #define WEFT_CONTROLPLANE_TRANSLATE_SIMULATED_MESH_H_
 
 #include <memory>
+#include <set>
 #include <string>
+#include <vector>
 
+#include "controlplane/model/gateway_api.h"
 #include "controlplane/model/registry.h"
 #include "controlplane/translate/resources.h"
+#include "controlplane/translate/router_credentials.h"
 #include "controlplane/translate/simulated_proxy.h"
 #include "controlplane/translations.h"
 
@@ -23,6 +27,10 @@ class SimulatedMesh {
   std::string Apply(const std::string& yaml);
 
   const std::shared_ptr<const World>& world() const { return world_; }
+  // Of the Gateway API's objects.
+  const std::vector<GatewayApiStatus>& statuses() const { return gateway_api_.statuses(); }
+  // The Secrets that routers need.
+  std::set<SecretName> SecretsNamed();
   std::shared_ptr<const Resources> ResourcesFor(const ProxyView& view);
   // What such a proxy does. Fails the test if the resources do not fit together.
   std::unique_ptr<SimulatedProxy> ProxyFor(const ProxyView& view);
@@ -30,6 +38,7 @@ class SimulatedMesh {
 
  private:
   Registry registry_;
+  GatewayApiMerge gateway_api_;
   std::shared_ptr<const World> world_;
   Translations translations_;
 };

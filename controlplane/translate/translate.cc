@@ -8,6 +8,8 @@
 #include "controlplane/translate/listeners_outbound.h"
 #include "controlplane/translate/names.h"
 #include "controlplane/translate/proxyless.h"
+#include "controlplane/translate/router.h"
+#include "controlplane/translate/router_plan.h"
 #include "controlplane/translate/routes.h"
 #include "controlplane/translate/secrets.h"
 #include "controlplane/translate/sidecar_scope.h"
@@ -49,6 +51,12 @@ void AddResources(const Resources& more, Resources& to) {
 Resources Translate(const TranslationIndex& index, const ProxyView& view) {
   if (view.role == ProxyRole::kGateway) return GatewayResources(index);
   if (view.role == ProxyRole::kProxyless) return ProxylessResources(index, index.ScopeOf(view));
+  if (view.role == ProxyRole::kRouter) {
+    const OutboundScope scope = RouterScopeOf(index, view);
+    Resources resources = RouterSharedResources(index, scope);
+    AddResources(RouterOwnResources(index, view, scope), resources);
+    return resources;
+  }
   Resources resources = OutboundResources(index, index.ScopeOf(view));
   AddResources(InboundResources(index, view), resources);
   return resources;

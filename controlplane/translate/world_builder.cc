@@ -140,6 +140,7 @@ absl::Status WorldBuilder::Apply(absl::string_view yaml) {
     absl::Status status;
     if (kind == "VirtualService") status = Read(object, kind, world_.virtual_services);
     if (kind == "DestinationRule") status = Read(object, kind, world_.destination_rules);
+    if (kind == "Gateway") status = Read(object, kind, world_.gateways);
     if (kind == "PeerAuthentication") status = Read(object, kind, world_.peer_authentications);
     if (kind == "AuthorizationPolicy") status = Read(object, kind, world_.authorization_policies);
     if (kind == "RequestAuthentication")

@@ -15,9 +15,11 @@
 #include <fstream>
 #include <set>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
+#include "certs/token.h"
 #include "gtest/gtest.h"
 
 namespace weft::test {
@@ -91,6 +93,7 @@ Weftd::Weftd(WeftdOptions options)
     : options_(std::move(options)),
       folder_(NewFolder()),
       plain_port_(FreePort()),
+      xds_port_(FreePort()),
       monitoring_port_(FreePort()),
       debug_port_(FreePort()),
       webhook_port_(FreePort()) {
@@ -115,7 +118,7 @@ void Weftd::Start() {
                                    "--token-key",
                                    absl::StrCat(folder_, "/token-key"),
                                    "--xds-listen",
-                                   loopback + "0",
+                                   absl::StrCat(loopback, xds_port_),
                                    "--xds-plain",
                                    absl::StrCat(loopback, plain_port_),
                                    "--peer-listen",
@@ -150,6 +153,15 @@ void Weftd::Stop() {
   waitpid(pid_, &status, 0);
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
   pid_ = -1;
+}
+
+std::string Weftd::Token(const std::string& name_space, const std::string& account) const {
+  certs::TokenClaims claims;
+  claims.namespace_ = name_space;
+  claims.service_account = account;
+  claims.pod = account;
+  claims.expiry = absl::Now() + absl::Hours(1);
+  return *certs::SignToken(absl::HexStringToBytes(kTokenKey), claims);
 }
 
 void Weftd::Write(const std::string& file, const std::string& yaml) {

@@ -40,6 +40,10 @@ class Weftd {
   int port() const { return plain_port_; }  // plain xDS, on 127.0.0.1
   int webhook_port() const { return webhook_port_; }
   bool Ready() const;
+  int xds_port() const { return xds_port_; }  // over TLS, on 127.0.0.1
+  std::string data_folder() const { return folder_ + "/data"; }
+  // What proves to it to be a pod of that account.
+  std::string Token(const std::string& name_space, const std::string& account) const;
   // Replaces a file of the registry at once.
   void Write(const std::string& file, const std::string& yaml);
   void Remove(const std::string& file);
@@ -50,6 +54,7 @@ class Weftd {
   const WeftdOptions options_;
   const std::string folder_;
   const int plain_port_;
+  const int xds_port_;
   const int monitoring_port_;
   const int debug_port_;
   const int webhook_port_;

@@ -67,9 +67,15 @@ Reflector::Step Reflector::Next(absl::Duration now) {
 }
 
 std::string Reflector::PathOf(absl::string_view query) const {
-  return absl::StrCat(
-      resource_.group.empty() ? "/api/" : absl::StrCat("/apis/", resource_.group, "/"), version(),
-      "/", resource_.plural, query.empty() ? "" : "?", query);
+  std::string path = absl::StrCat(
+      resource_.group.empty() ? "/api/" : absl::StrCat("/apis/", resource_.group, "/"), version());
+  if (!resource_.namespace_.empty()) {
+    absl::StrAppend(&path, "/namespaces/", Escape(resource_.namespace_));
+  }
+  absl::StrAppend(&path, "/", resource_.plural, query.empty() ? "" : "?", query);
+  if (resource_.name.empty()) return path;
+  return absl::StrCat(path, query.empty() ? "?" : "&", "fieldSelector=metadata.name%3D",
+                      Escape(resource_.name));
 }
 
 // The first list may come from the server's cache (resourceVersion 0), a later one must not be

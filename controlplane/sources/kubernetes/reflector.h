@@ -106,6 +106,11 @@ class Reflector {
   std::vector<Problem> TakeProblems() { return std::exchange(problems_, {}); }
   std::vector<Notice> TakeNotices() { return std::exchange(notices_, {}); }
 
+  // Nobody wants it any more: all that it told is gone.
+  void Forget() {
+    while (!known_.empty()) Remove(Name(known_.begin()->first));
+  }
+
   const WatchedResource& resource() const { return resource_; }
   // All that was there when it started has been told; what is not there, or is not needed and
   // may not be read, holds nobody up.

@@ -101,6 +101,23 @@ constexpr char kWatch[] = "/api/v1/services?watch=1&allowWatchBookmarks=true&res
 constexpr char kStatus410[] = R"({"type":"ERROR","object":{"kind":"Status","code":410,)"
                               R"("reason":"Expired","message":"too old"}})";
 
+TEST(Reflector, OneObjectIsAskedForByItsName) {
+  Driver driver(WatchedSecret("edge", "shop-tls"));
+  EXPECT_EQ(driver.Next(),
+            "/api/v1/namespaces/edge/secrets?limit=500&resourceVersion=0&resourceVersionMatch="
+            "NotOlderThan&fieldSelector=metadata.name%3Dshop-tls");
+  driver.reflector.OnItem(Item("shop-tls", "7"));
+  driver.reflector.OnPageEnd(Page("10"), driver.now);
+  EXPECT_EQ(driver.Changes(), "+shop-tls");
+  EXPECT_TRUE(driver.reflector.synced());
+  Step step = driver.reflector.Next(driver.now);
+  EXPECT_EQ(step.kind, Step::Kind::kWatch);
+  EXPECT_THAT(step.path, HasSubstr("/api/v1/namespaces/edge/secrets?watch=1&"));
+  EXPECT_THAT(step.path, HasSubstr("&fieldSelector=metadata.name%3Dshop-tls"));
+  driver.reflector.Forget();
+  EXPECT_EQ(driver.Changes(), "-shop-tls");
+}
+
 TEST(Reflector, ListsPageByPageThenWatches) {
   Driver driver;
   EXPECT_EQ(driver.Next(), kFirstList);

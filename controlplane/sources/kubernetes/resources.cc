@@ -33,13 +33,13 @@ std::vector<WatchedResource> AllResources() {
       {"security.istio.io", security, "authorizationpolicies", "AuthorizationPolicy", true},
       {"security.istio.io", security, "requestauthentications", "RequestAuthentication", true},
       {"telemetry.istio.io", telemetry, "telemetries", "Telemetry"},
-      {"gateway.networking.k8s.io", {"v1", "v1beta1"}, "gatewayclasses", "GatewayClass"},
-      {"gateway.networking.k8s.io", {"v1", "v1beta1"}, "gateways", "Gateway"},
-      {"gateway.networking.k8s.io", {"v1", "v1beta1"}, "httproutes", "HTTPRoute"},
+      {"gateway.networking.k8s.io", {"v1", "v1beta1", "v1alpha2"}, "gatewayclasses", "GatewayClass"},
+      {"gateway.networking.k8s.io", {"v1", "v1beta1", "v1alpha2"}, "gateways", "Gateway"},
+      {"gateway.networking.k8s.io", {"v1", "v1beta1", "v1alpha2"}, "httproutes", "HTTPRoute"},
       {"gateway.networking.k8s.io", {"v1", "v1alpha2"}, "grpcroutes", "GRPCRoute"},
       {"gateway.networking.k8s.io", {"v1", "v1alpha3", "v1alpha2"}, "tlsroutes", "TLSRoute"},
       {"gateway.networking.k8s.io", {"v1", "v1alpha2"}, "tcproutes", "TCPRoute"},
-      {"gateway.networking.k8s.io", {"v1", "v1beta1"}, "referencegrants", "ReferenceGrant"},
+      {"gateway.networking.k8s.io", {"v1", "v1beta1", "v1alpha2"}, "referencegrants", "ReferenceGrant"},
       {"multicluster.x-k8s.io", {"v1alpha1"}, "serviceexports", "ServiceExport"},
       {"multicluster.x-k8s.io", {"v1alpha1"}, "serviceimports", "ServiceImport"},
   };
@@ -52,7 +52,12 @@ bool IsOfUse(const WatchedResource& resource) {
 }  // namespace
 
 std::string WatchedResource::Name() const {
-  return group.empty() ? plural : absl::StrCat(plural, ".", group);
+  const std::string all = group.empty() ? plural : absl::StrCat(plural, ".", group);
+  return name.empty() ? all : absl::StrCat(all, " ", namespace_, "/", name);
+}
+
+WatchedResource WatchedSecret(const std::string& namespace_, const std::string& name) {
+  return {"", {"v1"}, "secrets", "Secret", /*needed=*/false, namespace_, name};
 }
 
 std::vector<WatchedResource> WatchedResources() {

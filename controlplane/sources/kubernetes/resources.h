@@ -17,11 +17,18 @@ struct WatchedResource {
   // Whether the source waits for it although it may not read it (403): without it the mesh would
   // be wrong (no endpoints) or open (no policies), rather than poorer.
   bool needed = false;
+  // Only the object of this namespace and name, by a field selector: so a Role that names it
+  // (resourceNames) is enough to read it. Empty: all there are.
+  std::string namespace_ = {};
+  std::string name = {};
 
   std::string Name() const;  // as kubectl says: "virtualservices.networking.istio.io"
 };
 
 std::vector<WatchedResource> WatchedResources();
+
+// One Secret. There is no watch of all of them: what nobody names is none of our business.
+WatchedResource WatchedSecret(const std::string& namespace_, const std::string& name);
 
 }  // namespace weft
 

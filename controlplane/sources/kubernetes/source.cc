@@ -50,14 +50,60 @@ KubernetesSource::KubernetesSource(EventLoop& loop, Kubeconfig server, Options o
       on_update_(std::move(on_update)),
       client_(loop, std::move(server)) {
   absl::BitGen random;
+  seed_ = absl::Uniform<uint64_t>(random);
   for (const WatchedResource& resource : options_.resources) {
     reflectors_.push_back(std::make_unique<Reflector>(resource, client_.config().origin,
-                                                      absl::Uniform<uint64_t>(random)));
+                                                      ++seed_));
   }
   for (const auto& reflector : reflectors_) tasks_.Spawn(Follow(*reflector));
+  tasks_.Spawn(KeepSecrets());
 }
 
 KubernetesSource::~KubernetesSource() = default;
+
+// It may be called by the task of a Secret that is no longer wanted: another one ends it.
+void KubernetesSource::FollowSecrets(const std::set<SecretName>& names) {
+  if (names == wanted_secrets_) return;
+  wanted_secrets_ = names;
+  secrets_told_ = false;
+  secrets_changed_.Notify();
+}
+
+bool KubernetesSource::SecretsAreRead() const {
+  return std::all_of(wanted_secrets_.begin(), wanted_secrets_.end(), [&](const SecretName& name) {
+    const auto found = secrets_.find(name);
+    return found != secrets_.end() && found->second.reflector->synced();
+  });
+}
+
+Task<> KubernetesSource::KeepSecrets() {
+  std::set<SecretName> kept;
+  while (true) {
+    while (kept == wanted_secrets_) co_await Wait(loop_, {&secrets_changed_});
+    kept = wanted_secrets_;
+    std::vector<std::unique_ptr<Reflector>> gone;
+    for (auto entry = secrets_.begin(); entry != secrets_.end();) {
+      if (kept.contains(entry->first)) {
+        ++entry;
+        continue;
+      }
+      entry->second.task.Cancel();
+      gone.push_back(std::move(entry->second.reflector));
+      entry = secrets_.erase(entry);
+    }
+    for (const SecretName& name : kept) {
+      Followed& followed = secrets_[name];
+      if (followed.reflector != nullptr) continue;
+      followed.reflector = std::make_unique<Reflector>(
+          WatchedSecret(name.first, name.second), client_.config().origin, ++seed_);
+      followed.task.Spawn(Follow(*followed.reflector));
+    }
+    for (const auto& reflector : gone) {
+      reflector->Forget();
+      Emit(*reflector);
+    }
+  }
+}
 
 Task<> KubernetesSource::Follow(Reflector& reflector) {
   co_await Sleep(loop_, absl::ZeroDuration());
@@ -160,7 +206,9 @@ void KubernetesSource::Emit(Reflector& reflector) {
   update.problems = reflector.TakeProblems();
   update.first = !first_told_ && Synced();
   first_told_ |= update.first;
-  if (!update.empty()) on_update_(std::move(update));
+  const bool read = !secrets_told_ && SecretsAreRead();
+  secrets_told_ |= read;
+  if (!update.empty() || read) on_update_(std::move(update));
 }
 
 void KubernetesSource::LogNotices(Reflector& reflector) {

@@ -1,13 +1,19 @@
 // KubernetesSource: a Source of the objects of an API server, by a list and a watch of each
 // resource that the mesh reads.
 //
+// Of Secrets it reads those that the owner names, each by a list and a watch of its own.
+//
 // What `--registry kubernetes` names. A task for each resource does what its Reflector says, all on
 // the owner's loop; bodies are cut into objects while they come. A server that is away costs
 // nothing but its news: what is known stays, and is put right by the next list.
 #ifndef WEFT_CONTROLPLANE_SOURCES_KUBERNETES_SOURCE_H_
 #define WEFT_CONTROLPLANE_SOURCES_KUBERNETES_SOURCE_H_
 
+#include <map>
 #include <memory>
+#include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "controlplane/sources/kubernetes/client.h"
@@ -42,11 +48,19 @@ class KubernetesSource final : public Source {
   // What was there at the start comes in several updates, the last of them with `first` set.
   KubernetesSource(EventLoop& loop, Kubeconfig server, Options options, OnUpdate on_update);
   ~KubernetesSource() override;
+  void FollowSecrets(const std::set<std::pair<std::string, std::string>>& names) override;
+  bool SecretsAreRead() const override;
   KubernetesSource(const KubernetesSource&) = delete;
   KubernetesSource& operator=(const KubernetesSource&) = delete;
 
  private:
   using Response = std::unique_ptr<KubernetesResponse>;
+  using SecretName = std::pair<std::string, std::string>;
+  // A Secret that is followed: a list and a watch of its own.
+  struct Followed {
+    std::unique_ptr<Reflector> reflector;
+    Scope task;
+  };
 
   Task<> Follow(Reflector& reflector);
   Task<> Discover(Reflector& reflector, Reflector::Step step);
@@ -55,6 +69,7 @@ class KubernetesSource final : public Source {
   // Null if there is no good answer; the reflector knows then.
   Task<Response> Open(Reflector& reflector, const Reflector::Step& step);
   void Emit(Reflector& reflector);
+  Task<> KeepSecrets();
   bool Synced() const;
   void LogNotices(Reflector& reflector);
 
@@ -62,8 +77,13 @@ class KubernetesSource final : public Source {
   const Options options_;
   const OnUpdate on_update_;
   KubernetesClient client_;
+  uint64_t seed_ = 0;  // of the last reflector
   std::vector<std::unique_ptr<Reflector>> reflectors_;
   bool first_told_ = false;
+  std::set<SecretName> wanted_secrets_;
+  Signal secrets_changed_;
+  bool secrets_told_ = true;  // that all of them are read
+  std::map<SecretName, Followed> secrets_;
   Scope tasks_;
 };
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "controlplane/sources/kubernetes/scripted_server_for_test.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -13,6 +14,7 @@ namespace weft {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::string Item(const std::string& name, const std::string& version,
                  const std::string& more = "") {
@@ -306,6 +308,45 @@ TEST_F(KubernetesSourceTest, ABodyThatIsCutShortIsListedAgain) {
   ASSERT_TRUE(AwaitWatch());
   EXPECT_EQ(lists, 2);
   EXPECT_EQ(Known(), "a@1 b@2");
+}
+
+// Secrets by name, each by a request of its own.
+class KubernetesSecretsTest : public KubernetesSourceTest {
+ protected:
+  KubernetesSecretsTest() {
+    script_ = [](const ScriptedRequest& request) {
+      if (absl::StrContains(request.target, "watch=1")) return Watch();
+      if (!absl::StrContains(request.target, "/secrets")) return Body(ListOf({}, "10"));
+      for (const char* name : {"shop-tls", "other"}) {
+        if (!absl::StrContains(request.target, absl::StrCat("metadata.name%3D", name))) continue;
+        return Body(absl::StrReplaceAll(ListOf({Item(name, "5")}, "10"),
+                                        {{"ServiceList", "SecretList"}, {"default", "edge"}}));
+      }
+      return Body(absl::StrReplaceAll(ListOf({}, "10"), {{"ServiceList", "SecretList"}}));
+    };
+  }
+};
+
+TEST_F(KubernetesSecretsTest, OnlyThoseThatAreNamedAreRead) {
+  Start();
+  ASSERT_TRUE(Eventually(loop_, [&] { return first_; }));
+  for (const std::string& target : server_.requests) EXPECT_THAT(target, Not(HasSubstr("secrets")));
+  EXPECT_TRUE(source_->SecretsAreRead());
+  source_->FollowSecrets({{"edge", "shop-tls"}, {"edge", "missing"}});
+  EXPECT_FALSE(source_->SecretsAreRead());
+  ASSERT_TRUE(Await("shop-tls@5"));
+  ASSERT_TRUE(Eventually(loop_, [&] { return source_->SecretsAreRead(); }));
+  for (const std::string& target : server_.requests) EXPECT_THAT(target, Not(HasSubstr("other")));
+}
+
+TEST_F(KubernetesSecretsTest, OneThatIsNoLongerNamedIsGone) {
+  Start();
+  source_->FollowSecrets({{"edge", "shop-tls"}});
+  ASSERT_TRUE(Await("shop-tls@5"));
+  source_->FollowSecrets({{"edge", "other"}});
+  ASSERT_TRUE(Await("other@5"));
+  source_->FollowSecrets({});
+  ASSERT_TRUE(Await(""));
 }
 
 }  // namespace
