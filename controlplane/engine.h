@@ -113,7 +113,7 @@ class Engine {
   Registry registry_;
   GatewayApiMerge gateway_api_;
   bool registry_read_ = false;
-  bool synced_ = false;  // and what of Secrets it needs
+  bool synced_ = false;        // and what of Secrets it needs
   bool peers_changed_ = true;  // since the last World
   World local_;                // what the last World was made of, beside the peers
   std::shared_ptr<const World> world_;

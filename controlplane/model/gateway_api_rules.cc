@@ -27,7 +27,8 @@ using kubernetes::HttpRouteMatch;
 using kubernetes::RouteBackend;
 using kubernetes::RouteFilter;
 
-enum PathKind { kRegularExpression, kPrefix, kExact };
+// Where a regular expression stands, the API leaves open: before prefixes, or "/" would hide it.
+enum PathKind { kPrefix, kRegularExpression, kExact };
 
 constexpr int kNoBackend = 500;
 constexpr char kHttpRoute[] = "HTTPRoute";

@@ -18,7 +18,7 @@ namespace weft {
 // Which of several rules that fit a request counts: the greater one. What is equal in these is
 // decided by the routes' age, then name, then the order within.
 struct RulePrecedence {
-  int path_kind = 0;  // exact, prefix, regular expression
+  int path_kind = 0;  // exact, regular expression, prefix
   size_t path_length = 0;
   bool method = false;
   size_t headers = 0;

@@ -24,8 +24,7 @@ constexpr char kServiceNameLabel[] = "kubernetes.io/service-name";
 
 bool Same(const Object& a, const Object& b) {
   return a.origin == b.origin && a.creation_timestamp == b.creation_timestamp &&
-         a.labels == b.labels && a.annotations == b.annotations &&
-         a.generation == b.generation &&
+         a.labels == b.labels && a.annotations == b.annotations && a.generation == b.generation &&
          google::protobuf::util::MessageDifferencer::Equals(*a.message, *b.message);
 }
 
@@ -264,8 +263,9 @@ void Registry::Remove(const ObjectKey& key) {
 
 template <typename Spec>
 void Registry::PutConfig(Configs<Spec>& configs, Object object) {
-  Config<Spec> config{object.key,    object.origin,    object.creation_timestamp,
-                      object.labels, As<Spec>(object), object.annotations, object.generation};
+  Config<Spec> config{object.key,       object.origin,    object.creation_timestamp,
+                      object.labels,    As<Spec>(object), object.annotations,
+                      object.generation};
   const Name name(object.key.namespace_, object.key.name);
   // The same spec from elsewhere is no change to those who compare pointers.
   const auto known = configs.find(name);

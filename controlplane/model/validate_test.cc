@@ -277,7 +277,8 @@ TEST(Validate, Gateway) {
       {"{mode: SIMPLE, credentialName: c}", ""},
       {"{mode: SIMPLE, credentialName: a/b}", "tls.credentialName: 'a/b' is not the name of a Sec"},
       {"{mode: SIMPLE, credentialNames: [a, b/c]}", "tls.credentialNames[1]: 'b/c'"},
-      {"{mode: MUTUAL, credentialName: c, caCertCredentialName: a/b}", "caCertCredentialName: 'a/b'"},
+      {"{mode: MUTUAL, credentialName: c, caCertCredentialName: a/b}",
+       "caCertCredentialName: 'a/b'"},
       {"{mode: SIMPLE, serverCertificate: f}", "tls.privateKey: is missing"},
       {"{mode: SIMPLE, tlsCertificates: [{serverCertificate: f}]}",
        "tls.tlsCertificates[0].privateKey: is missing"},
@@ -287,11 +288,13 @@ TEST(Validate, Gateway) {
        "warning: Gateway default/x: spec.servers[0].tls.minProtocolVersion: TLS before 1.2"},
       {"{mode: SIMPLE, credentialName: c, maxProtocolVersion: TLSV1_1}",
        "tls.maxProtocolVersion: TLS before 1.2"},
-      {"{mode: SIMPLE, credentialName: c, minProtocolVersion: TLSV1_3, maxProtocolVersion: TLSV1_2}",
+      {"{mode: SIMPLE, credentialName: c, minProtocolVersion: TLSV1_3, maxProtocolVersion: "
+       "TLSV1_2}",
        "tls.maxProtocolVersion: is below"},
       {"{mode: SIMPLE, credentialName: c, cipherSuites: [AES128-SHA, RC4]}",
        "tls.cipherSuites[1]: 'RC4' is none"},
-      {"{mode: SIMPLE, credentialName: c, httpsRedirect: true}", "tls.httpsRedirect: has no effect"},
+      {"{mode: SIMPLE, credentialName: c, httpsRedirect: true}",
+       "tls.httpsRedirect: has no effect"},
       {"{mode: SIMPLES, credentialName: c}", "tls.mode"},
   };
   for (const auto& [field, expected] : tls) {
@@ -321,10 +324,11 @@ TEST(Validate, KubernetesGateway) {
              {{"{controllerName: a/b}", ""},
               {"{}", "spec.controllerName: is missing"},
               {"{controllerName: a/b, controlerName: c}", "controlerName"}});
-  ExpectRows(kVersion, "Gateway",
-             {{"{gatewayClassName: c, listeners: [{name: a, port: 80, protocol: HTTP}]}", ""},
-              {"{listeners: [{name: a, port: 80, protocol: HTTP}]}", "gatewayClassName: is missing"},
-              {"{gatewayClassName: c}", "spec.listeners: is missing"}});
+  ExpectRows(
+      kVersion, "Gateway",
+      {{"{gatewayClassName: c, listeners: [{name: a, port: 80, protocol: HTTP}]}", ""},
+       {"{listeners: [{name: a, port: 80, protocol: HTTP}]}", "gatewayClassName: is missing"},
+       {"{gatewayClassName: c}", "spec.listeners: is missing"}});
   const std::pair<std::string, const char*> listeners[] = {
       {"{port: 80, protocol: HTTP}", "spec.listeners[0].name: is missing"},
       {"{name: a, port: 0, protocol: HTTP}", "spec.listeners[0].port: 0 is out of range"},
@@ -336,7 +340,8 @@ TEST(Validate, KubernetesGateway) {
       {"{name: a, port: 80, protocol: HTTP, tls: {}}", "tls: is for the protocols HTTPS and TLS"},
       {"{name: a, port: 443, protocol: HTTPS}", "tls: is missing for protocol HTTPS"},
       {"{name: a, port: 443, protocol: HTTPS, tls: {}}", "tls.certificateRefs: is missing"},
-      {"{name: a, port: 443, protocol: HTTPS, tls: {mode: Passthrough}}", "tls.mode: HTTPS is term"},
+      {"{name: a, port: 443, protocol: HTTPS, tls: {mode: Passthrough}}",
+       "tls.mode: HTTPS is term"},
       {"{name: a, port: 443, protocol: TLS, tls: {mode: Passthrough}}", ""},
       {"{name: a, port: 443, protocol: TLS, tls: {mode: Pass}}",
        "tls.mode: 'Pass' is none of Terminate, Passthrough"},
@@ -358,7 +363,9 @@ TEST(Validate, KubernetesGateway) {
 TEST(Validate, KubernetesRoutes) {
   constexpr char kVersion[] = "gateway.networking.k8s.io/v1";
   const std::string backend = "backendRefs: [{name: b, port: 80}]";
-  const auto filter = [&](const std::string& text) { return "filters: [" + text + "], " + backend; };
+  const auto filter = [&](const std::string& text) {
+    return "filters: [" + text + "], " + backend;
+  };
   const std::pair<std::string, const char*> rules[] = {
       {backend, ""},
       {"backendRefs: [{port: 80}]", "spec.rules[0].backendRefs[0].name: is missing"},
@@ -390,7 +397,8 @@ TEST(Validate, KubernetesRoutes) {
        "requestRedirect.statusCode: 200 is none of"},
       {"filters: [{type: RequestRedirect, requestRedirect: {scheme: ftp}}]",
        "requestRedirect.scheme: 'ftp'"},
-      {"filters: [{type: RequestRedirect, requestRedirect: {}}, {type: URLRewrite, urlRewrite: {}}]",
+      {"filters: [{type: RequestRedirect, requestRedirect: {}}, {type: URLRewrite, urlRewrite: "
+       "{}}]",
        "filters: RequestRedirect and URLRewrite exclude each other"},
       {filter("{type: URLRewrite, urlRewrite: {path: {type: ReplaceFullPath}}}"),
        "urlRewrite.path.replaceFullPath: is missing"},
@@ -400,11 +408,13 @@ TEST(Validate, KubernetesRoutes) {
        "filters: ReplacePrefixMatch needs matches"},
       {filter("{type: RequestMirror, requestMirror: {backendRef: {name: c}}}"),
        "requestMirror.backendRef.port: is missing"},
-      {filter("{type: RequestMirror, requestMirror: {backendRef: {name: c, port: 1}, percent: 101}}"),
+      {filter(
+           "{type: RequestMirror, requestMirror: {backendRef: {name: c, port: 1}, percent: 101}}"),
        "requestMirror.percent: 101 is out of range"},
       {filter("{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: 'a b'}]}}"),
        "requestHeaderModifier.set[0].name: 'a b'"},
-      {"timeouts: {request: 5}, " + backend, "timeouts.request: not a duration"},
+      {"timeouts: {request: 5}, " + backend, "timeouts.request (line 4): expected a string"},
+      {"timeouts: {request: soon}, " + backend, "timeouts.request"},
       {"timeouts: {request: 1s, backendRequest: 2s}, " + backend,
        "timeouts.backendRequest: is longer"},
       {"retry: {codes: [200]}, " + backend, "retry.codes[0]: 200 is out of range"},

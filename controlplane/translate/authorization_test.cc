@@ -419,11 +419,12 @@ TEST(Authorization, UnclearClustersAreNamed) {
     EXPECT_EQ(problem.severity, Severity::kWarning);
     messages.push_back(absl::StrCat(problem.field, ": ", problem.message));
   }
-  EXPECT_EQ(messages,
-            (std::vector<std::string>{
-                "spec.rules[0].from[0].source.clusters[1]: no cluster 'nowhere' is linked: no caller is "
-                "of it",
-                "spec.rules[0].when[0].values[0]: no cluster 'no*' is linked: no caller is of it"}));
+  EXPECT_EQ(
+      messages,
+      (std::vector<std::string>{
+          "spec.rules[0].from[0].source.clusters[1]: no cluster 'nowhere' is linked: no caller is "
+          "of it",
+          "spec.rules[0].when[0].values[0]: no cluster 'no*' is linked: no caller is of it"}));
   builder.SharedTrustDomain();
   const std::vector<Problem> problems = CheckPolicies(TranslationIndex(builder.world()));
   ASSERT_EQ(problems.size(), 4u);

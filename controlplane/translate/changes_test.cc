@@ -1,5 +1,5 @@
-// Objects come, change and go at random, the way they really do: what Translations make step by step
-// of ServiceEntries, WorkloadEntries and Sidecars is what a translation from scratch makes.
+// Objects come, change and go at random, the way they really do: what Translations make step by
+// step of ServiceEntries, WorkloadEntries and Sidecars is what a translation from scratch makes.
 #include <cstdio>
 #include <random>
 #include <string>
@@ -46,7 +46,8 @@ const std::vector<Changing>& Objects() {
         "DNS}",
         "spec: {hosts: [away.test], ports: [{number: 80, name: http, protocol: HTTP}], resolution: "
         "STATIC, endpoints: [{address: 10.7.0.1}]}"}},
-      {"apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: theirs, namespace: "
+      {"apiVersion: networking.istio.io/v1, kind: ServiceEntry, metadata: {name: theirs, "
+       "namespace: "
        "other",
        {"spec: {hosts: [away.test], ports: [{number: 80, name: http, protocol: HTTP}], resolution: "
         "STATIC, endpoints: [{address: 10.7.0.2}]}",

@@ -105,10 +105,9 @@ void SetOwnTls(const TranslationIndex& index, const OutboundScope& scope,
   if (scope.credentials) {
     credentials = CredentialsOf(index.world(), settings, scope.namespace_);
   }
-  *cluster.mutable_transport_socket() =
-      Proxied(from.policy, credentials.ok()
-                               ? OwnTls(from.policy, *from.service, http2, &*credentials)
-                               : NoTls());
+  *cluster.mutable_transport_socket() = Proxied(
+      from.policy,
+      credentials.ok() ? OwnTls(from.policy, *from.service, http2, &*credentials) : NoTls());
 }
 
 void SetTransport(const TranslationIndex& index, const OutboundScope& scope,
@@ -137,8 +136,8 @@ bool IsResolvedByName(const OutboundCluster& from) {
 }
 
 // A LOGICAL_DNS cluster takes exactly one name.
-void SetNames(const TranslationIndex& index, const OutboundScope& scope, const OutboundCluster& from,
-              Cluster& cluster) {
+void SetNames(const TranslationIndex& index, const OutboundScope& scope,
+              const OutboundCluster& from, Cluster& cluster) {
   auto& assignment = *cluster.mutable_load_assignment();
   assignment = AssignmentFor(index, scope, from);
   int names = 0;

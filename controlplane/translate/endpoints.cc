@@ -140,8 +140,8 @@ LbEndpoint LbEndpointOf(const Place& place, uint32_t scale) {
   };
   if (place.mtls) metadata("envoy.transport_socket_match", "tlsMode").set_string_value("istio");
   if (place.gateway) {
-    metadata("weft", "fanout").set_number_value(
-        std::max<uint32_t>(1, place.pods / place.shared_by));
+    metadata("weft", "fanout")
+        .set_number_value(std::max<uint32_t>(1, place.pods / place.shared_by));
   }
   return endpoint;
 }

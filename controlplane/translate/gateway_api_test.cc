@@ -259,7 +259,10 @@ TEST(HttpRoute, TheMostSpecificMatchCountsWhateverItsPlace) {
   } rows[] = {
       {"[{path: {value: /a}}]", "[{path: {type: Exact, value: /a/b}}]", {"h", "/a/b"}},
       {"[{path: {value: /a}}]", "[{path: {value: /a/b}}]", {"h", "/a/b/c"}},
-      {"[{path: {type: RegularExpression, value: '/a.*'}}]", "[{path: {value: /a}}]", {"h", "/a"}},
+      {"[{path: {value: /a}}]", "[{path: {type: RegularExpression, value: '/.*'}}]", {"h", "/a"}},
+      {"[{path: {type: RegularExpression, value: '/.*'}}]",
+       "[{path: {type: Exact, value: /a}}]",
+       {"h", "/a"}},
       {"[{path: {value: /a}, headers: [{name: x, value: y}]}]",
        "[{path: {value: /a}, method: GET}]",
        {"h", "/a", "GET", {{"x", "y"}}}},

@@ -229,7 +229,8 @@ void SetRedirect(const HTTPRedirect& from, uint16_t request_port, Route& route) 
 
 // Of "/a/b", without its prefix "/a", "/b" is left and not "//b".
 void DropPrefix(Route& route) {
-  if (route.redirect().prefix_rewrite() != "/" || !route.match().has_path_separated_prefix()) return;
+  if (route.redirect().prefix_rewrite() != "/" || !route.match().has_path_separated_prefix())
+    return;
   auto& rewrite = *route.mutable_redirect()->mutable_regex_rewrite();
   rewrite.mutable_pattern()->set_regex(
       absl::StrCat("^", RE2::QuoteMeta(route.match().path_separated_prefix()), "/*"));
@@ -393,8 +394,8 @@ std::vector<Route> HttpRoutes(const RouteContext& context,
     }
     for (const auto& match : from.match()) {
       if (!MatchesClient(match, context, virtual_service.key.namespace_, port)) continue;
-      routes.push_back(translation.RouteOf(from, RouteMatchOf(match, IsOfGatewayApi(virtual_service.key)),
-                                           match.name()));
+      routes.push_back(translation.RouteOf(
+          from, RouteMatchOf(match, IsOfGatewayApi(virtual_service.key)), match.name()));
       if (IsAnyRequest(routes.back().match())) break;
     }
     // Nothing behind a route for all requests is ever reached.

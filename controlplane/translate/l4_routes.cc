@@ -121,9 +121,7 @@ class ConnectionRoutes {
                           context_.rules.at(&service_).For(port_.port, nullptr));
   }
 
-  Filter Finish(const Policy& policy, TcpProxy& proxy) {
-    return TcpFilter(own_, policy, proxy);
-  }
+  Filter Finish(const Policy& policy, TcpProxy& proxy) { return TcpFilter(own_, policy, proxy); }
 
   const RouteContext& context_;
   const Service& service_;

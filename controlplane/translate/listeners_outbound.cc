@@ -49,8 +49,7 @@ Listener HttpListener(uint16_t port) {
 
 Listener TcpListener(const RouteContext& context, const Service& service, const ServicePort& port,
                      const std::string& address, uint16_t listened, const std::string& own) {
-  Listener listener =
-      NewOutboundListener(absl::StrCat(address, "_", listened), address, listened);
+  Listener listener = NewOutboundListener(absl::StrCat(address, "_", listened), address, listened);
   listener.mutable_bind_to_port()->set_value(false);
   AddConnectionRoutes(context, service, port, own, listener);
   return listener;

@@ -20,9 +20,9 @@
 #include "controlplane/translate/endpoints.h"
 #include "controlplane/translate/http_routes.h"
 #include "controlplane/translate/parts.h"
-#include "re2/re2.h"
 #include "controlplane/translate/route_match.h"
 #include "controlplane/translate/sidecar_scope.h"
+#include "re2/re2.h"
 
 namespace weft {
 namespace {

@@ -55,22 +55,20 @@ bool MayHave(const Resources& former, const Service& service) {
   return true;
 }
 
-// Those of the services that the scope's clients are led to. Of several services of one host that is
-// one, and the others' clusters have the same names.
+// Those of the services that the scope's clients are led to. Of several services of one host that
+// is one, and the others' clusters have the same names.
 std::vector<const Service*> ReachedOf(const TranslationIndex& index, const OutboundScope& scope,
                                       const std::vector<std::string>& keys,
                                       const Resources& former) {
   std::vector<const Service*> services = ServicesOf(index, keys);
   std::erase_if(services, [&](const Service* service) { return !MayHave(former, *service); });
-  const bool alone =
-      std::all_of(services.begin(), services.end(), [&](const Service* service) {
-        return index.ServicesOf(service->host).size() == 1;
-      });
+  const bool alone = std::all_of(services.begin(), services.end(), [&](const Service* service) {
+    return index.ServicesOf(service->host).size() == 1;
+  });
   if (alone) return services;
   const VisibleServices visible(index, scope);
-  std::erase_if(services, [&](const Service* service) {
-    return visible.Find(service->host) != service;
-  });
+  std::erase_if(services,
+                [&](const Service* service) { return visible.Find(service->host) != service; });
   return services;
 }
 

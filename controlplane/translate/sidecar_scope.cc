@@ -187,8 +187,8 @@ bool VisibleServices::Names(const std::string& name_space, const std::string& ho
     for (const std::string& pattern : egress.hosts()) {
       const size_t slash = pattern.find('/');
       const absl::string_view in = absl::string_view(pattern).substr(0, slash);
-      const bool there = in == "*" || in == name_space ||
-                         (in == "." && name_space == scope_.namespace_);
+      const bool there =
+          in == "*" || in == name_space || (in == "." && name_space == scope_.namespace_);
       if (there && Covers(absl::string_view(pattern).substr(slash + 1), host)) return true;
     }
   }
