@@ -12,6 +12,7 @@
 #include "controlplane/sources/directory.h"
 #include "controlplane/sources/kubernetes/source.h"
 #include "controlplane/translate/check_policies.h"
+#include "controlplane/translate/check_telemetry.h"
 #include "controlplane/translate/key_set_uris.h"
 #include "proxy/base/log.h"
 
@@ -251,9 +252,9 @@ void Engine::Rebuild() {
   std::vector<std::string> findings;
   for (const Problem& problem : merged.problems) findings.push_back(ToString(problem));
   for (const Problem& problem : held.problems) findings.push_back(ToString(problem));
-  for (const Problem& problem : CheckPolicies(translations_.IndexOf(world_))) {
-    findings.push_back(ToString(problem));
-  }
+  const TranslationIndex& index = translations_.IndexOf(world_);
+  for (const Problem& problem : CheckPolicies(index)) findings.push_back(ToString(problem));
+  for (const Problem& problem : CheckTelemetries(index)) findings.push_back(ToString(problem));
   ReportChanged(std::move(findings));
 }
 

@@ -36,9 +36,16 @@ enum class Kind {
   kSidecar,
   kWorkloadEntry,
   kWorkloadGroup,
-  kNotUsed,  // ordinary kinds that are of no interest here: Deployment, Secret, …
+  kTelemetry,
+  kMeshConfig,  // the ConfigMaps that hold one; all others are not used
+  kNotUsed,     // ordinary kinds that are of no interest here: Deployment, Secret, …
   kUnknown,
 };
+
+// The ConfigMaps that may hold the mesh-wide settings, under `mesh`; the first one counts.
+inline constexpr absl::string_view kMeshConfigNamespace = "weft-system";
+inline constexpr absl::string_view kMeshConfigNames[] = {"weft", "istio"};
+
 Kind KindOf(const ObjectKey& key);
 // Whether it becomes a part of the World.
 bool IsUsed(Kind kind);
@@ -50,8 +57,8 @@ struct Object {
   std::string creation_timestamp;
   Labels labels;
   Labels annotations;
-  // The whole object for Kubernetes kinds (weft.kubernetes.Service, …), the spec for Istio's; never
-  // null.
+  // The whole object for Kubernetes kinds (weft.kubernetes.Service, …), the spec for Istio's, what
+  // is in it for a mesh config; never null.
   std::shared_ptr<const google::protobuf::Message> message;
 };
 

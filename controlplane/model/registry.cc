@@ -5,8 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "api/istio/mesh.pb.h"
 #include "api/istio/networking.pb.h"
 #include "api/istio/security.pb.h"
+#include "api/istio/telemetry.pb.h"
 #include "api/kubernetes/core.pb.h"
 #include "controlplane/model/kubernetes.h"
 #include "controlplane/model/validate.h"
@@ -145,6 +147,12 @@ void Registry::Put(Object object) {
     case Kind::kWorkloadGroup:
       PutConfig(local_.workload_groups, object);
       break;
+    case Kind::kTelemetry:
+      PutConfig(local_.telemetries, object);
+      break;
+    case Kind::kMeshConfig:
+      PutConfig(local_.mesh_configs, object);
+      break;
     case Kind::kNotUsed:
     case Kind::kUnknown:
       return;
@@ -204,6 +212,12 @@ void Registry::Remove(const ObjectKey& key) {
       break;
     case Kind::kWorkloadGroup:
       local_.workload_groups.erase(name);
+      break;
+    case Kind::kTelemetry:
+      local_.telemetries.erase(name);
+      break;
+    case Kind::kMeshConfig:
+      local_.mesh_configs.erase(name);
       break;
     case Kind::kNotUsed:
     case Kind::kUnknown:

@@ -1,7 +1,9 @@
 #include "controlplane/model/validate.h"
 
+#include "api/istio/mesh.pb.h"
 #include "api/istio/networking.pb.h"
 #include "api/istio/security.pb.h"
+#include "api/istio/telemetry.pb.h"
 #include "api/kubernetes/core.pb.h"
 #include "controlplane/model/validate_rules.h"
 
@@ -49,6 +51,10 @@ std::vector<Problem> Validate(const Object& object) {
       return Check<networking::WorkloadEntry>(object, "spec", CheckWorkloadEntry);
     case Kind::kWorkloadGroup:
       return Check<networking::WorkloadGroup>(object, "spec", CheckWorkloadGroup);
+    case Kind::kTelemetry:
+      return Check<istio::telemetry::v1alpha1::Telemetry>(object, "spec", CheckTelemetry);
+    case Kind::kMeshConfig:
+      return Check<istio::mesh::v1alpha1::MeshConfig>(object, "data.mesh", CheckMeshConfig);
     case Kind::kNode:
     case Kind::kNamespace:
     case Kind::kNotUsed:

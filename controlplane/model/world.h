@@ -37,6 +37,14 @@ class PeerAuthentication;
 class RequestAuthentication;
 }  // namespace istio::security::v1beta1
 
+namespace istio::mesh::v1alpha1 {
+class MeshConfig;
+}
+
+namespace istio::telemetry::v1alpha1 {
+class Telemetry;
+}
+
 namespace weft {
 
 using Labels = std::map<std::string, std::string>;
@@ -232,6 +240,9 @@ struct World {
   Configs<istio::security::v1beta1::PeerAuthentication> peer_authentications;
   Configs<istio::security::v1beta1::AuthorizationPolicy> authorization_policies;
   Configs<istio::security::v1beta1::RequestAuthentication> request_authentications;
+  Configs<istio::telemetry::v1alpha1::Telemetry> telemetries;
+  // The mesh-wide settings, of ConfigMaps; which of them counts is for the index to say.
+  Configs<istio::mesh::v1alpha1::MeshConfig> mesh_configs;
   // JSON, by the jwksUri of some RequestAuthentication, as last fetched; absent until it was.
   std::map<std::string, std::shared_ptr<const std::string>> key_sets;
 };

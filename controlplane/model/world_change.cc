@@ -30,7 +30,7 @@ auto Others(const World& world) {
   const auto& [self, peers, services, endpoints, aliases, workloads, namespaces, virtual_services,
                destination_rules, gateways, service_entries, workload_entries, workload_groups,
                sidecars, peer_authentications, authorization_policies, request_authentications,
-               key_sets] = world;
+               telemetries, mesh_configs, key_sets] = world;
   (void)endpoints;
   (void)workloads;
   (void)virtual_services;
@@ -38,7 +38,8 @@ auto Others(const World& world) {
   (void)workload_entries;
   (void)workload_groups;
   return std::tie(self, peers, services, aliases, namespaces, destination_rules, gateways,
-                  service_entries, sidecars, peer_authentications, authorization_policies, request_authentications, key_sets);
+                  service_entries, sidecars, peer_authentications, authorization_policies,
+                  request_authentications, telemetries, mesh_configs, key_sets);
 }
 
 template <typename... T>

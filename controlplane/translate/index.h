@@ -17,8 +17,10 @@
 #include "absl/strings/string_view.h"
 #include "controlplane/model/delegates.h"
 #include "controlplane/model/world.h"
+#include "controlplane/translate/mesh_settings.h"
 #include "controlplane/translate/resources.h"
 #include "controlplane/translate/sidecar_index.h"
+#include "controlplane/translate/telemetry_index.h"
 
 namespace weft {
 
@@ -29,6 +31,7 @@ struct OutboundScope {
   Labels labels;  // only those that some policy selects on
   Locality locality;
   std::string egress = {};  // of the Sidecars in force (SidecarIndex::OutboundOf)
+  std::string access_logs = {};  // of the Telemetries in force (TelemetryIndex::ClientLogsOf)
 
   friend bool operator==(const OutboundScope&, const OutboundScope&) = default;
   friend auto operator<=>(const OutboundScope&, const OutboundScope&) = default;
@@ -102,6 +105,8 @@ class TranslationIndex {
   const std::vector<const Service*>& ServicesIn(const std::string& name_space) const;
 
   const SidecarIndex& sidecars() const { return sidecars_; }
+  const MeshSettings& mesh() const { return mesh_; }
+  const TelemetryIndex& telemetries() const { return telemetries_; }
 
   // The one VirtualService that routes a mesh client's requests to `host`; null if none. An exact
   // host beats a wildcard, a longer wildcard a shorter one, the older object the younger.
@@ -167,6 +172,8 @@ class TranslationIndex {
   World own_;
   const World& world_;
   const SidecarIndex sidecars_;
+  const MeshSettings mesh_;
+  const TelemetryIndex telemetries_;
   std::map<std::string, std::vector<const Service*>> services_of_;  // by host
   std::map<std::string, std::vector<const Service*>> services_in_;  // by namespace
   // The services with an endpoint at a pod's address, in order of key, ServiceEntries last.

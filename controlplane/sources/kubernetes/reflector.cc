@@ -67,9 +67,14 @@ Reflector::Step Reflector::Next(absl::Duration now) {
 }
 
 std::string Reflector::PathOf(absl::string_view query) const {
+  const std::string selector = resource_.name.empty()
+                                   ? ""
+                                   : absl::StrCat("fieldSelector=metadata.name%3D", resource_.name,
+                                                  query.empty() ? "" : "&");
   return absl::StrCat(
       resource_.group.empty() ? "/api/" : absl::StrCat("/apis/", resource_.group, "/"), version(),
-      "/", resource_.plural, query.empty() ? "" : "?", query);
+      resource_.namespace_.empty() ? "" : absl::StrCat("/namespaces/", resource_.namespace_), "/",
+      resource_.plural, selector.empty() && query.empty() ? "" : "?", selector, query);
 }
 
 // The first list may come from the server's cache (resourceVersion 0), a later one must not be

@@ -119,6 +119,17 @@ TEST(Reflector, ListsPageByPageThenWatches) {
   EXPECT_THAT(driver.Notices(), ElementsAre(Notice::Kind::kWatching));
 }
 
+TEST(Reflector, AsksForOneObjectWhereOneIsNamed) {
+  Driver driver({"", {"v1"}, "configmaps", "ConfigMap", false, "weft-system", "weft"});
+  const std::string of =
+      "/api/v1/namespaces/weft-system/configmaps?fieldSelector=metadata.name%3Dweft&";
+  EXPECT_EQ(driver.Next(),
+            absl::StrCat(of, "limit=500&resourceVersion=0&resourceVersionMatch=NotOlderThan"));
+  driver.reflector.OnPageEnd(Page("9"), driver.now);
+  EXPECT_EQ(driver.Next(), absl::StrCat(of, "watch=1&allowWatchBookmarks=true&resourceVersion=9"));
+  EXPECT_EQ(driver.reflector.resource().Name(), "configmaps/weft");
+}
+
 TEST(Reflector, Row91A410EventRelistsAndTellsWhatIsGone) {
   Driver driver;
   driver.List({"a", "b", "c"}, "9");

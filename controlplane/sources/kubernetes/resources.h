@@ -17,8 +17,12 @@ struct WatchedResource {
   // Whether the source waits for it although it may not read it (403): without it the mesh would
   // be wrong (no endpoints) or open (no policies), rather than poorer.
   bool needed = false;
+  // Only the object of this name; empty: all there are.
+  std::string namespace_ = {};
+  std::string name = {};
 
-  std::string Name() const;  // as kubectl says: "virtualservices.networking.istio.io"
+  // As kubectl says: "virtualservices.networking.istio.io", "configmaps/weft".
+  std::string Name() const;
 };
 
 std::vector<WatchedResource> WatchedResources();
