@@ -14,6 +14,7 @@
 #include "controlplane/translate/check_gateways.h"
 #include "controlplane/translate/check_hosts.h"
 #include "controlplane/translate/check_policies.h"
+#include "controlplane/translate/check_telemetry.h"
 #include "controlplane/translate/key_set_uris.h"
 #include "proxy/base/log.h"
 
@@ -279,6 +280,7 @@ bool Engine::Rebuild() {
   FollowSecrets();
   std::vector<Problem> others = CheckPolicies(index);
   for (Problem& problem : CheckGateways(index)) others.push_back(std::move(problem));
+  for (Problem& problem : CheckTelemetries(index)) others.push_back(std::move(problem));
   ReportFindings({std::move(held.problems), CheckHosts(index), std::move(others)}, merged.problems);
   return true;
 }

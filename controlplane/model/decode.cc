@@ -7,8 +7,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "api/istio/mesh.pb.h"
 #include "api/istio/networking.pb.h"
 #include "api/istio/security.pb.h"
+#include "api/istio/telemetry.pb.h"
 #include "api/kubernetes/core.pb.h"
 #include "api/kubernetes/gateway.pb.h"
 #include "api/yaml/yaml_to_message.h"
@@ -48,6 +50,7 @@ constexpr std::array kKinds = {
     KindEntry{"TCPRoute.gateway.networking.k8s.io", Kind::kTcpRoute},
     KindEntry{"ReferenceGrant.gateway.networking.k8s.io", Kind::kReferenceGrant},
     KindEntry{"Secret", Kind::kSecret},
+    KindEntry{"Telemetry", Kind::kTelemetry},
     KindEntry{"ConfigMap", Kind::kNotUsed},
     KindEntry{"CronJob", Kind::kNotUsed},
     KindEntry{"DaemonSet", Kind::kNotUsed},
@@ -114,6 +117,10 @@ std::unique_ptr<Message> NewMessage(Kind kind) {
       return std::make_unique<kubernetes::ReferenceGrantSpec>();
     case Kind::kSecret:
       return std::make_unique<kubernetes::Secret>();
+    case Kind::kTelemetry:
+      return std::make_unique<istio::telemetry::v1alpha1::Telemetry>();
+    case Kind::kMeshConfig:
+      return std::make_unique<istio::mesh::v1alpha1::MeshConfig>();
     case Kind::kNotUsed:
     case Kind::kUnknown:
       break;
@@ -145,6 +152,8 @@ std::vector<absl::string_view> VersionsOf(Kind kind) {
     case Kind::kReferenceGrant:
       return {"gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1",
               "gateway.networking.k8s.io/v1alpha3", "gateway.networking.k8s.io/v1alpha2"};
+    case Kind::kTelemetry:
+      return {"telemetry.istio.io/v1", "telemetry.istio.io/v1alpha1"};
     case Kind::kEndpointSlice:
       return {"discovery.k8s.io/v1"};
     default:
@@ -185,7 +194,26 @@ absl::Status CheckTopLevel(const YamlNode& body) {
   return absl::OkStatus();
 }
 
+// The text of one of a ConfigMap's entries is YAML, as a file of its own would be.
+absl::Status FillMeshConfig(const YamlNode& body, Message* message) {
+  const YamlNode mesh = body["data"]["mesh"];
+  if (!mesh.IsScalar()) {
+    return absl::InvalidArgumentError(
+        "data.mesh: is missing; it holds the mesh-wide settings as YAML text");
+  }
+  const auto documents = ParseYamlDocuments(mesh.Scalar());
+  if (!documents.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("data.mesh: ", documents.status().message()));
+  }
+  if (documents->empty()) return absl::OkStatus();
+  if (documents->size() > 1) {
+    return absl::InvalidArgumentError("data.mesh: holds more than one document");
+  }
+  return YamlToMessage(documents->front()->root(), UnknownFields::kReject, message, "data.mesh");
+}
+
 absl::Status Fill(const YamlNode& body, Kind kind, Message* message) {
+  if (kind == Kind::kMeshConfig) return FillMeshConfig(body, message);
   if (!IsConfig(kind)) return YamlToMessage(body, UnknownFields::kSkip, message);
   if (absl::Status status = CheckTopLevel(body); !status.ok()) return status;
   const YamlNode spec = body["spec"];
@@ -197,6 +225,11 @@ absl::Status Fill(const YamlNode& body, Kind kind, Message* message) {
 }  // namespace
 
 Kind KindOf(const ObjectKey& key) {
+  if (key.kind == "ConfigMap" && key.namespace_ == kMeshConfigNamespace &&
+      std::find(std::begin(kMeshConfigNames), std::end(kMeshConfigNames), key.name) !=
+          std::end(kMeshConfigNames)) {
+    return Kind::kMeshConfig;
+  }
   const auto it = std::find_if(kKinds.begin(), kKinds.end(),
                                [&](const KindEntry& entry) { return entry.name == key.kind; });
   return it == kKinds.end() ? Kind::kUnknown : it->kind;

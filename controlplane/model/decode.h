@@ -1,9 +1,8 @@
 // From a RawObject to the typed message of its kind.
 //
 // Kubernetes kinds are read leniently: only a part of their fields is known here, and an API server
-// has checked them already. Istio's and Gateway API's are read strictly, since nobody else catches a
-// misspelt field.
-// Pure.
+// has checked them already. Istio's and Gateway API's are read strictly, since nobody else catches
+// a misspelt field. Pure.
 #ifndef WEFT_CONTROLPLANE_MODEL_DECODE_H_
 #define WEFT_CONTROLPLANE_MODEL_DECODE_H_
 
@@ -45,10 +44,17 @@ enum class Kind {
   kTlsRoute,
   kTcpRoute,
   kReferenceGrant,
-  kSecret,   // only those for TLS are of use; from an API server only those that are named
-  kNotUsed,  // ordinary kinds that are of no interest here: Deployment, ConfigMap, …
+  kSecret,  // only those for TLS are of use; from an API server only those that are named
+  kTelemetry,
+  kMeshConfig,  // the ConfigMaps that hold one; all others are not used
+  kNotUsed,     // ordinary kinds that are of no interest here: Deployment, CronJob, …
   kUnknown,
 };
+
+// The ConfigMaps that may hold the mesh-wide settings, under `mesh`; the first one counts.
+inline constexpr absl::string_view kMeshConfigNamespace = "weft-system";
+inline constexpr absl::string_view kMeshConfigNames[] = {"weft", "istio"};
+
 Kind KindOf(const ObjectKey& key);
 // Whether it becomes a part of the World.
 bool IsUsed(Kind kind);
@@ -61,7 +67,7 @@ struct Object {
   Labels labels;
   Labels annotations;
   // The whole object for Kubernetes kinds (weft.kubernetes.Service, …), the spec for Istio's and
-  // Gateway API's; never null.
+  // Gateway API's, what is in it for a mesh config; never null.
   std::shared_ptr<const google::protobuf::Message> message;
   int64_t generation = 0;
 };

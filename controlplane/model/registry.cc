@@ -5,8 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "api/istio/mesh.pb.h"
 #include "api/istio/networking.pb.h"
 #include "api/istio/security.pb.h"
+#include "api/istio/telemetry.pb.h"
 #include "api/kubernetes/core.pb.h"
 #include "api/kubernetes/gateway.pb.h"
 #include "controlplane/model/kubernetes.h"
@@ -171,6 +173,12 @@ void Registry::Put(Object object) {
     case Kind::kSecret:
       PutSecret(name, *As<kubernetes::Secret>(object));
       break;
+    case Kind::kTelemetry:
+      PutConfig(local_.telemetries, object);
+      break;
+    case Kind::kMeshConfig:
+      PutConfig(local_.mesh_configs, object);
+      break;
     case Kind::kNotUsed:
     case Kind::kUnknown:
       return;
@@ -254,6 +262,12 @@ void Registry::Remove(const ObjectKey& key) {
       break;
     case Kind::kSecret:
       local_.secrets.erase(SecretKey(name.first, name.second));
+      break;
+    case Kind::kTelemetry:
+      local_.telemetries.erase(name);
+      break;
+    case Kind::kMeshConfig:
+      local_.mesh_configs.erase(name);
       break;
     case Kind::kNotUsed:
     case Kind::kUnknown:

@@ -1,7 +1,9 @@
 #include "controlplane/model/validate.h"
 
+#include "api/istio/mesh.pb.h"
 #include "api/istio/networking.pb.h"
 #include "api/istio/security.pb.h"
+#include "api/istio/telemetry.pb.h"
 #include "api/kubernetes/core.pb.h"
 #include "api/kubernetes/gateway.pb.h"
 #include "controlplane/model/validate_rules.h"
@@ -66,6 +68,10 @@ std::vector<Problem> Validate(const Object& object) {
       return Check<kubernetes::TcpRouteSpec>(object, "spec", CheckTcpRoute);
     case Kind::kReferenceGrant:
       return Check<kubernetes::ReferenceGrantSpec>(object, "spec", CheckReferenceGrant);
+    case Kind::kTelemetry:
+      return Check<istio::telemetry::v1alpha1::Telemetry>(object, "spec", CheckTelemetry);
+    case Kind::kMeshConfig:
+      return Check<istio::mesh::v1alpha1::MeshConfig>(object, "data.mesh", CheckMeshConfig);
     case Kind::kNode:
     case Kind::kNamespace:
     case Kind::kNotUsed:

@@ -19,6 +19,12 @@ class AuthorizationPolicy;
 class PeerAuthentication;
 class RequestAuthentication;
 }  // namespace istio::security::v1beta1
+namespace istio::mesh::v1alpha1 {
+class MeshConfig;
+}
+namespace istio::telemetry::v1alpha1 {
+class Telemetry;
+}
 namespace weft::kubernetes {
 class EndpointSlice;
 class GatewayClassSpec;
@@ -48,6 +54,8 @@ void CheckServiceEntry(const istio::networking::v1alpha3::ServiceEntry& spec, Ch
 void CheckSidecar(const istio::networking::v1alpha3::Sidecar& spec, Checker& check);
 void CheckWorkloadEntry(const istio::networking::v1alpha3::WorkloadEntry& spec, Checker& check);
 void CheckWorkloadGroup(const istio::networking::v1alpha3::WorkloadGroup& spec, Checker& check);
+void CheckTelemetry(const istio::telemetry::v1alpha1::Telemetry& spec, Checker& check);
+void CheckMeshConfig(const istio::mesh::v1alpha1::MeshConfig& config, Checker& check);
 void CheckService(const kubernetes::Service& service, Checker& check);
 void CheckEndpointSlice(const kubernetes::EndpointSlice& slice, Checker& check);
 void CheckPod(const kubernetes::Pod& pod, Checker& check);
@@ -61,6 +69,17 @@ void CheckTcpRoute(const kubernetes::TcpRouteSpec& spec, Checker& check);
 void CheckReferenceGrant(const kubernetes::ReferenceGrantSpec& spec, Checker& check);
 
 // Parts of several kinds.
+
+// Whom a policy is for.
+template <typename Policy>
+void CheckPolicyTarget(const Policy& spec, Checker& check) {
+  check.SelectorLabels("selector.matchLabels", spec.selector().match_labels());
+  const bool targets = spec.has_target_ref() || !spec.target_refs().empty();
+  if (!targets) return;
+  const char* field = spec.has_target_ref() ? "targetRef" : "targetRefs";
+  if (spec.has_selector()) check.Error(field, "cannot be used together with 'selector'");
+  check.Warning(field, "selects no proxy: sidecars are selected by 'selector' only");
+}
 void CheckConnectionPool(absl::string_view field,
                          const istio::networking::v1alpha3::ConnectionPoolSettings& pool,
                          Checker& check);

@@ -26,18 +26,6 @@ using Strings = google::protobuf::RepeatedPtrField<std::string>;
 
 std::string At(absl::string_view field, int index) { return absl::StrCat(field, "[", index, "]"); }
 
-// ---- What the policies have in common: whom they are for.
-
-template <typename Policy>
-void CheckTarget(const Policy& spec, Checker& check) {
-  check.SelectorLabels("selector.matchLabels", spec.selector().match_labels());
-  const bool targets = spec.has_target_ref() || !spec.target_refs().empty();
-  if (!targets) return;
-  const char* field = spec.has_target_ref() ? "targetRef" : "targetRefs";
-  if (spec.has_selector()) check.Error(field, "cannot be used together with 'selector'");
-  check.Warning(field, "selects no proxy: sidecars are selected by 'selector' only");
-}
-
 // ---- Values.
 
 using CheckValue = void (*)(const std::string& field, const std::string& value, Checker& check);
@@ -358,7 +346,7 @@ void CheckPeerAuthentication(const security::PeerAuthentication& spec, Checker& 
 }
 
 void CheckAuthorizationPolicy(const AuthorizationPolicy& spec, Checker& check) {
-  CheckTarget(spec, check);
+  CheckPolicyTarget(spec, check);
   CheckAction(spec, check);
   for (int i = 0; i < spec.rules_size(); ++i) {
     const Checker::In in(check, "rules", i);
@@ -367,7 +355,7 @@ void CheckAuthorizationPolicy(const AuthorizationPolicy& spec, Checker& check) {
 }
 
 void CheckRequestAuthentication(const RequestAuthentication& spec, Checker& check) {
-  CheckTarget(spec, check);
+  CheckPolicyTarget(spec, check);
   for (int i = 0; i < spec.jwt_rules_size(); ++i) {
     const Checker::In in(check, "jwtRules", i);
     CheckJwtRule(spec.jwt_rules(i), check);

@@ -841,5 +841,143 @@ TEST(Validate, RequestAuthentication) {
   }
 }
 
+TEST(Validate, Telemetry) {
+  const auto log = [](const std::string& text) { return "{accessLogging: [{" + text + "}]}"; };
+  const auto metric = [](const std::string& text) {
+    return "{metrics: [{overrides: [{" + text + "}]}]}";
+  };
+  const auto trace = [](const std::string& text) { return "{tracing: [{" + text + "}]}"; };
+  const std::pair<std::string, const char*> rows[] = {
+      {"{}", ""},
+      {log("providers: [{name: envoy}], match: {mode: SERVER}, filter: {expression: "
+           "'response.code >= 400'}"),
+       ""},
+      {log("disabled: true"), ""},
+      {log("providers: [{}]"), "spec.accessLogging[0].providers[0].name: is missing"},
+      {log("match: {mode: BOTH}"), "spec.accessLogging[0].match.mode"},
+      {log("filter: {}"), "spec.accessLogging[0].filter.expression: is missing"},
+      {log("filter: {expression: 'response.code >'}"),
+       "spec.accessLogging[0].filter.expression: ends where a value is expected"},
+      {log("disabled: true, filter: {expression: 'true'}"),
+       "warning: Telemetry default/x: spec.accessLogging[0].filter: has no effect"},
+      {log("provider: envoy"), "did you mean 'providers'"},
+      {"{metrics: [{providers: [{name: prometheus}]}]}", ""},
+      {"{metrics: [{reportingInterval: 5s}]}",
+       "warning: Telemetry default/x: spec.metrics[0].reportingInterval: has no effect"},
+      {"{metrics: [{reportingInterval: 5}]}", "spec.metrics[0].reportingInterval"},
+      {metric("match: {metric: REQUEST_COUNT, mode: CLIENT}, disabled: true"),
+       "warning: Telemetry default/x: spec.metrics[0].overrides[0].disabled: has no effect"},
+      {metric("match: {metric: REQUESTS}"), "spec.metrics[0].overrides[0].match.metric"},
+      {metric("match: {customMetric: ''}"), "match.customMetric: is empty"},
+      {metric("tagOverrides: {a: {value: b}}"),
+       "warning: Telemetry default/x: spec.metrics[0].overrides[0].tagOverrides: has no effect"},
+      {metric("tagOverrides: {a: {}}"), "tagOverrides[a].value: is missing for UPSERT"},
+      {metric("tagOverrides: {a: {operation: REMOVE, value: b}}"),
+       "tagOverrides[a].value: cannot be used together with REMOVE"},
+      {trace("disableSpanReporting: true"), ""},
+      {trace("randomSamplingPercentage: 5"),
+       "warning: Telemetry default/x: spec.tracing[0].randomSamplingPercentage: has no effect: "
+       "weft-proxy reports no spans"},
+      {trace("randomSamplingPercentage: 101"), "101 is out of range 0..100"},
+      {trace("providers: [{name: a}, {name: b}]"), "spec.tracing[0].providers: takes one"},
+      {trace("customTags: {a: {literal: {value: b}}}"),
+       "warning: Telemetry default/x: spec.tracing[0].customTags: has no effect"},
+      {trace("customTags: {a: {}}"), "spec.tracing[0].customTags[a]: needs one of"},
+      {trace("customTags: {a: {header: {}}}"), "customTags[a].header.name: is missing"},
+      {trace("customTags: {a: {environment: {}}}"), "customTags[a].environment.name: is missing"},
+      {trace("useRequestIdForTraceSampling: true"), "useRequestIdForTraceSampling: has no effect"},
+      {"{selector: {matchLabels: {a: b}}, targetRefs: [{kind: Gateway, name: g}]}",
+       "spec.targetRefs: cannot be used together with 'selector'"},
+  };
+  for (const auto& [spec, expected] : rows) {
+    ExpectRows("telemetry.istio.io/v1", "Telemetry", {{spec.c_str(), expected}});
+  }
+  ExpectRows("telemetry.istio.io/v1alpha1", "Telemetry", {{"{}", ""}});
+}
+
+TEST(Validate, MeshConfig) {
+  const auto of = [](const std::string& data) {
+    return ProblemsOf(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: weft, namespace: "
+        "weft-system}\n" +
+        data);
+  };
+  const auto http = [](const std::string& text) {
+    return "{extensionProviders: [{name: a, envoyExtAuthzHttp: {" + text + "}}]}";
+  };
+  const auto log = [](const std::string& text) {
+    return "{extensionProviders: [{name: a, envoyFileAccessLog: {" + text + "}}]}";
+  };
+  const std::pair<std::string, const char*> rows[] = {
+      {"{}", ""},
+      {"", ""},
+      {"5", "data.mesh"},
+      {"{accesLogFile: /x}",
+       "data.mesh.accesLogFile (line 1): unknown field; did you mean "
+       "'accessLogFile'"},
+      {"{trustDomain: x}",
+       "warning: ConfigMap weft-system/weft: data.mesh.trustDomain: is Istio's and has no effect"},
+      {"{defaultConfig: {discoveryAddress: a}}", "data.mesh.defaultConfig: is Istio's"},
+      {"{accessLogFile: x}", "data.mesh.accessLogFile: 'x' is not a path"},
+      {"{accessLogFormat: '%RESPONSE_CODE%'}", ""},
+      {"{accessLogFormat: '%RESPONS_CODE%'}",
+       "data.mesh.accessLogFormat: '%RESPONS_CODE%': is no "
+       "command operator that weft-proxy knows"},
+      {"{accessLogFormat: '50%'}", "a per cent sign is written %%"},
+      {"{accessLogFormat: '%REQ%'}", "'%REQ%': needs the name of a header"},
+      {"{accessLogFormat: '%PROTOCOL(x)%'}", "'%PROTOCOL(x)%': takes no argument"},
+      {"{accessLogFormat: '%REQ(x):0%'}", "only a length"},
+      {"{accessLogEncoding: JSON, accessLogFormat: x}", "is not one object of JSON"},
+      {"{accessLogEncoding: JSON, accessLogFormat: '{\"a\": {\"b\": [\"%X%\"]}}'}",
+       "data.mesh.accessLogFormat.a.b[0]: '%X%': is no command operator"},
+      {"{defaultProviders: {tracing: [z], metrics: [p]}}",
+       "data.mesh.defaultProviders.tracing: has no effect"},
+      {"{extensionProviders: [{name: a}]}",
+       "data.mesh.extensionProviders[0]: says nothing of what"},
+      {"{extensionProviders: [{name: a, zipkin: {service: z}}]}",
+       "warning: ConfigMap weft-system/weft: data.mesh.extensionProviders[0]: 'a': weft-proxy has "
+       "no use"},
+      {"{extensionProviders: [{name: a, envoyFileAccessLog: {}}, {name: a, envoyFileAccessLog: "
+       "{}}]}",
+       "data.mesh.extensionProviders[1].name: 'a' is there twice"},
+      {"{extensionProviders: [{envoyFileAccessLog: {}}]}", "[0].name: is missing"},
+      {log("path: a"), "envoyFileAccessLog.path: 'a' is not a path"},
+      {log("logFormat: {text: '%X%'}"), "envoyFileAccessLog.logFormat.text: '%X%'"},
+      {log("logFormat: {labels: {a: '%X%'}}"), "envoyFileAccessLog.logFormat.labels.a: '%X%'"},
+      {http("service: a.default.svc.cluster.local, port: 80"), ""},
+      {http("service: ns/a.default.svc.cluster.local, port: 80, timeout: 1s, pathPrefix: /check, "
+            "failOpen: true, statusOnError: '503', includeRequestHeadersInCheck: [a, 'x-*', '*-y'],"
+            " includeAdditionalHeadersInCheck: {x: y}, includeRequestBodyInCheck: "
+            "{maxRequestBytes: 1024, allowPartialMessage: true}, headersToUpstreamOnAllow: [b], "
+            "headersToDownstreamOnDeny: [c], headersToDownstreamOnAllow: [d]"),
+       ""},
+      {http("port: 80"), "envoyExtAuthzHttp.service: is missing"},
+      {http("service: '*.test', port: 80"), "envoyExtAuthzHttp.service: '*.test' must not be"},
+      {http("service: a"), "envoyExtAuthzHttp.port: 0 is out of range"},
+      {http("service: a, port: 80, timeout: 0s"), "timeout: must be above 0"},
+      {http("service: a, port: 80, timeout: soon"), "timeout: not a duration"},
+      {http("service: a, port: 80, statusOnError: x"), "statusOnError: 'x' is not a status"},
+      {http("service: a, port: 80, pathPrefix: x"), "pathPrefix: 'x' does not begin with '/'"},
+      {http("service: a, port: 80, includeRequestBodyInCheck: {}"),
+       "includeRequestBodyInCheck.maxRequestBytes: 0 is out of range"},
+      {http("service: a, port: 80, headersToUpstreamOnAllow: ['a b']"),
+       "headersToUpstreamOnAllow[0]: 'a b' is not the name of a header"},
+      {"{extensionProviders: [{name: a, envoyExtAuthzGrpc: {service: a, port: 70000}}]}",
+       "envoyExtAuthzGrpc.port: 70000 is out of range"},
+  };
+  for (const auto& [mesh, expected] : rows) {
+    const std::string problems = of("data:\n  mesh: |\n    " + mesh + "\n");
+    if (*expected == '\0') {
+      EXPECT_EQ(problems, "") << mesh;
+    } else {
+      EXPECT_TRUE(absl::StrContains(problems, expected))
+          << mesh << "\nexpected: " << expected << "\nactual:   " << problems;
+    }
+  }
+  EXPECT_EQ(of("data: {other: x}\n"),
+            "data.mesh: is missing; it holds the mesh-wide settings as YAML text");
+  EXPECT_TRUE(absl::StrContains(of("data: {mesh: '{a: '}\n"), "data.mesh: "));
+}
+
 }  // namespace
 }  // namespace weft

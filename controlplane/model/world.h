@@ -47,6 +47,14 @@ class TcpRouteSpec;
 class TlsRouteSpec;
 }  // namespace weft::kubernetes
 
+namespace istio::mesh::v1alpha1 {
+class MeshConfig;
+}
+
+namespace istio::telemetry::v1alpha1 {
+class Telemetry;
+}
+
 namespace weft {
 
 using Labels = std::map<std::string, std::string>;
@@ -249,7 +257,7 @@ struct World {
   std::shared_ptr<const ClusterIdentity> self;
   std::map<std::string, std::shared_ptr<const Peer>> peers;  // by cluster
 
-  SharedMap<std::string, std::shared_ptr<const Service>> services;    // by key()
+  SharedMap<std::string, std::shared_ptr<const Service>> services;     // by key()
   SharedMap<std::string, std::shared_ptr<const Endpoints>> endpoints;  // the same; local and remote
   std::map<std::string, Alias> aliases;                                // by host
   SharedMap<std::string, std::shared_ptr<const Workload>> workloads;   // by address
@@ -270,6 +278,9 @@ struct World {
   GatewayApi gateway_api;
   // By "namespace/name"; only those that are of use for TLS, in their last good form.
   SharedMap<std::string, std::shared_ptr<const TlsSecret>> secrets;
+  Configs<istio::telemetry::v1alpha1::Telemetry> telemetries;
+  // The mesh-wide settings, of ConfigMaps; which of them counts is for the index to say.
+  Configs<istio::mesh::v1alpha1::MeshConfig> mesh_configs;
   // JSON, by the jwksUri of some RequestAuthentication, as last fetched; absent until it was.
   std::map<std::string, std::shared_ptr<const std::string>> key_sets;
 };

@@ -37,7 +37,7 @@ auto Others(const World& world) {
   const auto& [self, peers, services, endpoints, aliases, workloads, namespaces, virtual_services,
                destination_rules, gateways, service_entries, workload_entries, workload_groups,
                sidecars, peer_authentications, authorization_policies, request_authentications,
-               gateway_api, secrets, key_sets] = world;
+               gateway_api, secrets, telemetries, mesh_configs, key_sets] = world;
   (void)endpoints;
   (void)workloads;
   (void)virtual_services;
@@ -47,7 +47,7 @@ auto Others(const World& world) {
   (void)secrets;  // looked at by themselves
   return std::tie(self, peers, services, aliases, namespaces, destination_rules, gateways,
                   service_entries, sidecars, peer_authentications, authorization_policies,
-                  request_authentications, gateway_api, key_sets);
+                  request_authentications, gateway_api, telemetries, mesh_configs, key_sets);
 }
 
 template <typename... T>

@@ -110,7 +110,7 @@ bool IsHttp2(Protocol protocol) {
 }
 
 TranslationIndex::TranslationIndex(const World& world)
-    : own_(world), world_(own_), sidecars_(own_) {
+    : own_(world), world_(own_), sidecars_(own_), mesh_(own_), telemetries_(own_, mesh_) {
   IndexServices();
   IndexAliases();
   gateways_ = OldestFirst(world_.gateways);
@@ -257,6 +257,7 @@ void TranslationIndex::IndexWorkloadPolicies() {
 OutboundScope TranslationIndex::ScopeOf(const ProxyView& view) const {
   OutboundScope scope{
       view.namespace_, {}, view.locality, sidecars_.OutboundOf(view.namespace_, view.labels)};
+  scope.access_logs = telemetries_.ClientLogsOf(view.namespace_, view.labels);
   for (const auto& [key, value] : view.labels) {
     if (selected_labels_.count(key) > 0) scope.labels.emplace(key, value);
   }

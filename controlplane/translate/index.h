@@ -17,8 +17,10 @@
 #include "absl/strings/string_view.h"
 #include "controlplane/model/delegates.h"
 #include "controlplane/model/world.h"
+#include "controlplane/translate/mesh_settings.h"
 #include "controlplane/translate/resources.h"
 #include "controlplane/translate/sidecar_index.h"
+#include "controlplane/translate/telemetry_index.h"
 
 namespace weft {
 
@@ -28,10 +30,11 @@ struct OutboundScope {
   std::string namespace_;
   Labels labels;  // only those that some policy selects on
   Locality locality;
-  std::string egress = {};  // of the Sidecars in force (SidecarIndex::OutboundOf)
-  bool router = false;          // `egress` is what its routes lead to (RouterScopeOf)
-  bool credentials = false;     // of a router: it gets those of its namespace's Secrets
-  bool by_server_name = false;  // of a router: clusters by server name, for AUTO_PASSTHROUGH
+  std::string egress = {};       // of the Sidecars in force (SidecarIndex::OutboundOf)
+  bool router = false;           // `egress` is what its routes lead to (RouterScopeOf)
+  bool credentials = false;      // of a router: it gets those of its namespace's Secrets
+  bool by_server_name = false;   // of a router: clusters by server name, for AUTO_PASSTHROUGH
+  std::string access_logs = {};  // of the Telemetries in force (TelemetryIndex::ClientLogsOf)
 
   friend bool operator==(const OutboundScope&, const OutboundScope&) = default;
   friend auto operator<=>(const OutboundScope&, const OutboundScope&) = default;
@@ -91,8 +94,8 @@ class TranslationIndex {
   // "reviews.prod.svc" likewise where there is such a service; other names as they are.
   std::string ResolveHost(absl::string_view host, absl::string_view object_namespace) const;
 
-  // By key, which is a host for services of Kubernetes only; for what a client sees of ServiceEntries
-  // ask VisibleServices.
+  // By key, which is a host for services of Kubernetes only; for what a client sees of
+  // ServiceEntries ask VisibleServices.
   const Service* FindService(const std::string& key) const;
   // The service that an ExternalName service of this host is another name of; `host` itself if it
   // is none.
@@ -106,6 +109,8 @@ class TranslationIndex {
   const std::vector<const Service*>& ServicesIn(const std::string& name_space) const;
 
   const SidecarIndex& sidecars() const { return sidecars_; }
+  const MeshSettings& mesh() const { return mesh_; }
+  const TelemetryIndex& telemetries() const { return telemetries_; }
 
   // The one VirtualService that routes a mesh client's requests to `host`; null if none. An exact
   // host beats a wildcard, a longer wildcard a shorter one, the older object the younger.
@@ -184,6 +189,8 @@ class TranslationIndex {
   World own_;
   const World& world_;
   const SidecarIndex sidecars_;
+  const MeshSettings mesh_;
+  const TelemetryIndex telemetries_;
   std::map<std::string, std::vector<const Service*>> services_of_;  // by host
   std::map<std::string, std::vector<const Service*>> services_in_;  // by namespace
   // The services with an endpoint at a pod's address, in order of key, ServiceEntries last.

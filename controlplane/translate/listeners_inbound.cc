@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "api/envoy/route.pb.h"
+#include "controlplane/translate/access_logs.h"
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/guards.h"
 #include "controlplane/translate/inbound_targets.h"
@@ -161,6 +162,8 @@ EncodedResources InboundListeners(const TranslationIndex& index, const ProxyView
     AddChains(target, guards, index.MtlsModeOf(view.namespace_, view.labels, port), rest, listener);
   }
   AddRest(guards, rest, listener);
+  AddAccessLogs(index.mesh(), index.telemetries().ServerLogsOf(view.namespace_, view.labels),
+                listener);
   return {{listener.name(), EncodeResource(listener)}};
 }
 

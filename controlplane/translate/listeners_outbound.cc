@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "controlplane/translate/access_logs.h"
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/l4_routes.h"
 #include "controlplane/translate/listeners_entry.h"
@@ -103,7 +104,8 @@ Listener NewOutboundListener(const std::string& name, absl::string_view ip, uint
 
 EncodedResources OutboundListeners(const RouteContext& context) {
   EncodedResources listeners;
-  auto add = [&](const Listener& listener) {
+  auto add = [&](Listener listener) {
+    AddAccessLogs(context.index.mesh(), context.scope.access_logs, listener);
     listeners.emplace(listener.name(), EncodeResource(listener));
   };
   add(VirtualOutbound(context));

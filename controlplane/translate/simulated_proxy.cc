@@ -13,6 +13,7 @@
 #include "proxy/config/config_state.h"
 #include "proxy/decide/match_chain.h"
 #include "proxy/decide/match_route.h"
+#include "proxy/telemetry/access_line.h"
 
 namespace weft {
 namespace {
@@ -55,6 +56,44 @@ std::string RouteOn(const Snapshot& snapshot, const FilterChainConfig* chain,
   }
   const auto& forward = std::get<ForwardAction>(route->action);
   return ChooseTarget(forward.clusters, forward.total_weight, 0)->cluster;
+}
+
+const FilterChainConfig* InboundChain(const Snapshot& snapshot, uint16_t port, bool mtls) {
+  static const std::vector<std::string> kMesh = {"istio"};
+  ConnectionFacts facts;
+  facts.destination = *Address::Ip("10.244.0.200", port);
+  facts.source = facts.direct_source = *Address::Ip("10.244.0.9", 40000);
+  facts.tls = mtls;
+  if (mtls) facts.application_protocols = kMesh;
+  return MatchChain(*snapshot.listeners.at("virtualInbound"), facts);
+}
+
+std::vector<std::string> LinesOf(const FilterChainConfig* chain, const Served& served) {
+  if (chain == nullptr) return {"closed"};
+  const auto* http = std::get_if<HttpManagerConfig>(&chain->service);
+  const auto& logs =
+      http != nullptr ? http->access_logs : std::get<TcpProxyConfig>(chain->service).access_logs;
+  RequestHead request;
+  RequestRecord record;
+  FormatInput input;
+  input.record = &record;
+  record.duration = absl::Milliseconds(served.milliseconds);
+  if (served.no_route) record.flag = ResponseFlag::kNoRouteFound;
+  if (http != nullptr) {
+    request.method = served.method;
+    request.path = served.path;
+    request.authority = served.authority;
+    for (const auto& [name, value] : served.headers) request.headers.Add(name, value);
+    record.status = served.status;
+    record.grpc_status = served.grpc_status;
+    input.request = &request;
+  }
+  std::vector<std::string> lines;
+  for (const AccessLogConfig& log : logs) {
+    if (log.filter != nullptr && !Passes(*log.filter, input, /*random=*/0)) continue;
+    lines.push_back(absl::StrCat(log.path, ": ", AccessLine(log, input)));
+  }
+  return lines;
 }
 
 }  // namespace
@@ -106,17 +145,21 @@ std::string SimulatedProxy::BoundRequest(const std::string& listener,
 
 std::string SimulatedProxy::Inbound(uint16_t port, bool mtls) const {
   const Snapshot& snapshot = *state_->snapshot();
-  static const std::vector<std::string> kMesh = {"istio"};
-  ConnectionFacts facts;
-  facts.destination = *Address::Ip("10.244.0.200", port);
-  facts.source = facts.direct_source = *Address::Ip("10.244.0.9", 40000);
-  facts.tls = mtls;
-  if (mtls) facts.application_protocols = kMesh;
-  const FilterChainConfig* chain = MatchChain(*snapshot.listeners.at("virtualInbound"), facts);
+  const FilterChainConfig* chain = InboundChain(snapshot, port, mtls);
   if (chain == nullptr) return "closed";
   const auto* tcp = std::get_if<TcpProxyConfig>(&chain->service);
   return tcp == nullptr ? absl::StrCat("http ", RouteOn(snapshot, chain, "any"))
                         : tcp->clusters.at(0).cluster;
+}
+
+std::vector<std::string> SimulatedProxy::InboundLog(uint16_t port, bool mtls,
+                                                    const Served& served) const {
+  return LinesOf(InboundChain(*state_->snapshot(), port, mtls), served);
+}
+
+std::vector<std::string> SimulatedProxy::OutboundLog(const std::string& destination,
+                                                     const Served& served) const {
+  return LinesOf(ChainAt(*state_->snapshot(), destination, ""), served);
 }
 
 std::string SimulatedProxy::Endpoints(const std::string& cluster) const {

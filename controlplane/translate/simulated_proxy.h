@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace weft {
@@ -18,6 +19,18 @@ struct SentResource {
   std::string type_url;
   std::string name;
   std::shared_ptr<const std::string> bytes;  // a serialized Any
+};
+
+// A request that was served, or a connection, as an access log sees it.
+struct Served {
+  std::string method = "GET";
+  std::string path = "/";
+  std::string authority = "web";
+  std::vector<std::pair<std::string, std::string>> headers = {};
+  int status = 200;
+  int grpc_status = -1;
+  int milliseconds = 1;
+  bool no_route = false;  // the flag NR is set
 };
 
 class SimulatedProxy {
@@ -39,6 +52,10 @@ class SimulatedProxy {
   std::string BoundRequest(const std::string& listener, const std::string& authority) const;
   // Where an inbound connection to the port goes, in mesh TLS or in plain.
   std::string Inbound(uint16_t port, bool mtls) const;
+  // What is written of it, "FILE: LINE" for each log that takes it: of an inbound connection's, and
+  // of an outbound one's.
+  std::vector<std::string> InboundLog(uint16_t port, bool mtls, const Served& served) const;
+  std::vector<std::string> OutboundLog(const std::string& destination, const Served& served) const;
   // "10.0.0.1:80=1 10.0.0.2:80/tlsMode-istio=2": endpoints with their weights, by key; "original"
   // for a cluster that dials the original destination.
   std::string Endpoints(const std::string& cluster) const;

@@ -4,8 +4,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "api/istio/mesh.pb.h"
 #include "api/istio/networking.pb.h"
 #include "api/istio/security.pb.h"
+#include "api/istio/telemetry.pb.h"
 #include "api/yaml/yaml_to_message.h"
 #include "gtest/gtest.h"
 
@@ -31,6 +33,19 @@ absl::Status Read(const YamlNode& object, const std::string& kind, Configs<Spec>
     annotations[std::string(given.first.Scalar())] = std::string(given.second.Scalar());
   }
   configs[{name_space, name}] = {{kind, name_space, name}, "test.yaml", "", {}, spec, annotations};
+  return absl::OkStatus();
+}
+
+absl::Status ReadMesh(const YamlNode& object, Configs<istio::mesh::v1alpha1::MeshConfig>& configs) {
+  const std::pair<std::string, std::string> name(object["metadata"]["namespace"].Scalar(),
+                                                 object["metadata"]["name"].Scalar());
+  auto spec = std::make_shared<istio::mesh::v1alpha1::MeshConfig>();
+  const auto text = ParseYamlDocuments(object["data"]["mesh"].Scalar());
+  if (!text.ok()) return text.status();
+  absl::Status status =
+      YamlToMessage(text->at(0)->root(), UnknownFields::kReject, spec.get(), "mesh");
+  if (!status.ok()) return status;
+  configs[name] = {{"ConfigMap", name.first, name.second}, "test.yaml", "", {}, spec, {}};
   return absl::OkStatus();
 }
 
@@ -145,6 +160,8 @@ absl::Status WorldBuilder::Apply(absl::string_view yaml) {
     if (kind == "AuthorizationPolicy") status = Read(object, kind, world_.authorization_policies);
     if (kind == "RequestAuthentication")
       status = Read(object, kind, world_.request_authentications);
+    if (kind == "ConfigMap") status = ReadMesh(object, world_.mesh_configs);
+    if (kind == "Telemetry") status = Read(object, kind, world_.telemetries);
     if (!status.ok()) return status;
   }
   return absl::OkStatus();

@@ -36,7 +36,7 @@ class WorldBuilder {
   WorldBuilder& SharedTrustDomain();
   // Keys as fetched from there.
   WorldBuilder& KeySet(const std::string& uri, std::string jwks);
-  // Istio's kinds of a YAML text; others are passed over.
+  // Istio's kinds of a YAML text, and ConfigMaps with mesh-wide settings; others are passed over.
   absl::Status Apply(absl::string_view yaml);
 
   // For what the above does not do.

@@ -9,6 +9,17 @@
 namespace weft {
 namespace {
 
+// Of ConfigMaps these and no others: what else is in them is none of the mesh's business.
+WatchedResource MeshConfig(absl::string_view name) {
+  return {"",
+          {"v1"},
+          "configmaps",
+          "ConfigMap",
+          false,
+          std::string(kMeshConfigNamespace),
+          std::string(name)};
+}
+
 std::vector<WatchedResource> AllResources() {
   const std::vector<std::string> networking = {"v1", "v1beta1", "v1alpha3"};
   const std::vector<std::string> security = {"v1", "v1beta1"};
@@ -33,6 +44,8 @@ std::vector<WatchedResource> AllResources() {
       {"security.istio.io", security, "authorizationpolicies", "AuthorizationPolicy", true},
       {"security.istio.io", security, "requestauthentications", "RequestAuthentication", true},
       {"telemetry.istio.io", telemetry, "telemetries", "Telemetry"},
+      MeshConfig(kMeshConfigNames[0]),
+      MeshConfig(kMeshConfigNames[1]),
       {"gateway.networking.k8s.io",
        {"v1", "v1beta1", "v1alpha2"},
        "gatewayclasses",
@@ -52,7 +65,8 @@ std::vector<WatchedResource> AllResources() {
 }
 
 bool IsOfUse(const WatchedResource& resource) {
-  return IsUsed(KindOf({KindName(resource.group, resource.kind), "", ""}));
+  return IsUsed(
+      KindOf({KindName(resource.group, resource.kind), resource.namespace_, resource.name}));
 }
 
 }  // namespace

@@ -22,7 +22,8 @@ struct WatchedResource {
   std::string namespace_ = {};
   std::string name = {};
 
-  std::string Name() const;  // as kubectl says: "virtualservices.networking.istio.io"
+  // As kubectl says: "virtualservices.networking.istio.io", "configmaps weft-system/weft".
+  std::string Name() const;
 };
 
 std::vector<WatchedResource> WatchedResources();
