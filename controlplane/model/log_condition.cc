@@ -193,11 +193,12 @@ absl::StatusOr<LogCondition> NumberCondition(absl::string_view attribute, Kind k
     }
     return condition;
   }
+  const int64_t written = number;
   if (op == ">") ++number;
   if (op == "<") --number;
   if (number < 0) return Constant(op == "!=" || op == ">" || op == ">=");
   if (number > std::numeric_limits<uint32_t>::max()) {
-    return absl::InvalidArgumentError(absl::StrCat(number, " is out of range"));
+    return absl::InvalidArgumentError(absl::StrCat(written, " is out of range"));
   }
   condition.number = static_cast<uint32_t>(number);
   condition.comparison = op == "=="                  ? Comparison::kEqual
@@ -207,7 +208,7 @@ absl::StatusOr<LogCondition> NumberCondition(absl::string_view attribute, Kind k
   const bool ordered =
       condition.comparison == Comparison::kAtLeast || condition.comparison == Comparison::kAtMost;
   if (kind == Kind::kGrpcStatus && (ordered || number > 16)) {
-    return Unsupported(absl::StrCat(attribute, " ", op, " ", number));
+    return Unsupported(absl::StrCat(attribute, " ", op, " ", written));
   }
   return condition;
 }
