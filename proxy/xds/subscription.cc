@@ -19,7 +19,7 @@ bool Subscription::SetNames(std::vector<std::string> names) {
     held_.erase(name);
     if (asked_.count(name) != 0) forgotten_.insert(name);
   }
-  must_send_ = true;
+  must_send_ = names_changed_ = true;
   return true;
 }
 
@@ -30,7 +30,7 @@ void Subscription::OnStreamOpened() {
   error_to_send_.reset();
   asked_.clear();
   forgotten_.clear();
-  must_send_ = true;
+  must_send_ = names_changed_ = true;
 }
 
 std::optional<Subscription::Request> Subscription::NextRequest() {
@@ -59,6 +59,10 @@ void Subscription::FillNames(Request& request) {
 
 void Subscription::FillChanges(Request& request) {
   if (!asked_on_stream_) request.initial_versions = held_;
+  // A nonce acknowledges one response; said again it would be stale.
+  nonce_.clear();
+  // Most requests only acknowledge.
+  if (!std::exchange(names_changed_, false)) return;
   for (const std::string& name : names_) {
     if (asked_.insert(name).second || forgotten_.count(name) != 0) {
       request.subscribe.push_back(name);
@@ -73,8 +77,6 @@ void Subscription::FillChanges(Request& request) {
     request.unsubscribe.push_back(*it);
     it = asked_.erase(it);
   }
-  // A nonce acknowledges one response; said again it would be stale.
-  nonce_.clear();
 }
 
 void Subscription::Accept(const Response& response) {

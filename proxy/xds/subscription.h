@@ -111,6 +111,7 @@ class Subscription {
   bool stream_open_ = false;
   bool asked_on_stream_ = false;
   bool must_send_ = false;
+  bool names_changed_ = false;  // since they were last said
   bool answered_ = false;
   // Delta: what the server takes us to be subscribed to on this stream; and
   // what of it was forgotten since, so that it has to be asked for again should
