@@ -1,10 +1,12 @@
 #include "proxy/xds/ads_wire.h"
 
 #include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/wire_format_lite.h>
 
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "api/envoy/discovery.pb.h"
@@ -56,6 +58,19 @@ void SetError(const std::string& error, google::rpc::Status& detail) {
   detail.set_message(error);
 }
 
+// A request may have thousands of names, and each acknowledgement repeats them: they are written as
+// they lie. (Serialized messages that follow each other merge, repeated fields by appending.)
+void AppendNames(const std::vector<absl::string_view>& names, std::string& bytes) {
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream out(&stream);
+  for (const absl::string_view name : names) {
+    out.WriteTag(WireFormatLite::MakeTag(discovery::DiscoveryRequest::kResourceNamesFieldNumber,
+                                         WireFormatLite::WIRETYPE_LENGTH_DELIMITED));
+    out.WriteVarint32(static_cast<uint32_t>(name.size()));
+    out.WriteRaw(name.data(), static_cast<int>(name.size()));
+  }
+}
+
 }  // namespace
 
 bool ReadResourceName(const std::string& bytes, std::string& name) {
@@ -77,12 +92,13 @@ std::string EncodeDiscoveryRequest(const std::string& type_url, Subscription::Re
   message.set_type_url(type_url);
   message.set_version_info(std::move(request.version_info));
   message.set_response_nonce(std::move(request.response_nonce));
-  for (std::string& name : request.resource_names) message.add_resource_names(std::move(name));
   if (!node.empty()) {
     message.mutable_node()->ParseFromArray(node.data(), static_cast<int>(node.size()));
   }
   if (request.error.has_value()) SetError(*request.error, *message.mutable_error_detail());
-  return message.SerializeAsString();
+  std::string bytes = message.SerializeAsString();
+  AppendNames(request.resource_names, bytes);
+  return bytes;
 }
 
 std::string EncodeDeltaDiscoveryRequest(const std::string& type_url, Subscription::Request request,

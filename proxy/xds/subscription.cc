@@ -54,7 +54,7 @@ std::optional<Subscription::Request> Subscription::NextRequest() {
 
 void Subscription::FillNames(Request& request) {
   request.version_info = version_;
-  request.resource_names = names_;
+  request.resource_names.assign(names_.begin(), names_.end());
 }
 
 void Subscription::FillChanges(Request& request) {

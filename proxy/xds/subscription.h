@@ -39,7 +39,7 @@ class Subscription {
   struct Request {
     // State of the world.
     std::string version_info;
-    std::vector<std::string> resource_names;
+    std::vector<absl::string_view> resource_names;  // the subscription's, until SetNames()
     // Delta.
     std::vector<std::string> subscribe;
     std::vector<std::string> unsubscribe;
