@@ -3,10 +3,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "proxy/base/log.h"
+#include "controlplane/transport/accept_tls.h"
 #include "proxy/http/grpc.h"
 #include "proxy/stream/h2_connection.h"
-#include "proxy/tls/tls_stream.h"
 
 namespace weft {
 namespace {
@@ -14,7 +13,7 @@ namespace {
 H2Connection::Setup MakeSetup(bool secure) {
   H2Connection::Setup setup;
   setup.secure = secure;
-  setup.head_timeout = kGrpcHandshakeTimeout;
+  setup.head_timeout = kGrpcHeadTimeout;
   // A stream or two of discovery, one of load reports, a certificate now and then.
   setup.options.max_concurrent_streams = 100;
   // A proxy that vanished without a word is not kept for ever.
@@ -70,17 +69,10 @@ Task<> GrpcPort::ServeConnection(std::unique_ptr<TcpStream> accepted) {
     co_return;
   }
   peer.secure = true;
-  auto stream = co_await TlsStream::Accept(loop_, std::move(accepted), options_.tls, Buffer(),
-                                           loop_.Now() + kGrpcHandshakeTimeout);
-  if (!stream.ok()) {
-    Log(LogLevel::kInfo, "tls_refused",
-        {{"peer", peer.address},
-         {"listener", address().ToString()},
-         {"reason", std::string(stream.status().message())}});
-    co_return;
-  }
-  if ((*stream)->peer() != nullptr) peer.identity = (*stream)->peer()->id;
-  co_await ServeCalls(**stream, peer);
+  const auto stream = co_await AcceptTls(loop_, std::move(accepted), options_.tls, address());
+  if (stream == nullptr) co_return;
+  if (stream->peer() != nullptr) peer.identity = stream->peer()->id;
+  co_await ServeCalls(*stream, peer);
 }
 
 Task<> GrpcPort::ServeCalls(ByteStream& bytes, const GrpcPeer& peer) {

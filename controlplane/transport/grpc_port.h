@@ -26,8 +26,8 @@
 
 namespace weft {
 
-// A client that takes longer than this to shake hands, or over a request's head, is let go.
-inline constexpr absl::Duration kGrpcHandshakeTimeout = absl::Seconds(10);
+// A client that takes longer than this over a request's head is let go.
+inline constexpr absl::Duration kGrpcHeadTimeout = absl::Seconds(10);
 // Several times the proxies of the largest cluster planned for; beyond it, connections are refused.
 inline constexpr size_t kMaxGrpcConnections = 20000;
 // One that has not had a call for as long is closed.

@@ -4,15 +4,13 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "proxy/base/log.h"
-#include "proxy/tls/tls_stream.h"
+#include "controlplane/transport/accept_tls.h"
 
 namespace weft::webhook {
 namespace {
 
 using Event = HttpStream::Event;
 
-constexpr absl::Duration kHandshakeTimeout = absl::Seconds(10);
 constexpr absl::Duration kSendTimeout = absl::Seconds(10);
 // How long a client that was refused may go on sending before it is cut off: cutting it at once
 // could take the refusal with it.
@@ -91,17 +89,8 @@ Task<> HttpsPort::Accept() {
 }
 
 Task<> HttpsPort::Serve(std::unique_ptr<TcpStream> accepted) {
-  const std::string from = accepted->peer_address().ToString();
-  auto stream = co_await TlsStream::Accept(loop_, std::move(accepted), tls_, Buffer(),
-                                           loop_.Now() + kHandshakeTimeout);
-  if (!stream.ok()) {
-    Log(LogLevel::kInfo, "tls_refused",
-        {{"peer", from},
-         {"listener", address().ToString()},
-         {"reason", std::string(stream.status().message())}});
-    co_return;
-  }
-  co_await ServeRequests(**stream);
+  const auto stream = co_await AcceptTls(loop_, std::move(accepted), tls_, address());
+  if (stream != nullptr) co_await ServeRequests(*stream);
 }
 
 Task<> HttpsPort::ServeRequests(ByteStream& stream) {
