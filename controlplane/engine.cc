@@ -281,7 +281,9 @@ bool Engine::Rebuild() {
   std::vector<Problem> others = CheckPolicies(index);
   for (Problem& problem : CheckGateways(index)) others.push_back(std::move(problem));
   for (Problem& problem : CheckTelemetries(index)) others.push_back(std::move(problem));
-  ReportFindings({std::move(held.problems), CheckHosts(index), std::move(others)}, merged.problems);
+  ReportFindings(
+      {std::move(held.problems), CheckHosts(index), std::move(others), gateway_api_.statuses()},
+      merged.problems);
   return true;
 }
 

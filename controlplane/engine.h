@@ -72,10 +72,6 @@ class Engine {
   const std::shared_ptr<const World>& world() const { return world_; }
   // By cluster.
   const std::map<std::string, PeerState>& peers() const { return peers_; }
-  // What is to be said in the status of the Gateway API's objects.
-  const std::vector<GatewayApiStatus>& gateway_api_statuses() const {
-    return gateway_api_.statuses();
-  }
   std::vector<PeerStatus> PeerStatuses() const;
   // The configured peer whose control plane has this identity, or empty.
   std::string FindPeer(const certs::SpiffeId& identity) const;

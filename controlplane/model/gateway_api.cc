@@ -26,7 +26,7 @@ namespace networking = istio::networking::v1alpha3;
 using kubernetes::ParentReference;
 using networking::VirtualService;
 
-constexpr char kGatewayNameLabel[] = "gateway.networking.k8s.io/gateway-name";
+constexpr size_t kMostAddresses = 16;  // that a Gateway's status may have
 constexpr char kGatewayKind[] = "Gateway.gateway.networking.k8s.io";
 
 std::string ModelKind(absl::string_view kind) { return absl::StrCat(kind, ".", kGatewayApiGroup); }
@@ -395,6 +395,25 @@ class Conversion {
     return resolved;
   }
 
+  // Of the Services in front of its pods: what leads to them from outside, or else their names.
+  std::vector<std::string> AddressesOf(const GatewayApiGateway& gateway) const {
+    std::set<std::string> named;
+    for (const auto& address : gateway.spec->addresses()) {
+      if (address.type() == "Hostname") named.insert(ServiceHost(address.value(), gateway));
+    }
+    std::vector<std::string> addresses;
+    for (const auto& [host, service] : world_.services) {
+      const bool selects =
+          service->namespace_ == gateway.key.namespace_ && service->gateway == gateway.key.name;
+      if (!selects && !named.contains(host)) continue;
+      const auto& outside = service->outside;
+      addresses.insert(addresses.end(), outside.begin(), outside.end());
+      if (outside.empty()) addresses.push_back(host);
+    }
+    if (addresses.size() > kMostAddresses) addresses.resize(kMostAddresses);
+    return addresses;
+  }
+
   void AddGatewayStatus(std::vector<ConvertedListener>& listeners) {
     if (listeners.empty()) return;
     const GatewayApiGateway& gateway = *listeners.front().gateway;
@@ -405,6 +424,7 @@ class Conversion {
                                    [](const auto& one) { return one.server == nullptr; });
     const bool any = static_cast<size_t>(bad) < listeners.size();
     const bool all = bad == 0;
+    status.addresses = AddressesOf(gateway);
     status.conditions = {{"Accepted", any, all ? "Accepted" : "ListenersNotValid",
                           all ? "" : absl::StrCat(bad, " of the listeners serve nobody")},
                          {"Programmed", any, any ? "Programmed" : "Invalid"}};

@@ -16,6 +16,9 @@ inline bool IsOfGatewayApi(const ObjectKey& key) {
   return absl::EndsWith(key.kind, kGatewayApiGroup);
 }
 
+// On the pods of a Gateway, and so in the selectors of the Services in front of them: its name.
+inline constexpr char kGatewayNameLabel[] = "gateway.networking.k8s.io/gateway-name";
+
 // On a Gateway of the Gateway API, instead of a selector: the hosts of the Services in front of its
 // workloads, separated by commas.
 inline constexpr char kGatewayServicesAnnotation[] = "weft.io/gateway-services";

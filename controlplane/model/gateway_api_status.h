@@ -30,6 +30,8 @@ struct ListenerStatus {
   int attached_routes = 0;
   std::vector<std::string> supported_kinds = {};  // of this API's group
   GatewayApiConditions conditions = {};
+
+  friend bool operator==(const ListenerStatus&, const ListenerStatus&) = default;
 };
 
 // One of status.parents; the reference is as the route has it.
@@ -41,14 +43,19 @@ struct RouteParentStatus {
   std::string section_name;
   int port = 0;  // 0: none
   GatewayApiConditions conditions = {};
+
+  friend bool operator==(const RouteParentStatus&, const RouteParentStatus&) = default;
 };
 
 struct GatewayApiStatus {
   ObjectKey key;
   int64_t generation = 0;                       // observedGeneration of each condition
   GatewayApiConditions conditions = {};         // of a GatewayClass or Gateway
+  std::vector<std::string> addresses = {};      // of a Gateway: IPs and host names
   std::vector<ListenerStatus> listeners = {};   // of a Gateway
   std::vector<RouteParentStatus> parents = {};  // of a route: those that are ours
+
+  friend bool operator==(const GatewayApiStatus&, const GatewayApiStatus&) = default;
 };
 
 // "Accepted=False NoMatchingParent: …", for messages and tests.

@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "api/kubernetes/core.pb.h"
+#include "controlplane/model/gateway_api_name.h"
 
 namespace weft {
 namespace {
@@ -34,6 +35,16 @@ std::optional<Protocol> ProtocolNamed(absl::string_view name) {
     return Protocol::kTcp;
   }
   return std::nullopt;
+}
+
+std::vector<std::string> OutsideOf(const kubernetes::Service& service) {
+  std::vector<std::string> addresses;
+  for (const auto& ingress : service.status().load_balancer().ingress()) {
+    addresses.push_back(ingress.ip().empty() ? ingress.hostname() : ingress.ip());
+  }
+  const auto& more = service.spec().external_ips();
+  addresses.insert(addresses.end(), more.begin(), more.end());
+  return addresses;
 }
 
 bool IsProxy(const kubernetes::Container& container) {
@@ -76,6 +87,11 @@ Service ServiceFrom(const ObjectKey& key, const kubernetes::Service& object) {
       service.export_to.emplace_back(absl::StripAsciiWhitespace(to));
     }
   }
+  const auto& selector = object.spec().selector();
+  if (const auto it = selector.find(kGatewayNameLabel); it != selector.end()) {
+    service.gateway = it->second;
+  }
+  service.outside = OutsideOf(object);
   return service;
 }
 

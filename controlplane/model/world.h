@@ -114,6 +114,9 @@ struct Service {
   // Whose clients see it: namespaces, "*", "." or "~"; all if empty.
   std::vector<std::string> export_to = {};
   std::optional<EntryTraits> entry = {};  // of a ServiceEntry; its host may be "*.example.com"
+  // The Gateway of the Gateway API whose pods it selects, by name; else empty.
+  std::string gateway = {};
+  std::vector<std::string> outside = {};  // IPs and names that lead here from outside the cluster
 
   // In World::services and World::endpoints: the host, but ServiceEntries of several namespaces may
   // have the same one.

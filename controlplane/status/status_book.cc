@@ -10,26 +10,29 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "api/yaml/to_json.h"
+#include "controlplane/model/config_path.h"
 #include "controlplane/sources/kubernetes/resources.h"
+#include "controlplane/status/conditions.h"
+#include "controlplane/status/gateway_api_body.h"
 
 namespace weft {
 namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kOurTypes[] = {"Accepted", "ResolvedRefs", "Conflicted", "Programmed"};
-
-bool IsOurs(absl::string_view type) {
-  return std::find(std::begin(kOurTypes), std::end(kOurTypes), type) != std::end(kOurTypes);
+bool HasGatewayApiStatus(const std::string& kind) {
+  return kind == kGatewayApiClass || kind == kGatewayApiGateway || IsGatewayApiRoute(kind);
 }
 
-// Its plural; "" for kinds that are not of the mesh's config.
+// Its plural; "" for kinds whose status is none of ours.
 std::string PluralOf(const std::string& kind) {
   static const auto* const plurals = [] {
     auto* made = new std::map<std::string, std::string>();
     for (const WatchedResource& resource : WatchedResources()) {
       const std::string named = KindName(resource.group, resource.kind);
-      if (absl::EndsWith(resource.group, ".istio.io")) (*made)[named] = resource.plural;
+      if (absl::EndsWith(resource.group, ".istio.io") || HasGatewayApiStatus(named)) {
+        (*made)[named] = resource.plural;
+      }
     }
     return made;
   }();
@@ -46,6 +49,8 @@ std::string InFull(absl::string_view host, const std::string& name_space) {
 
 std::vector<std::string> NamesOf(const ObjectKey& key, const YamlNode& spec) {
   std::vector<std::string> names;
+  if (key.kind == "VirtualService" || IsGatewayApiRoute(key.kind)) names.push_back(ConfigPath(key));
+  if (HasGatewayApiStatus(key.kind)) return names;
   const auto add = [&](const YamlNode& host) {
     const absl::string_view text = host.Scalar();
     if (!text.empty() && text[0] != '*') names.push_back(InFull(text, key.namespace_));
@@ -88,6 +93,10 @@ std::vector<Problem> Of(const std::vector<Problem>& problems, bool errors) {
   return some;
 }
 
+std::string RefusalOf(const std::vector<Problem>& errors) {
+  return absl::StrCat(ListOf(errors), " (its last good form, if there was one, stays in force)");
+}
+
 std::string QuoteOf(const std::vector<ProxyRefusal>& refusals) {
   std::string text =
       absl::StrCat(refusals.size(), refusals.size() == 1 ? " proxy refuses" : " proxies refuse",
@@ -99,18 +108,6 @@ std::string QuoteOf(const std::vector<ProxyRefusal>& refusals) {
   return text;
 }
 
-// As an API server gives it back, so that what was written is known again.
-std::string AsStored(std::string text) {
-  if (text.size() > StatusBook::kMaxMessage) text.resize(StatusBook::kMaxMessage);
-  const std::string valid =
-      Json(std::move(text)).dump(-1, ' ', false, Json::error_handler_t::replace);
-  return Json::parse(valid).get<std::string>();
-}
-
-std::string Rfc3339(absl::Time time) {
-  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", time, absl::UTCTimeZone());
-}
-
 int64_t NumberIn(const YamlNode& map, const char* field) {
   int64_t number = 0;
   return absl::SimpleAtoi(map[field].Scalar(), &number) ? number : 0;
@@ -118,34 +115,16 @@ int64_t NumberIn(const YamlNode& map, const char* field) {
 
 }  // namespace
 
-bool StatusBook::Condition::SaysTheSame(const Condition& other) const {
-  return type == other.type && status == other.status && reason == other.reason &&
-         message == other.message && generation == other.generation;
-}
-
 // ---- What comes in.
 
 bool StatusBook::ReadInto(const YamlNode& body, Object& object) {
   const YamlNode metadata = body["metadata"];
   object.resource_version = std::string(metadata["resourceVersion"].Scalar());
   object.generation = NumberIn(metadata, "generation");
-  object.conditions.clear();
-  Json others = Json::array();
-  for (const YamlNode from : body["status"]["conditions"]) {
-    Condition condition;
-    condition.type = std::string(from["type"].Scalar());
-    if (!IsOurs(condition.type)) {
-      if (auto json = ToJson(from); json.ok()) others.push_back(*std::move(json));
-      continue;
-    }
-    condition.status = std::string(from["status"].Scalar());
-    condition.reason = std::string(from["reason"].Scalar());
-    condition.message = std::string(from["message"].Scalar());
-    condition.generation = NumberIn(from, "observedGeneration");
-    condition.since = std::string(from["lastTransitionTime"].Scalar());
-    object.conditions.push_back(std::move(condition));
-  }
-  object.others = others.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const auto status = ToJson(body["status"]);
+  object.status = status.ok() && status->is_object()
+                      ? status->dump(-1, ' ', false, Json::error_handler_t::replace)
+                      : "{}";
   return !object.resource_version.empty();
 }
 
@@ -161,11 +140,13 @@ void StatusBook::Put(const ObjectDelta& delta) {
     objects_.erase(delta.key);
     return;
   }
-  object.path =
-      absl::StrCat("/apis/", delta.object->api_version, "/namespaces/", delta.key.namespace_, "/",
-                   PluralOf(delta.key.kind), "/", delta.key.name, "/status");
+  const std::string& name_space = delta.key.namespace_;
+  object.path = absl::StrCat("/apis/", delta.object->api_version,
+                             name_space.empty() ? "" : absl::StrCat("/namespaces/", name_space),
+                             "/", PluralOf(delta.key.kind), "/", delta.key.name, "/status");
   object.names = NamesOf(delta.key, body["spec"]);
   object.refers = delta.key.kind == "VirtualService" || delta.key.kind == "DestinationRule";
+  object.claim = ReadGatewayApiClaim(body["spec"]);
   object.problems.clear();
   dirty_.insert(delta.key);
 }
@@ -186,7 +167,8 @@ void StatusBook::OnObjects(const std::vector<ObjectDelta>& deltas,
   }
 }
 
-void StatusBook::Replace(const std::vector<Problem>& problems, std::vector<Problem> Object::*list) {
+void StatusBook::Replace(const std::vector<Problem>& problems,
+                         std::vector<Problem> Object::* list) {
   std::map<ObjectKey, std::vector<Problem>> by_key;
   for (const Problem& problem : problems) by_key[problem.key].push_back(problem);
   for (auto& [key, object] : objects_) {
@@ -202,6 +184,19 @@ void StatusBook::OnWorld(const Findings& findings) {
   Replace(findings.references, &Object::references);
   Replace(findings.conflicts, &Object::conflicts);
   Replace(findings.others, &Object::findings);
+  ReplaceGatewayApi(findings.gateway_api);
+  world_known_ = true;
+}
+
+void StatusBook::ReplaceGatewayApi(const std::vector<GatewayApiStatus>& statuses) {
+  std::map<ObjectKey, GatewayApiStatus> now;
+  for (const GatewayApiStatus& status : statuses) now.emplace(status.key, status);
+  if (now == gateway_api_) return;
+  // Also what is refused, and not among them: whose it is, the others say.
+  for (const auto& [key, object] : objects_) {
+    if (HasGatewayApiStatus(key.kind)) dirty_.insert(key);
+  }
+  gateway_api_ = std::move(now);
 }
 
 void StatusBook::OnProxies(const std::vector<ProxyRefusal>& refusals) {
@@ -225,76 +220,82 @@ void StatusBook::LookAtAll() {
 
 // ---- What is to be written.
 
-std::vector<StatusBook::Condition> StatusBook::WantedOf(const Object& object) {
-  std::vector<Condition> wanted;
-  const auto say = [&](const char* type, bool status, const char* reason, std::string message) {
-    Condition condition;
-    condition.type = type;
-    condition.status = status ? "True" : "False";
-    condition.reason = reason;
-    condition.message = AsStored(std::move(message));
-    condition.generation = object.generation;
-    wanted.push_back(std::move(condition));
-  };
+GatewayApiConditions StatusBook::WantedOf(const Object& object) {
+  GatewayApiConditions wanted;
   const std::vector<Problem> errors = Of(object.problems, true);
   std::vector<Problem> warnings = Of(object.problems, false);
   warnings.insert(warnings.end(), object.findings.begin(), object.findings.end());
   if (!errors.empty()) {
-    say("Accepted", false, "Invalid",
-        absl::StrCat(ListOf(errors), " (its last good form, if there was one, stays in force)"));
+    wanted.push_back({"Accepted", false, "Invalid", RefusalOf(errors)});
   } else {
-    say("Accepted", true, warnings.empty() ? "Accepted" : "AcceptedWithWarnings", ListOf(warnings));
+    wanted.push_back({"Accepted", true, warnings.empty() ? "Accepted" : "AcceptedWithWarnings",
+                      ListOf(warnings)});
   }
   if (!object.references.empty()) {
-    say("ResolvedRefs", false, "RefNotFound", ListOf(object.references));
+    wanted.push_back({"ResolvedRefs", false, "RefNotFound", ListOf(object.references)});
   } else if (object.refers) {
-    say("ResolvedRefs", true, "ResolvedRefs", "");
+    wanted.push_back({"ResolvedRefs", true, "ResolvedRefs"});
   }
-  if (!object.conflicts.empty()) say("Conflicted", true, "HostTaken", ListOf(object.conflicts));
+  if (!object.conflicts.empty()) {
+    wanted.push_back({"Conflicted", true, "HostTaken", ListOf(object.conflicts)});
+  }
   if (!object.refusals.empty()) {
-    say("Programmed", false, "RefusedByProxies", QuoteOf(object.refusals));
+    wanted.push_back({"Programmed", false, "RefusedByProxies", QuoteOf(object.refusals)});
   }
   return wanted;
 }
 
-std::string StatusBook::PatchOf(const Object& object, std::vector<Condition> wanted,
-                                absl::Time now) {
-  Json conditions = Json::parse(object.others, nullptr, false);
-  for (const Condition& condition : wanted) {
-    const auto before =
-        std::find_if(object.conditions.begin(), object.conditions.end(), [&](const Condition& old) {
-          return old.type == condition.type && old.status == condition.status;
-        });
-    const bool turned = before == object.conditions.end() || before->since.empty();
-    Json json = {{"type", condition.type},
-                 {"status", condition.status},
-                 {"reason", condition.reason},
-                 {"message", condition.message},
-                 {"lastTransitionTime", turned ? Rfc3339(now) : before->since}};
-    if (condition.generation > 0) json["observedGeneration"] = condition.generation;
-    conditions.push_back(std::move(json));
+GatewayApiStatus StatusBook::GatewayApiStatusOf(const ObjectKey& key, const Object& object) const {
+  GatewayApiStatus status;
+  status.key = key;
+  const std::vector<Problem> errors = Of(object.problems, true);
+  if (!errors.empty()) {
+    status = RefusedStatus(key, object.generation, object.claim, gateway_api_, RefusalOf(errors));
+  } else if (const auto known = gateway_api_.find(key); known != gateway_api_.end()) {
+    status = known->second;
   }
+  if (object.refusals.empty()) return status;
+  for (RouteParentStatus& parent : status.parents) {
+    SetCondition({"Programmed", false, "RefusedByProxies", QuoteOf(object.refusals)},
+                 parent.conditions);
+  }
+  if (key.kind == kGatewayApiGateway && !status.conditions.empty()) {
+    SetCondition({"Programmed", false, "Invalid", QuoteOf(object.refusals)}, status.conditions);
+  }
+  return status;
+}
+
+// nullopt: there is nothing to be said.
+std::optional<std::string> StatusBook::PatchOf(const ObjectKey& key, const Object& object,
+                                               absl::Time now) const {
+  const Json present = Json::parse(object.status);
+  Json wanted;
+  if (HasGatewayApiStatus(key.kind)) {
+    const GatewayApiStatus status = GatewayApiStatusOf(key, object);
+    if (!IsGatewayApiRoute(key.kind) && status.conditions.empty()) return std::nullopt;
+    wanted = GatewayApiBody(present, status, now);
+  } else {
+    wanted["conditions"] = WithConditions(present.value("conditions", Json::array()),
+                                          WantedOf(object), object.generation, now);
+  }
+  if (Holds(present, wanted)) return std::nullopt;
   const Json patch = {{"metadata", {{"resourceVersion", object.resource_version}}},
-                      {"status", {{"conditions", std::move(conditions)}}}};
+                      {"status", std::move(wanted)}};
   return patch.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 std::optional<StatusBook::Write> StatusBook::Next(absl::Time now) {
-  while (!dirty_.empty()) {
+  while (world_known_ && !dirty_.empty()) {
     const ObjectKey key = *dirty_.begin();
     dirty_.erase(dirty_.begin());
     const auto found = objects_.find(key);
     if (found == objects_.end()) continue;
-    const Object& object = found->second;
-    std::vector<Condition> wanted = WantedOf(object);
-    const bool same =
-        std::equal(wanted.begin(), wanted.end(), object.conditions.begin(), object.conditions.end(),
-                   [](const Condition& a, const Condition& b) { return a.SaysTheSame(b); });
-    if (same) continue;
+    auto patch = PatchOf(key, found->second, now);
+    if (!patch.has_value()) continue;
     Write write;
     write.key = key;
-    write.path = object.path;
-    write.body = PatchOf(object, std::move(wanted), now);
+    write.path = found->second.path;
+    write.body = *std::move(patch);
     return write;
   }
   return std::nullopt;

@@ -1,12 +1,15 @@
 // StatusBook: what weftd has to say of each config object, and what its status says already: so,
 // what is to be written.
 //
-// Conditions of an object, beside those that others wrote:
+// Conditions of Istio's kinds, beside those that others wrote:
 //   Accepted      False: it cannot be used; its last good form, if there was one, stays in force
 //   ResolvedRefs  False: it names what is not there (of VirtualServices and DestinationRules)
 //   Conflicted    True: another object has what it claims; absent otherwise
 //   Programmed    False: proxies refuse what was made of it; absent otherwise
-// Each says of which generation it is. An object is only written if one of them differs.
+// Those of the Gateway API are its own (model/gateway_api_status.h); there, what proxies refuse is
+// Programmed too: of a Gateway, and of each parent of a route.
+//
+// Each says of which generation it is. An object is only written if something of it differs.
 //
 // Pure; belongs to one thread (the engine's).
 #ifndef WEFT_CONTROLPLANE_STATUS_STATUS_BOOK_H_
@@ -19,10 +22,11 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "controlplane/model/gateway_api_status.h"
 #include "controlplane/model/problem.h"
 #include "controlplane/model/raw_object.h"
+#include "controlplane/status/gateway_api_claim.h"
 
 namespace weft {
 
@@ -36,8 +40,6 @@ struct ProxyRefusal {
 
 class StatusBook {
  public:
-  // Of one condition's message; API servers take 32 KiB.
-  static constexpr size_t kMaxMessage = 2048;
   // Proxies that one condition quotes.
   static constexpr size_t kMostProxies = 3;
 
@@ -48,7 +50,9 @@ class StatusBook {
     std::vector<Problem> references;
     std::vector<Problem> conflicts;
     std::vector<Problem> others;
+    std::vector<GatewayApiStatus> gateway_api;  // of every object that is ours
   };
+  // Before it was called once there is nothing to write.
   void OnWorld(const Findings& findings);
   void OnProxies(const std::vector<ProxyRefusal>& refusals);
   // Whoever wrote until now may have left anything.
@@ -67,24 +71,14 @@ class StatusBook {
   void OnNotWritten(const ObjectKey& key) { dirty_.insert(key); }
 
  private:
-  struct Condition {
-    std::string type;
-    std::string status;
-    std::string reason;
-    std::string message;
-    int64_t generation = 0;
-    std::string since;  // lastTransitionTime
-
-    bool SaysTheSame(const Condition& other) const;
-  };
   struct Object {
     std::string path;
     std::string resource_version;
     int64_t generation = 0;
-    bool refers = false;                // objects of its kind name others
-    std::vector<std::string> names;     // by which proxies speak of what was made of it
-    std::vector<Condition> conditions;  // ours, as they are there
-    std::string others;                 // JSON: a list of conditions
+    std::string status;              // JSON, as it is there
+    bool refers = false;             // objects of its kind name others
+    std::vector<std::string> names;  // by which proxies speak of what was made of it
+    GatewayApiClaim claim;           // of the Gateway API's kinds
     std::vector<Problem> problems;
     std::vector<Problem> references;
     std::vector<Problem> conflicts;
@@ -93,12 +87,17 @@ class StatusBook {
   };
 
   static bool ReadInto(const YamlNode& body, Object& object);
-  static std::vector<Condition> WantedOf(const Object& object);
-  static std::string PatchOf(const Object& object, std::vector<Condition> wanted, absl::Time now);
+  static GatewayApiConditions WantedOf(const Object& object);
   void Put(const ObjectDelta& delta);
-  void Replace(const std::vector<Problem>& problems, std::vector<Problem> Object::*list);
+  void Replace(const std::vector<Problem>& problems, std::vector<Problem> Object::* list);
+  void ReplaceGatewayApi(const std::vector<GatewayApiStatus>& statuses);
+  GatewayApiStatus GatewayApiStatusOf(const ObjectKey& key, const Object& object) const;
+  std::optional<std::string> PatchOf(const ObjectKey& key, const Object& object,
+                                     absl::Time now) const;
 
+  bool world_known_ = false;
   std::map<ObjectKey, Object> objects_;
+  std::map<ObjectKey, GatewayApiStatus> gateway_api_;
   std::set<ObjectKey> dirty_;
 };
 

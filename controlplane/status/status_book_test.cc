@@ -30,6 +30,8 @@ Problem ProblemOf(Severity severity, const std::string& field, const std::string
 
 class StatusBookTest : public testing::Test {
  protected:
+  StatusBookTest() { book_.OnWorld({}); }
+
   void Put(const Json& object, const std::vector<Problem>& problems = {}) {
     object_ = object;
     const auto document = YamlDocument::ParseJson(object.dump()).value();
