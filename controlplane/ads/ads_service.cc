@@ -12,6 +12,7 @@
 #include "controlplane/ads/node.h"
 #include "controlplane/ads/request.h"
 #include "controlplane/ads/response.h"
+#include "controlplane/ads/route_origins.h"
 #include "proxy/base/log.h"
 #include "proxy/runtime/scope.h"
 
@@ -98,6 +99,12 @@ class AdsService::Stream {
 
   AdsService::State& service() { return service_; }
   const ClientNode& node() const { return *node_; }
+  // A NACK's text, with the objects that the refused places were made of. What was sent last is
+  // what it speaks of: an answer to anything older counts for nothing.
+  std::string Explained(const ResourceType& type, std::string error) const {
+    if (seen_ == nullptr || type.resources != &Resources::routes) return error;
+    return WithRouteOrigins(std::move(error), seen_->routes);
+  }
   // The node is only sure to be in the first message.
   absl::Status IdentifyOnce(const envoy::config::core::v3::Node& node) {
     return node_.has_value() ? absl::OkStatus() : Identify(node);
@@ -254,6 +261,7 @@ class AdsService::StreamOf final : public AdsService::Stream {
           {{"node", node().id}, {"type", message.type_url().substr(0, kMaxTypeShown)}});
       return absl::OkStatus();
     }
+    if (request.error.has_value()) request.error = Explained(*type, *std::move(request.error));
     if (client_.OnRequest(*type, request) == Received::kNack) {
       service().metrics.Rejected(type->name);
       Log(LogLevel::kWarning, "proxy_nack",

@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "api/envoy/route.pb.h"
 #include "api/istio/networking.pb.h"
+#include "controlplane/model/config_path.h"
 #include "controlplane/model/gateway_api_name.h"
 #include "controlplane/translate/parts.h"
 #include "controlplane/translate/route_filters.h"
@@ -272,6 +273,7 @@ class Translation {
   Route RouteOf(const HTTPRoute& from, RouteMatch match, const std::string& match_name) {
     Route route;
     route.set_name(NameOf(from, match_name));
+    SetOrigin(from, route);
     *route.mutable_match() = std::move(match);
     if (from.has_headers()) AddHeaderOperations(from.headers(), route);
     if (from.has_redirect()) {
@@ -290,6 +292,20 @@ class Translation {
   static std::string NameOf(const HTTPRoute& from, const std::string& match_name) {
     if (from.name().empty()) return match_name.empty() ? "default" : match_name;
     return match_name.empty() ? from.name() : absl::StrCat(from.name(), ".", match_name);
+  }
+
+  // What was made of the Gateway API has routes of several objects, of which each has the name of
+  // its own: "namespace.name".
+  void SetOrigin(const HTTPRoute& from, Route& route) const {
+    ObjectKey key = config_.key;
+    if (IsOfGatewayApi(key)) {
+      const size_t dot = from.name().find('.');
+      key.namespace_ = from.name().substr(0, dot);
+      key.name = from.name().substr(dot + 1);
+    }
+    auto& metadata = *route.mutable_metadata()->mutable_filter_metadata();
+    (*metadata[kConfigPathFilter].mutable_fields())[kConfigPathField].set_string_value(
+        ConfigPath(key));
   }
 
   absl::StatusOr<ResolvedDestination> Resolve(
