@@ -29,6 +29,7 @@
 #include "controlplane/translations.h"
 #include "controlplane/transport/grpc_port.h"
 #include "controlplane/webhook/ca_bundle.h"
+#include "controlplane/webhook/ca_root.h"
 #include "controlplane/webhook/https_port.h"
 #include "controlplane/webhook/namespace_labels.h"
 #include "controlplane/webhook/webhooks.h"
@@ -133,6 +134,7 @@ struct ControlPlane::Running {
   StatusBook status_book;
   std::unique_ptr<Leader> leader;
   std::unique_ptr<StatusWriter> status_writer;
+  std::unique_ptr<webhook::CaRoot> ca_root;
   Scope tasks;
   std::thread thread;
 };
@@ -351,6 +353,7 @@ void ControlPlane::Running::StartKubernetes() {
   if (webhook_port == nullptr) return;
   ca_bundle = std::make_unique<webhook::CaBundle>(loop, *kubernetes, self->roots_pem,
                                                   options.injection.revision);
+  ca_root = std::make_unique<webhook::CaRoot>(loop, *kubernetes, *leader, self->roots_pem);
 }
 
 void ControlPlane::Running::RenewOwn() {
@@ -420,6 +423,7 @@ void ControlPlane::Running::Stop() {
     for (auto* port : {&xds_plain, &xds, &peer}) port->reset();
     webhook_port.reset();
     ca_bundle.reset();
+    ca_root.reset();
     status_writer.reset();
     leader.reset();
     kubernetes.reset();
