@@ -75,6 +75,7 @@ class Merge {
  private:
   void AddService(const Peer& peer, const ExportedService& exported) {
     const std::string host = HostOf(exported.name, exported.namespace_);
+    if (merged_.world.aliases.contains(host)) return LeaveOut(peer, exported);
     const auto [it, added] = services_.try_emplace(host);
     Service& service = it->second;
     Endpoints& endpoints = endpoints_[host];
@@ -94,6 +95,18 @@ class Merge {
     }
     AddPorts(peer, exported, service);
     for (Endpoint& endpoint : EndpointsOf(peer, exported)) endpoints.push_back(std::move(endpoint));
+  }
+
+  // A name that stands for another one here would lead to the peer instead.
+  void LeaveOut(const Peer& peer, const ExportedService& exported) {
+    merged_.problems.push_back({Severity::kWarning,
+                                "",
+                                {"Service", exported.namespace_, exported.name},
+                                "",
+                                "spec.externalName",
+                                absl::StrCat("cluster ", peer.cluster,
+                                             " has a service of this name; what this cluster says "
+                                             "of it counts")});
   }
 
   void AddPorts(const Peer& peer, const ExportedService& exported, Service& service) {

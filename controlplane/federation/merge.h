@@ -25,6 +25,7 @@ struct MergedWorld {
 //
 // - Ports are the union; where clusters differ about a port, the local one counts, else the first
 //   cluster by name.
+// - A name that is of type ExternalName here is nobody else's.
 // - Each group of a peer is one Endpoint without an address, its weight the number of ready pods;
 //   a group without ready pods is absent.
 // - A service that only peers have gets an address from 240.240.0.0/16, the one it had in

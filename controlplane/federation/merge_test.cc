@@ -132,6 +132,28 @@ TEST(MergeWorld, UnitesPortsAndTheLocalProtocolCounts) {
             "this cluster's counts");
 }
 
+// A peer adds its own pods to a name, under its own trust domain, and takes nothing from it.
+TEST(MergeWorld, Row90APeerTakesNoNameOver) {
+  World local = Local("web");
+  local.aliases[Host("db")] = {Host("db"), "default", "db", "db.example.com"};
+  ExportedService web = Exported("web", {{{}, {}, "admin", 5}});
+  web.ports[0].protocol = Protocol::kTcp;
+  const MergedWorld merged = MergeWorld(
+      local, {{"west", PeerOf("west", {web, Exported("db", {{{}, {}, "sa", 1}})})}}, nullptr);
+  EXPECT_FALSE(merged.world.services.contains(Host("db")));
+  EXPECT_EQ(merged.world.aliases, local.aliases);
+  const Service& service = *merged.world.services.find(Host("web"))->second;
+  EXPECT_EQ(service.address, "10.96.0.1");
+  EXPECT_EQ(service.ports[0].protocol, Protocol::kHttp);
+  for (const Endpoint& endpoint : *merged.world.endpoints.find(Host("web"))->second) {
+    EXPECT_EQ(endpoint.trust_domain, endpoint.remote() ? "west.test" : "");
+  }
+  ASSERT_EQ(merged.problems.size(), 2u);
+  EXPECT_EQ(ToString(merged.problems[0]),
+            "warning: Service default/db: spec.externalName: cluster west has a service of this "
+            "name; what this cluster says of it counts");
+}
+
 TEST(MergeWorld, TakesNoSystemServicesFromPeers) {
   ExportedService system = Exported("weftd", {{{}, {}, "sa", 1}});
   system.namespace_ = "weft-system";
