@@ -1,6 +1,7 @@
 // weftd: reads its flags, starts the control plane, and waits to be told to stop.
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 
 #include <cstdio>
@@ -30,11 +31,21 @@ sigset_t BlockSignals() {
   return stops;
 }
 
+// Each proxy is a connection. The usual limit of 1024 descriptors is low only for the sake of
+// programs that use select().
+void RaiseDescriptorLimit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int Serve(const Flags& flags) {
   auto options = ToOptions(flags);
   if (!options.ok()) return Fail(EX_USAGE, options.status());
   // What matters of gRPC's own log is in our errors; its format is not ours. GRPC_VERBOSITY wins.
   setenv("GRPC_VERBOSITY", "NONE", 0);
+  RaiseDescriptorLimit();
   const sigset_t stops = BlockSignals();
   auto control_plane = ControlPlane::Start(*std::move(options));
   if (!control_plane.ok()) return Fail(EX_UNAVAILABLE, control_plane.status());
