@@ -1,0 +1,50 @@
+#include "controlplane/flags.h"
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gtest/gtest.h"
+
+namespace weft {
+namespace {
+
+Flags GoodFlags() {
+  Flags flags;
+  flags.cluster = "east";
+  flags.registry = "dir:/nowhere";
+  flags.data_dir = "/nowhere";
+  flags.token_key = absl::StrCat(getenv("TEST_TMPDIR"), "/token-key");
+  std::ofstream(flags.token_key) << std::string(64, 'a');
+  return flags;
+}
+
+TEST(Flags, OfADefaultWeftdAreFine) {
+  const auto options = ToOptions(GoodFlags());
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_TRUE(options->debug.is_loopback());
+}
+
+// Nobody is asked who they are there, so nobody may come from elsewhere.
+TEST(Flags, Row79DebugPagesAndPlainDiscoveryAreOnLoopbackOnly) {
+  for (const char* address : {"0.0.0.0:8080", "[::]:8080", "192.0.2.1:8080"}) {
+    Flags debug = GoodFlags();
+    debug.debug_listen = address;
+    Flags plain = GoodFlags();
+    plain.xds_plain = address;
+    for (const Flags& flags : {debug, plain}) {
+      const auto options = ToOptions(flags);
+      ASSERT_FALSE(options.ok()) << address;
+      EXPECT_TRUE(absl::StrContains(options.status().message(), "has to be on loopback"))
+          << options.status();
+    }
+  }
+  Flags none = GoodFlags();
+  none.debug_listen = "";
+  EXPECT_EQ(ToOptions(none)->debug.family(), AF_UNSPEC);
+}
+
+}  // namespace
+}  // namespace weft
