@@ -86,7 +86,9 @@ constexpr MeshCrd kMeshCrds[] = {
      kStatus, ""},
     {"telemetry.istio.io", "v1,v1alpha1", "telemetries", "Telemetry", "telemetry", kStatus, ""},
     {"gateway.networking.k8s.io", "v1,v1beta1", "gatewayclasses", "GatewayClass", "gc",
-     kStatus | kCluster, "Controller=.spec.controllerName"},
+     kStatus | kCluster,
+     "Controller=.spec.controllerName,"
+     "Accepted=.status.conditions[?(@.type==\"Accepted\")].status"},
     {"gateway.networking.k8s.io", "v1,v1beta1", "gateways", "Gateway", "gtw", kStatus,
      "Class=.spec.gatewayClassName,Address=.status.addresses[*].value,"
      "Programmed=.status.conditions[?(@.type==\"Programmed\")].status"},

@@ -11,6 +11,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "api/envoy/discovery.grpc.pb.h"
+#include "api/envoy/route.pb.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "test/kubernetes/cluster.h"
@@ -20,6 +21,7 @@ namespace {
 
 using apiserver::Fault;
 using apiserver::RequestRecord;
+using envoy::config::route::v3::RouteConfiguration;
 using envoy::service::discovery::v3::AggregatedDiscoveryService;
 using envoy::service::discovery::v3::DiscoveryRequest;
 using envoy::service::discovery::v3::DiscoveryResponse;
@@ -81,7 +83,8 @@ class StatusTest : public testing::Test {
   size_t Patches(const std::string& user = "") {
     const auto all = server().requests();
     return static_cast<size_t>(std::count_if(all.begin(), all.end(), [&](const auto& one) {
-      return one.verb == "patch" && (user.empty() || one.user == user);
+      return one.verb == "patch" && one.resource == "virtualservices" &&
+             (user.empty() || one.user == user);
     }));
   }
 
@@ -154,6 +157,41 @@ TEST_F(StatusTest, QuotesWhatProxiesRefuse) {
   request.set_version_info(response.version_info());
   ASSERT_TRUE(stream->Write(request));
   EXPECT_TRUE(Eventually([&] { return ConditionOf("web", "Programmed").empty(); }));
+  context.TryCancel();
+}
+
+// The table of port 80 has routes of many objects; the place that is refused, of one.
+TEST_F(StatusTest, SaysWhichObjectARefusedRouteWasMadeOf) {
+  Put(ServiceOf("api"));
+  Put(RouteOf("api", "api", "api"));
+  ASSERT_TRUE(Comes("api", "Accepted", "True"));
+  grpc::ClientContext context;
+  auto channel = grpc::CreateChannel(absl::StrCat("127.0.0.1:", weftd_->port()),
+                                     grpc::InsecureChannelCredentials());
+  auto stream = AggregatedDiscoveryService::NewStub(channel)->StreamAggregatedResources(&context);
+  DiscoveryRequest request;
+  request.set_type_url("type.googleapis.com/envoy.config.route.v3.RouteConfiguration");
+  request.add_resource_names("80");
+  request.mutable_node()->set_id("sidecar~10.0.0.9~p.default~default.svc.cluster.local");
+  ASSERT_TRUE(stream->Write(request));
+  DiscoveryResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  RouteConfiguration table;
+  ASSERT_TRUE(response.resources(0).UnpackTo(&table));
+  const auto& hosts = table.virtual_hosts();
+  const auto host = std::find_if(hosts.begin(), hosts.end(), [](const auto& one) {
+    return one.name() == "api.default.svc.cluster.local:80";
+  });
+  request.set_response_nonce(response.nonce());
+  request.mutable_error_detail()->set_message(
+      absl::StrCat("route configuration '80': virtual_hosts[", host - hosts.begin(),
+                   "].routes[0].match: not today"));
+  ASSERT_TRUE(stream->Write(request));
+  ASSERT_TRUE(Comes("api", "Programmed", "False RefusedByProxies: 1 proxy refuses"));
+  EXPECT_THAT(ConditionOf("api", "Programmed"),
+              HasSubstr("(/apis/networking.istio.io/v1alpha3/namespaces/default/virtual-service/"
+                        "api)"));
+  EXPECT_EQ(ConditionOf("web", "Programmed"), "");
   context.TryCancel();
 }
 
