@@ -45,7 +45,7 @@ class Origins {
  private:
   void Add(const Route& route) {
     const std::string origin = OriginOf(route);
-    if (!origin.empty() && paths_.size() < kMostOrigins) paths_.insert(origin);
+    if (!origin.empty()) paths_.insert(origin);
   }
 
   // Into table_, if it is not there already.
@@ -72,7 +72,8 @@ std::string WithRouteOrigins(std::string error, const EncodedResources& routes) 
   std::string table;
   int host = 0;
   std::string route;
-  while (RE2::FindAndConsume(&rest, *place, &table, &host, &route)) {
+  for (int i = 0; i < kMostPlaces; ++i) {
+    if (!RE2::FindAndConsume(&rest, *place, &table, &host, &route)) break;
     origins.Add(table, host, route.empty() ? kNoRoute : std::stoi(route));
   }
   if (origins.paths().empty()) return error;

@@ -12,10 +12,10 @@
 
 namespace weft {
 
-// Of what one NACK names.
-inline constexpr size_t kMostOrigins = 16;
+// Of those that one NACK names: who reads it needs no more, and each may cost a whole table.
+inline constexpr int kMostPlaces = 16;
 
-// `error` with the config paths of all routes that it names added at its end, if it names some of
+// `error` with the config paths of the routes that it names added at its end, if it names some of
 // `routes`:
 //   route configuration '80': virtual_hosts[1].routes[0].match: no (/apis/…/virtual-service/web)
 // Of a place that is a whole virtual host, all of its routes.

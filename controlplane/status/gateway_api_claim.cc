@@ -20,6 +20,17 @@ bool IsOurs(const RouteParentStatus& parent, const std::string& route_namespace,
   return known.contains({kGatewayApiGateway, name_space, parent.name});
 }
 
+// Sets the one of its type.
+void SetCondition(GatewayApiCondition condition, GatewayApiConditions& conditions) {
+  const auto found = std::find_if(conditions.begin(), conditions.end(),
+                                  [&](const auto& one) { return one.type == condition.type; });
+  if (found == conditions.end()) {
+    conditions.push_back(std::move(condition));
+  } else {
+    *found = std::move(condition);
+  }
+}
+
 }  // namespace
 
 bool IsGatewayApiRoute(const std::string& kind) {
@@ -63,16 +74,6 @@ GatewayApiStatus RefusedStatus(const ObjectKey& key, int64_t generation,
     if (!known.contains(key)) SetCondition({"Programmed", false, "Invalid"}, status.conditions);
   }
   return status;
-}
-
-void SetCondition(GatewayApiCondition condition, GatewayApiConditions& conditions) {
-  const auto found = std::find_if(conditions.begin(), conditions.end(),
-                                  [&](const auto& one) { return one.type == condition.type; });
-  if (found == conditions.end()) {
-    conditions.push_back(std::move(condition));
-  } else {
-    *found = std::move(condition);
-  }
 }
 
 }  // namespace weft

@@ -31,9 +31,6 @@ GatewayApiStatus RefusedStatus(const ObjectKey& key, int64_t generation,
                                const std::map<ObjectKey, GatewayApiStatus>& known,
                                const std::string& why);
 
-// Sets the one of its type.
-void SetCondition(GatewayApiCondition condition, GatewayApiConditions& conditions);
-
 }  // namespace weft
 
 #endif  // WEFT_CONTROLPLANE_STATUS_GATEWAY_API_CLAIM_H_

@@ -256,11 +256,8 @@ GatewayApiStatus StatusBook::GatewayApiStatusOf(const ObjectKey& key, const Obje
   }
   if (object.refusals.empty()) return status;
   for (RouteParentStatus& parent : status.parents) {
-    SetCondition({"Programmed", false, "RefusedByProxies", QuoteOf(object.refusals)},
-                 parent.conditions);
-  }
-  if (key.kind == kGatewayApiGateway && !status.conditions.empty()) {
-    SetCondition({"Programmed", false, "Invalid", QuoteOf(object.refusals)}, status.conditions);
+    parent.conditions.push_back(
+        {"Programmed", false, "RefusedByProxies", QuoteOf(object.refusals)});
   }
   return status;
 }

@@ -6,8 +6,8 @@
 //   ResolvedRefs  False: it names what is not there (of VirtualServices and DestinationRules)
 //   Conflicted    True: another object has what it claims; absent otherwise
 //   Programmed    False: proxies refuse what was made of it; absent otherwise
-// Those of the Gateway API are its own (model/gateway_api_status.h); there, what proxies refuse is
-// Programmed too: of a Gateway, and of each parent of a route.
+// Those of the Gateway API are its own (model/gateway_api_status.h), and Programmed for the parents
+// of a route that proxies refuse.
 //
 // Each says of which generation it is. An object is only written if something of it differs.
 //
