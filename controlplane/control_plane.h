@@ -25,7 +25,8 @@ struct ControlPlaneOptions {
   std::optional<Kubeconfig> registry_server;            // an API server instead of folders
   absl::Duration registry_silence = absl::Seconds(90);  // of a watch, after which it is made anew
   std::string data_folder;
-  std::string token_key;                 // the key itself
+  std::string token_key;                 // of workload tokens of our own, itself; empty: none are
+  std::string token_audience;            // what tokens of the API server are to be meant for
   std::string peers_folder;              // empty: no peers
   std::vector<GatewayAddress> gateways;  // as peers reach them
 

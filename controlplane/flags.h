@@ -22,6 +22,7 @@ struct Flags {
   int registry_silence = 90;  // seconds
   std::string data_dir;
   std::string token_key;
+  std::string token_audience = "weft-ca";
   std::string peers;
   std::string exports = "all";
   std::string xds_listen = "0.0.0.0:15012";
