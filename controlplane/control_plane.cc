@@ -25,6 +25,7 @@
 #include "controlplane/debug/pages.h"
 #include "controlplane/engine.h"
 #include "controlplane/own_certificate.h"
+#include "controlplane/remote_clusters.h"
 #include "controlplane/status/leader.h"
 #include "controlplane/status/status_book.h"
 #include "controlplane/status/status_writer.h"
@@ -64,6 +65,16 @@ absl::StatusOr<uint64_t> NextEpoch(const std::string& data_folder) {
   absl::Status written = certs::WriteFileAtomically(path, absl::StrCat(epoch, "\n"), 0644);
   if (!written.ok()) return written;
   return epoch;
+}
+
+Metrics::Remotes RemoteCounts(const RemoteClusters& remotes) {
+  Metrics::Remotes counts;
+  for (const RemoteStatus& status : remotes.Statuses()) {
+    ++counts.configured;
+    counts.synced += status.synced && status.connected;
+  }
+  counts.refused = static_cast<int>(remotes.refused());
+  return counts;
 }
 
 HttpAnswer Page(std::string json) {
@@ -178,6 +189,8 @@ void ControlPlane::Running::MakeServices() {
   of_engine.registry_folders = options.registry_folders;
   of_engine.registry_server = options.registry_server;
   of_engine.registry_silence = options.registry_silence;
+  of_engine.remote_expiry = options.remote_expiry;
+  of_engine.allow_remote_exec = options.allow_remote_exec;
   of_engine.peers_folder = options.peers_folder;
   of_engine.data_folder = options.data_folder;
   of_engine.gateways = options.gateways;
@@ -288,6 +301,9 @@ absl::Status ControlPlane::Running::StartPages() {
     const std::vector<PeerStatus> peers = engine->PeerStatuses();
     for (const PeerStatus& peer : peers) synced += peer.synced && peer.connected;
     metrics.SetPeers(static_cast<int>(peers.size()), synced);
+    if (engine->remotes() != nullptr) {
+      metrics.SetRemotes(RemoteCounts(*engine->remotes()));
+    }
     return Refusal(200, metrics.Text());
   };
   auto port = HttpPort::Listen(loop, options.monitoring, pages);
@@ -296,6 +312,10 @@ absl::Status ControlPlane::Running::StartPages() {
   if (options.debug.family() == AF_UNSPEC) return absl::OkStatus();
   pages["/debug/syncz"] = [this](const Query&) {
     return Page(SyncPage(ads->Proxies(), engine->PeerStatuses()));
+  };
+  pages["/debug/clusterz"] = [this](const Query&) {
+    return Page(ClusterPage(engine->remotes() == nullptr ? std::vector<RemoteStatus>()
+                                                         : engine->remotes()->Statuses()));
   };
   pages["/debug/adsz"] = [this](const Query&) { return Page(AdsPage(ads->Proxies())); };
   pages["/debug/registryz"] = [this](const Query&) {

@@ -182,6 +182,13 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
                  "seconds after which a watch of the API server that says nothing, not even a "
                  "bookmark, is made anew")
       ->check(CLI::PositiveNumber);
+  app.add_option("--remote-expiry", flags.remote_expiry,
+                 "seconds for which a remote cluster stays as it was last known while its API "
+                 "server is away")
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--allow-remote-exec", flags.allow_remote_exec,
+               "let kubeconfigs in Secrets of remote clusters run commands and read files in "
+               "weftd's pod");
   app.add_option("--data-dir", flags.data_dir, "where the CA keeps its root");
   app.add_option("--token-key", flags.token_key,
                  "file with the key of workload tokens that no API server issued; not needed with "
@@ -239,6 +246,8 @@ absl::StatusOr<ControlPlaneOptions> ToOptions(const Flags& flags) {
   if (!registry.ok()) return registry;
   if (flags.data_dir.empty()) return InFlag("--data-dir", "is required");
   options.registry_silence = absl::Seconds(flags.registry_silence);
+  options.remote_expiry = absl::Seconds(flags.remote_expiry);
+  options.allow_remote_exec = flags.allow_remote_exec;
   options.data_folder = flags.data_dir;
   options.peers_folder = flags.peers;
   options.exports = flags.exports == "none" ? ExportPolicy::kNone : ExportPolicy::kAll;

@@ -49,6 +49,10 @@ Cluster::Cluster(apiserver::ApiServerOptions options)
 
 Cluster::~Cluster() { std::filesystem::remove_all(folder_); }
 
+std::string Cluster::Kubeconfig(const std::string& user) const {
+  return integration::ReadFile(absl::StrCat(folder_, "/", user));
+}
+
 std::string Cluster::Registry(const std::string& user) const {
   return absl::StrCat("kubernetes:", folder_, "/", user);
 }

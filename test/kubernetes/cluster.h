@@ -20,6 +20,8 @@ class Cluster {
   ~Cluster();
 
   apiserver::ApiServer& server() { return *server_; }
+  // By which it is reached, as that user.
+  std::string Kubeconfig(const std::string& user = "weftd") const;
   // For --registry.
   std::string Registry(const std::string& user = "weftd") const;
   // `flags` are added to what it needs.
