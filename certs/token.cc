@@ -4,6 +4,7 @@
 #include <openssl/hmac.h>
 #include <openssl/mem.h>
 #include <openssl/rand.h>
+#include <openssl/sha.h>
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
@@ -11,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 namespace weft::certs {
@@ -101,18 +103,25 @@ absl::StatusOr<TokenClaims> VerifyToken(absl::string_view key, absl::string_view
   if (!EqualInConstantTime(Signature(key, signed_part), token.substr(dot + 1))) {
     return Refused("signature does not match");
   }
-  const size_t first_dot = signed_part.find('.');
-  if (first_dot == absl::string_view::npos ||
-      signed_part.substr(0, first_dot) != absl::WebSafeBase64Escape(kHeader)) {
-    return Refused("header is not HS256");
-  }
-  absl::StatusOr<TokenClaims> claims = ReadClaims(signed_part.substr(first_dot + 1));
+  if (!IsSandboxToken(signed_part)) return Refused("header is not HS256");
+  absl::StatusOr<TokenClaims> claims = ReadClaims(signed_part.substr(signed_part.find('.') + 1));
   if (!claims.ok()) return claims;
   if (claims->audience != audience) {
     return Refused(absl::StrCat("not meant for audience ", audience));
   }
   if (now >= claims->expiry) return Refused("expired");
   return claims;
+}
+
+bool IsSandboxToken(absl::string_view token) {
+  return absl::StartsWith(token, absl::StrCat(absl::WebSafeBase64Escape(kHeader), "."));
+}
+
+std::string TokenHash(absl::string_view token) {
+  std::string hash(SHA256_DIGEST_LENGTH, '\0');
+  SHA256(reinterpret_cast<const uint8_t*>(token.data()), token.size(),
+         reinterpret_cast<uint8_t*>(hash.data()));
+  return hash;
 }
 
 std::string NewTokenKey() {

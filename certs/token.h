@@ -2,7 +2,7 @@
 //
 // A JWT (RFC 7519) with the claims of a Kubernetes bound service-account token, signed with HS256
 // by whoever starts the pods; the CA holds the same key. On a real cluster the API server's own
-// tokens take its place, and the CA sees the same TokenClaims. Pure; any thread.
+// tokens take its place. Pure; any thread.
 #ifndef WEFT_CERTS_TOKEN_H_
 #define WEFT_CERTS_TOKEN_H_
 
@@ -33,6 +33,13 @@ absl::StatusOr<std::string> SignToken(absl::string_view key, const TokenClaims& 
 // to choose, so "none" and algorithm confusion have nothing to act on.
 absl::StatusOr<TokenClaims> VerifyToken(absl::string_view key, absl::string_view token,
                                         absl::Time now, absl::string_view audience = kCaAudience);
+
+// Whether its header is the one SignToken writes; says nothing of the signature. No API server
+// writes it.
+bool IsSandboxToken(absl::string_view token);
+
+// SHA-256 of any token: what stands for it where it must not be kept.
+std::string TokenHash(absl::string_view token);
 
 // 32 random bytes.
 std::string NewTokenKey();

@@ -41,6 +41,20 @@ TEST(Token, IsForOneKeyOneAudienceAndAWhile) {
   EXPECT_FALSE(VerifyToken("", token, kNow).ok());
 }
 
+TEST(Token, IsKnownByItsHeader) {
+  EXPECT_TRUE(IsSandboxToken(*SignToken(NewTokenKey(), Web())));
+  EXPECT_FALSE(IsSandboxToken(""));
+  EXPECT_FALSE(IsSandboxToken(absl::WebSafeBase64Escape(R"({"alg":"HS256","typ":"JWT"})")));
+  EXPECT_FALSE(
+      IsSandboxToken(absl::StrCat(absl::WebSafeBase64Escape(R"({"alg":"RS256"})"), ".e30.x")));
+}
+
+TEST(Token, HashesDiffer) {
+  EXPECT_EQ(TokenHash("a"), TokenHash("a"));
+  EXPECT_NE(TokenHash("a"), TokenHash("b"));
+  EXPECT_EQ(TokenHash("").size(), 32u);
+}
+
 TEST(Token, Row63RefusesAlgorithmNone) {
   const std::string key = NewTokenKey();
   const std::string token = *SignToken(key, Web());

@@ -16,13 +16,16 @@
 #include "controlplane/ads/ads_service.h"
 #include "controlplane/ads/load_report_service.h"
 #include "controlplane/ads/node.h"
+#include "controlplane/ca/authenticator.h"
 #include "controlplane/ca/authority.h"
 #include "controlplane/ca/ca_service.h"
+#include "controlplane/ca/token_reviewer.h"
 #include "controlplane/debug/http_port.h"
 #include "controlplane/debug/metrics.h"
 #include "controlplane/debug/pages.h"
 #include "controlplane/engine.h"
 #include "controlplane/own_certificate.h"
+#include "controlplane/remote_clusters.h"
 #include "controlplane/status/leader.h"
 #include "controlplane/status/status_book.h"
 #include "controlplane/status/status_writer.h"
@@ -65,6 +68,16 @@ absl::StatusOr<uint64_t> NextEpoch(const std::string& data_folder) {
   return epoch;
 }
 
+Metrics::Remotes RemoteCounts(const RemoteClusters& remotes) {
+  Metrics::Remotes counts;
+  for (const RemoteStatus& status : remotes.Statuses()) {
+    ++counts.configured;
+    counts.synced += status.synced && status.connected;
+  }
+  counts.refused = static_cast<int>(remotes.refused());
+  return counts;
+}
+
 HttpAnswer Page(std::string json) {
   HttpAnswer answer;
   answer.content_type = "application/json";
@@ -89,6 +102,7 @@ struct ControlPlane::Running {
   absl::Status Start();
   absl::Status LoadIdentity();
   void MakeServices();
+  void MakeAuthenticator();
   absl::Status StartPorts();
   absl::Status StartPages();
   absl::Status StartWebhooks();
@@ -122,12 +136,14 @@ struct ControlPlane::Running {
   std::unique_ptr<Engine> engine;
   GrpcServices xds_services;
   GrpcServices peer_services;
+  std::unique_ptr<KubernetesClient> kubernetes;  // null: the registry is folders
+  std::unique_ptr<TokenReviewer> token_reviewer;
+  std::unique_ptr<Authenticator> authenticator;
   std::unique_ptr<GrpcPort> xds_plain;
   std::unique_ptr<GrpcPort> xds;
   std::unique_ptr<GrpcPort> peer;
   std::unique_ptr<HttpPort> monitoring;
   std::unique_ptr<HttpPort> debug;
-  std::unique_ptr<KubernetesClient> kubernetes;  // null: the registry is folders
   std::unique_ptr<webhook::Webhooks> webhooks;
   std::unique_ptr<webhook::HttpsPort> webhook_port;
   std::unique_ptr<webhook::CaBundle> ca_bundle;
@@ -149,7 +165,7 @@ absl::Status ControlPlane::Running::LoadIdentity() {
   auto made = std::make_shared<ClusterIdentity>(options.self);
   made->roots_pem = root->root().ToPem();
   self = std::move(made);
-  authority = std::make_shared<Authority>(*std::move(root), options.token_key, self->cluster);
+  authority = std::make_shared<Authority>(*std::move(root));
   auto own = OwnCertificate::Create(authority, {}, absl::Now());
   if (!own.ok()) return Annotate("issue our own certificate", own.status());
   certificate = *std::move(own);
@@ -175,6 +191,8 @@ void ControlPlane::Running::MakeServices() {
   of_engine.registry_folders = options.registry_folders;
   of_engine.registry_server = options.registry_server;
   of_engine.registry_silence = options.registry_silence;
+  of_engine.remote_expiry = options.remote_expiry;
+  of_engine.allow_remote_exec = options.allow_remote_exec;
   of_engine.peers_folder = options.peers_folder;
   of_engine.data_folder = options.data_folder;
   of_engine.gateways = options.gateways;
@@ -183,6 +201,17 @@ void ControlPlane::Running::MakeServices() {
       loop, std::move(of_engine), translations, *ads, *peer_server,
       [this] { return certificate->Get(); },
       [this](const std::map<std::string, PeerState>& peers) { OnPeers(peers); });
+}
+
+void ControlPlane::Running::MakeAuthenticator() {
+  Authenticator::Review review;
+  if (options.registry_server.has_value()) {
+    kubernetes = std::make_unique<KubernetesClient>(loop, *options.registry_server);
+    token_reviewer = std::make_unique<TokenReviewer>(loop, *kubernetes, options.token_audience);
+    review = [this](std::string token) { return token_reviewer->Review(std::move(token)); };
+  }
+  authenticator =
+      std::make_unique<Authenticator>(options.token_key, self->cluster, std::move(review));
 }
 
 absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ControlPlane::Running::XdsContext() const {
@@ -229,7 +258,7 @@ void ControlPlane::Running::OnPeers(const std::map<std::string, PeerState>& peer
 absl::Status ControlPlane::Running::StartPorts() {
   ads->AddTo(xds_services);
   AddLoadReportService(metrics, xds_services);
-  AddCaService(authority, xds_services);
+  AddCaService(authority, *authenticator, xds_services);
   peer_server->AddTo(peer_services);
   auto xds_context = XdsContext();
   if (!xds_context.ok()) return xds_context.status();
@@ -274,6 +303,9 @@ absl::Status ControlPlane::Running::StartPages() {
     const std::vector<PeerStatus> peers = engine->PeerStatuses();
     for (const PeerStatus& peer : peers) synced += peer.synced && peer.connected;
     metrics.SetPeers(static_cast<int>(peers.size()), synced);
+    if (engine->remotes() != nullptr) {
+      metrics.SetRemotes(RemoteCounts(*engine->remotes()));
+    }
     return Refusal(200, metrics.Text());
   };
   auto port = HttpPort::Listen(loop, options.monitoring, pages);
@@ -282,6 +314,10 @@ absl::Status ControlPlane::Running::StartPages() {
   if (options.debug.family() == AF_UNSPEC) return absl::OkStatus();
   pages["/debug/syncz"] = [this](const Query&) {
     return Page(SyncPage(ads->Proxies(), engine->PeerStatuses()));
+  };
+  pages["/debug/clusterz"] = [this](const Query&) {
+    return Page(ClusterPage(engine->remotes() == nullptr ? std::vector<RemoteStatus>()
+                                                         : engine->remotes()->Statuses()));
   };
   pages["/debug/adsz"] = [this](const Query&) { return Page(AdsPage(ads->Proxies())); };
   pages["/debug/registryz"] = [this](const Query&) {
@@ -321,6 +357,7 @@ absl::Status ControlPlane::Running::StartWebhooks() {
   config.network = self->network;
   config.mesh_id = self->mesh_id;
   config.trust_domain = self->trust_domain;
+  config.token_audience = options.token_audience;
   webhooks = std::make_unique<webhook::Webhooks>(
       std::move(config),
       [this](std::string namespace_) { return NamespaceLabels(std::move(namespace_)); }, metrics);
@@ -345,8 +382,7 @@ std::vector<ProxyRefusal> ControlPlane::Running::Refusals() const {
 
 // What weftd writes to an API server.
 void ControlPlane::Running::StartKubernetes() {
-  if (!options.registry_server.has_value()) return;
-  kubernetes = std::make_unique<KubernetesClient>(loop, *options.registry_server);
+  if (kubernetes == nullptr) return;
   leader = std::make_unique<Leader>(loop, *kubernetes, LeaderIdentity());
   status_writer = std::make_unique<StatusWriter>(loop, *kubernetes, *leader, status_book,
                                                  [this] { return Refusals(); });
@@ -400,6 +436,7 @@ absl::Status ControlPlane::Running::Start() {
   absl::Status status = LoadIdentity();
   if (!status.ok()) return status;
   MakeServices();
+  MakeAuthenticator();
   status = StartPages();
   if (status.ok()) status = StartPorts();
   if (!status.ok()) return status;

@@ -24,8 +24,11 @@ struct ControlPlaneOptions {
   std::vector<std::string> registry_folders;
   std::optional<Kubeconfig> registry_server;            // an API server instead of folders
   absl::Duration registry_silence = absl::Seconds(90);  // of a watch, after which it is made anew
+  absl::Duration remote_expiry = absl::Minutes(5);      // of what was known of another API server
+  bool allow_remote_exec = false;                       // to the kubeconfigs in Secrets
   std::string data_folder;
-  std::string token_key;                 // the key itself
+  std::string token_key;                 // of workload tokens of our own, itself; empty: none are
+  std::string token_audience;            // what tokens of the API server are to be meant for
   std::string peers_folder;              // empty: no peers
   std::vector<GatewayAddress> gateways;  // as peers reach them
 

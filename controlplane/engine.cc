@@ -71,6 +71,7 @@ absl::Status Engine::StartSource() {
     source_ = std::make_unique<KubernetesSource>(
         loop_, *options_.registry_server, std::move(of_source),
         [this](SourceUpdate update) { OnSourceUpdate(std::move(update)); });
+    StartRemotes();
     return absl::OkStatus();
   }
   std::weak_ptr<Engine*> weak = alive_;
@@ -86,6 +87,26 @@ absl::Status Engine::StartSource() {
   if (!source.ok()) return source.status();
   source_ = *std::move(source);
   return absl::OkStatus();
+}
+
+void Engine::StartRemotes() {
+  RemoteClustersOptions options;
+  options.self = options_.self;
+  options.server = *options_.registry_server;
+  options.silence = options_.registry_silence;
+  options.expiry = options_.remote_expiry;
+  options.allow_local_access = options_.allow_remote_exec;
+  remotes_ = std::make_unique<RemoteClusters>(loop_, std::move(options), [this] {
+    peers_changed_ = true;
+    Rebuild();
+  });
+}
+
+// A linked cluster speaks for itself, whatever a Secret says.
+std::map<std::string, PeerState> Engine::OtherClusters() const {
+  std::map<std::string, PeerState> others = peers_;
+  if (remotes_ != nullptr) others.insert(remotes_->states().begin(), remotes_->states().end());
+  return others;
 }
 
 void Engine::OnSourceUpdate(SourceUpdate update) {
@@ -245,7 +266,7 @@ void Engine::OnKeySet(const std::string& uri, const std::string& jwks) {
 // Before the first World is out: a router that comes back must not lose, for the time it takes to
 // read them, the servers whose keys are in Secrets.
 bool Engine::SecretsAreRead() {
-  World world = MergeWorld(registry_.BuildLocal(), peers_, nullptr).world;
+  World world = MergeWorld(registry_.BuildLocal(), OtherClusters(), nullptr).world;
   gateway_api_.Apply(world);
   if (world.gateways.empty() || source_ == nullptr) return true;
   world = HoldDangling(std::move(world), nullptr).world;
@@ -265,7 +286,7 @@ bool Engine::Rebuild() {
   if (change.nothing()) return false;  // a status was written, a node's heartbeat noted
   const bool endpoints_only = change.endpoints_only();
   local_ = local;
-  MergedWorld merged = MergeWorld(local, peers_, world_.get());
+  MergedWorld merged = MergeWorld(local, OtherClusters(), world_.get());
   if (endpoints_only) {
     FollowEndpoints(merged.world, change.workloads);
     return true;

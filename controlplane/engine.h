@@ -24,6 +24,7 @@
 #include "controlplane/federation/peer_snapshot.h"
 #include "controlplane/model/gateway_api.h"
 #include "controlplane/model/registry.h"
+#include "controlplane/remote_clusters.h"
 #include "controlplane/sources/jwks_fetcher.h"
 #include "controlplane/sources/key_set_store.h"
 #include "controlplane/sources/kubernetes/kubeconfig.h"
@@ -48,6 +49,9 @@ struct EngineOptions {
   std::vector<std::string> registry_folders;
   std::optional<Kubeconfig> registry_server;  // an API server instead of folders
   absl::Duration registry_silence = absl::Seconds(90);
+  // Of other clusters, whose API servers Secrets of ours name.
+  absl::Duration remote_expiry = absl::Minutes(5);
+  bool allow_remote_exec = false;
   std::string peers_folder;  // empty: no peers
   // For what was last known of the peers, the key sets last fetched, and the status file.
   std::string data_folder;
@@ -73,11 +77,15 @@ class Engine {
   // By cluster.
   const std::map<std::string, PeerState>& peers() const { return peers_; }
   std::vector<PeerStatus> PeerStatuses() const;
+  // Clusters that are read by their API servers; null if our registry is no API server.
+  const RemoteClusters* remotes() const { return remotes_.get(); }
   // The configured peer whose control plane has this identity, or empty.
   std::string FindPeer(const certs::SpiffeId& identity) const;
 
  private:
   absl::Status StartSource();
+  void StartRemotes();
+  std::map<std::string, PeerState> OtherClusters() const;
   void OnSourceUpdate(SourceUpdate update);
   void OnPeerChange(const PeerState& state);
   Task<> WatchPeerFolder();
@@ -129,6 +137,7 @@ class Engine {
   // What a thread of the source posts may arrive after this is gone.
   std::shared_ptr<Engine*> alive_;
   std::unique_ptr<Source> source_;
+  std::unique_ptr<RemoteClusters> remotes_;
 };
 
 }  // namespace weft

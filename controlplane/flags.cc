@@ -89,6 +89,17 @@ absl::Status ReadIdentity(const Flags& flags, ControlPlaneOptions& options) {
       flags.trust_domain.empty() ? absl::StrCat(flags.cluster, ".weft") : flags.trust_domain;
   absl::Status domain = certs::CheckTrustDomain(options.self.trust_domain);
   if (!domain.ok()) return InFlag("--trust-domain", domain.message());
+  return absl::OkStatus();
+}
+
+// What workloads without a certificate prove by who they are.
+absl::Status ReadTokens(const Flags& flags, ControlPlaneOptions& options) {
+  if (flags.token_audience.empty()) return InFlag("--token-audience", "is empty");
+  options.token_audience = flags.token_audience;
+  if (flags.token_key.empty()) {
+    if (options.registry_server.has_value()) return absl::OkStatus();
+    return InFlag("--token-key", "is required where the registry is no API server");
+  }
   auto key = certs::ReadFile(flags.token_key);
   if (!key.ok()) return InFlag("--token-key", key.status().message());
   options.token_key = absl::HexStringToBytes(absl::StripAsciiWhitespace(*key));
@@ -171,8 +182,20 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
                  "seconds after which a watch of the API server that says nothing, not even a "
                  "bookmark, is made anew")
       ->check(CLI::PositiveNumber);
+  app.add_option("--remote-expiry", flags.remote_expiry,
+                 "seconds for which a remote cluster stays as it was last known while its API "
+                 "server is away")
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--allow-remote-exec", flags.allow_remote_exec,
+               "let kubeconfigs in Secrets of remote clusters run commands and read files in "
+               "weftd's pod");
   app.add_option("--data-dir", flags.data_dir, "where the CA keeps its root");
-  app.add_option("--token-key", flags.token_key, "file with the key of workload tokens");
+  app.add_option("--token-key", flags.token_key,
+                 "file with the key of workload tokens that no API server issued; not needed with "
+                 "--registry kubernetes");
+  app.add_option("--token-audience", flags.token_audience,
+                 "what workload tokens of the API server are issued for; sidecars that it injects "
+                 "get such ones");
   app.add_option("--xds-listen", flags.xds_listen, "xDS and CA over TLS");
   app.add_option("--xds-plain", flags.xds_plain, "the same in plain, loopback only");
   app.add_option("--peer-listen", flags.peer_listen, "the peer API over TLS");
@@ -223,10 +246,13 @@ absl::StatusOr<ControlPlaneOptions> ToOptions(const Flags& flags) {
   if (!registry.ok()) return registry;
   if (flags.data_dir.empty()) return InFlag("--data-dir", "is required");
   options.registry_silence = absl::Seconds(flags.registry_silence);
+  options.remote_expiry = absl::Seconds(flags.remote_expiry);
+  options.allow_remote_exec = flags.allow_remote_exec;
   options.data_folder = flags.data_dir;
   options.peers_folder = flags.peers;
   options.exports = flags.exports == "none" ? ExportPolicy::kNone : ExportPolicy::kAll;
   absl::Status read = ReadIdentity(flags, options);
+  if (read.ok()) read = ReadTokens(flags, options);
   if (read.ok()) read = ReadAddresses(flags, options);
   if (!read.ok()) return read;
   ReadInjection(flags, options.injection);

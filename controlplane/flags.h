@@ -20,8 +20,11 @@ struct Flags {
   std::string trust_domain;
   std::string registry;
   int registry_silence = 90;  // seconds
+  int remote_expiry = 300;    // seconds
+  bool allow_remote_exec = false;
   std::string data_dir;
   std::string token_key;
+  std::string token_audience = "weft-ca";
   std::string peers;
   std::string exports = "all";
   std::string xds_listen = "0.0.0.0:15012";

@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "certs/csr.h"
 #include "certs/file.h"
-#include "certs/token.h"
 
 namespace weft {
 namespace {
@@ -44,28 +43,23 @@ absl::Status CheckRoot(const certs::Issuer& root, absl::string_view trust_domain
 
 }  // namespace
 
-Authority::Authority(certs::Issuer issuer, std::string token_key, std::string cluster)
-    : issuer_(std::move(issuer)), token_key_(std::move(token_key)), cluster_(std::move(cluster)) {}
+Authority::Authority(certs::Issuer issuer) : issuer_(std::move(issuer)) {}
 
-absl::StatusOr<std::vector<std::string>> Authority::CreateCertificate(absl::string_view token,
+absl::StatusOr<std::vector<std::string>> Authority::CreateCertificate(const Caller& caller,
                                                                       absl::string_view csr_pem,
                                                                       absl::Duration validity,
                                                                       absl::Time now) const {
-  absl::StatusOr<certs::TokenClaims> claims = certs::VerifyToken(token_key_, token, now);
-  if (!claims.ok()) return claims.status();
-  if (!cluster_.empty() && !claims->cluster.empty() && claims->cluster != cluster_) {
-    return absl::UnauthenticatedError(
-        absl::StrCat("workload token: is for cluster ", claims->cluster, ", not ", cluster_));
-  }
   absl::StatusOr<certs::SigningRequest> request = certs::ParseCsr(csr_pem);
   if (!request.ok()) return request.status();
   certs::SpiffeId allowed;
   allowed.trust_domain = issuer_.trust_domain();
-  allowed.namespace_ = claims->namespace_;
-  allowed.service_account = claims->service_account;
+  allowed.namespace_ = caller.namespace_;
+  allowed.service_account = caller.service_account;
   if (request->id != allowed) {
-    return absl::PermissionDeniedError(absl::StrCat("CSR asks for ", request->id.ToString(),
-                                                    ", the token is for ", allowed.ToString()));
+    return absl::PermissionDeniedError(
+        absl::StrCat("CSR asks for ", request->id.ToString(), ", the token",
+                     caller.pod.empty() ? "" : absl::StrCat(" of pod ", caller.pod), " is for ",
+                     allowed.ToString()));
   }
   absl::StatusOr<std::vector<std::string>> chain =
       issuer_.Issue(request->key, request->id, Capped(validity), now);

@@ -1,6 +1,6 @@
-// The certificate authority of one cluster: who may have which certificate, and the key it signs
-// with. Decisions are pure over bytes and an explicit time; LoadOrCreateRoot is the edge to disk.
-// Authority is immutable, any thread.
+// The certificate authority of one cluster: which certificate a caller may have, and the key it
+// signs with. Decisions are pure over bytes and an explicit time; LoadOrCreateRoot is the edge to
+// disk. Authority is immutable, any thread.
 #ifndef WEFT_CONTROLPLANE_CA_AUTHORITY_H_
 #define WEFT_CONTROLPLANE_CA_AUTHORITY_H_
 
@@ -14,17 +14,23 @@
 
 namespace weft {
 
+// Who asks for a certificate, as its token proved (ca/authenticator.h).
+struct Caller {
+  std::string namespace_;
+  std::string service_account;
+  std::string pod;  // for messages; empty if the token names none
+
+  friend bool operator==(const Caller&, const Caller&) = default;
+};
+
 class Authority {
  public:
-  // `token_key` is shared with whoever starts the pods. `cluster`: if not empty, tokens that name
-  // another cluster are refused.
-  Authority(certs::Issuer issuer, std::string token_key, std::string cluster);
+  explicit Authority(certs::Issuer issuer);
 
-  // The chain for the key in `csr_pem`: leaf first, then intermediates, the root last. `token`
-  // proves an identity and the CSR must ask for exactly that one. `validity` is capped at 24 hours,
-  // which is also what zero or less means. Unauthenticated: bad token; PermissionDenied: another's
-  // name; InvalidArgument: bad CSR.
-  absl::StatusOr<std::vector<std::string>> CreateCertificate(absl::string_view token,
+  // The chain for the key in `csr_pem`: leaf first, then intermediates, the root last. The CSR must
+  // ask for exactly the identity of `caller`. `validity` is capped at 24 hours, which is also what
+  // zero or less means. PermissionDenied: another's name; InvalidArgument: bad CSR.
+  absl::StatusOr<std::vector<std::string>> CreateCertificate(const Caller& caller,
                                                              absl::string_view csr_pem,
                                                              absl::Duration validity,
                                                              absl::Time now) const;
@@ -33,8 +39,6 @@ class Authority {
 
  private:
   certs::Issuer issuer_;
-  std::string token_key_;
-  std::string cluster_;
 };
 
 // The root kept in `folder` as root-cert.pem and root-key.pem (0600), made on the first start.

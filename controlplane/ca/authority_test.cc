@@ -7,7 +7,6 @@
 
 #include "certs/csr.h"
 #include "certs/file.h"
-#include "certs/token.h"
 #include "certs/trust_bundle.h"
 #include "gtest/gtest.h"
 
@@ -20,28 +19,18 @@ certs::SpiffeId Id(absl::string_view uri) { return *certs::SpiffeId::Parse(uri);
 
 class AuthorityTest : public testing::Test {
  protected:
-  std::string Token(const std::string& service_account, const std::string& cluster = "east") {
-    certs::TokenClaims claims;
-    claims.namespace_ = "default";
-    claims.service_account = service_account;
-    claims.cluster = cluster;
-    claims.expiry = kNow + absl::Hours(1);
-    return *certs::SignToken(token_key_, claims);
-  }
-
-  absl::StatusOr<std::vector<std::string>> Create(const std::string& token, absl::string_view uri,
+  absl::StatusOr<std::vector<std::string>> Create(absl::string_view uri,
                                                   absl::Duration validity = absl::Hours(1)) {
-    return authority_.CreateCertificate(token, certs::MakeCsr(key_, Id(uri)), validity, kNow);
+    return authority_.CreateCertificate({"default", "web", "web-1"}, certs::MakeCsr(key_, Id(uri)),
+                                        validity, kNow);
   }
 
-  const std::string token_key_ = certs::NewTokenKey();
   const certs::PrivateKey key_ = certs::PrivateKey::Generate();
-  const Authority authority_{*certs::Issuer::CreateRoot("east", kNow), token_key_, "east"};
+  const Authority authority_{*certs::Issuer::CreateRoot("east", kNow)};
 };
 
 TEST_F(AuthorityTest, GivesAWorkloadItsOwnName) {
-  absl::StatusOr<std::vector<std::string>> pems =
-      Create(Token("web"), "spiffe://east/ns/default/sa/web");
+  absl::StatusOr<std::vector<std::string>> pems = Create("spiffe://east/ns/default/sa/web");
   ASSERT_TRUE(pems.ok()) << pems.status();
   ASSERT_EQ(pems->size(), 2u);
   EXPECT_EQ(pems->back(), authority_.issuer().root().ToPem());
@@ -57,22 +46,8 @@ TEST_F(AuthorityTest, Row109RefusesAnothersName) {
   for (absl::string_view uri :
        {"spiffe://east/ns/default/sa/admin", "spiffe://east/ns/kube-system/sa/web",
         "spiffe://west/ns/default/sa/web"}) {
-    EXPECT_EQ(Create(Token("web"), uri).status().code(), absl::StatusCode::kPermissionDenied)
-        << uri;
+    EXPECT_EQ(Create(uri).status().code(), absl::StatusCode::kPermissionDenied) << uri;
   }
-}
-
-TEST_F(AuthorityTest, RefusesBadTokens) {
-  for (const std::string& token :
-       {std::string(), std::string("x"), Token("web") + "=", Token("web", "west")}) {
-    EXPECT_EQ(Create(token, "spiffe://east/ns/default/sa/web").status().code(),
-              absl::StatusCode::kUnauthenticated);
-  }
-  EXPECT_FALSE(authority_
-                   .CreateCertificate(Token("web"),
-                                      certs::MakeCsr(key_, Id("spiffe://east/ns/default/sa/web")),
-                                      absl::Hours(1), kNow + absl::Hours(2))
-                   .ok());
 }
 
 TEST_F(AuthorityTest, CapsTheValidity) {
@@ -84,7 +59,7 @@ TEST_F(AuthorityTest, CapsTheValidity) {
       {absl::InfiniteDuration(), absl::Hours(24)},
   };
   for (const auto& [asked, given] : cases) {
-    const auto pems = Create(Token("web"), "spiffe://east/ns/default/sa/web", asked);
+    const auto pems = Create("spiffe://east/ns/default/sa/web", asked);
     ASSERT_TRUE(pems.ok()) << pems.status();
     EXPECT_EQ(certs::NotAfter(certs::ParseCertificates(pems->front())->front().x509()),
               kNow + given);

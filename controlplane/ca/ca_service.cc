@@ -21,7 +21,8 @@ std::string BearerToken(const GrpcCall& call) {
   return absl::StartsWithIgnoreCase(text, kScheme) ? text.substr(kScheme.size()) : "";
 }
 
-Task<absl::Status> CreateCertificate(GrpcCall& call, const Authority& authority) {
+Task<absl::Status> CreateCertificate(GrpcCall& call, const Authority& authority,
+                                     const Authenticator& authenticator) {
   std::string message;
   const GrpcCall::Event event = co_await call.Receive(&message);
   if (event == GrpcCall::Event::kEnd) co_return absl::InvalidArgumentError("no request");
@@ -29,8 +30,11 @@ Task<absl::Status> CreateCertificate(GrpcCall& call, const Authority& authority)
   if (!request.ParseFromString(message)) {
     co_return absl::InvalidArgumentError("not an IstioCertificateRequest");
   }
+  const absl::StatusOr<Caller> caller =
+      co_await authenticator.Authenticate(BearerToken(call), absl::Now());
+  if (!caller.ok()) co_return caller.status();
   absl::StatusOr<std::vector<std::string>> chain = authority.CreateCertificate(
-      BearerToken(call), request.csr(), absl::Seconds(request.validity_duration()), absl::Now());
+      *caller, request.csr(), absl::Seconds(request.validity_duration()), absl::Now());
   if (!chain.ok()) co_return chain.status();
   IstioCertificateResponse response;
   for (std::string& pem : *chain) response.add_cert_chain(std::move(pem));
@@ -40,10 +44,11 @@ Task<absl::Status> CreateCertificate(GrpcCall& call, const Authority& authority)
 
 }  // namespace
 
-void AddCaService(std::shared_ptr<const Authority> authority, GrpcServices& services) {
+void AddCaService(std::shared_ptr<const Authority> authority, const Authenticator& authenticator,
+                  GrpcServices& services) {
   services["/istio.v1.auth.IstioCertificateService/CreateCertificate"] =
-      [authority = std::move(authority)](GrpcCall& call) {
-        return CreateCertificate(call, *authority);
+      [authority = std::move(authority), &authenticator](GrpcCall& call) {
+        return CreateCertificate(call, *authority, authenticator);
       };
 }
 

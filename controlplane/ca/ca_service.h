@@ -1,16 +1,20 @@
 // The Authority over gRPC: istio.v1.auth.IstioCertificateService/CreateCertificate, as Istio's
-// agents speak it. The workload token comes as `authorization: Bearer TOKEN`.
+// agents speak it. The workload token comes as `authorization: Bearer TOKEN`; Unavailable says that
+// nothing could be said of it, so that asking again is of use.
 #ifndef WEFT_CONTROLPLANE_CA_CA_SERVICE_H_
 #define WEFT_CONTROLPLANE_CA_CA_SERVICE_H_
 
 #include <memory>
 
+#include "controlplane/ca/authenticator.h"
 #include "controlplane/ca/authority.h"
 #include "controlplane/transport/grpc_port.h"
 
 namespace weft {
 
-void AddCaService(std::shared_ptr<const Authority> authority, GrpcServices& services);
+// `authenticator` must outlive the services' calls.
+void AddCaService(std::shared_ptr<const Authority> authority, const Authenticator& authenticator,
+                  GrpcServices& services);
 
 }  // namespace weft
 

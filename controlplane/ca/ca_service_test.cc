@@ -2,6 +2,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "api/istio/ca.grpc.pb.h"
 #include "certs/csr.h"
@@ -19,10 +20,10 @@ using istio::v1::auth::IstioCertificateService;
 class CaServiceTest : public testing::Test {
  protected:
   CaServiceTest() {
-    auto authority = std::make_shared<const Authority>(
-        *certs::Issuer::CreateRoot("east", absl::Now()), token_key_, "east");
+    auto authority =
+        std::make_shared<const Authority>(*certs::Issuer::CreateRoot("east", absl::Now()));
     GrpcServices services;
-    AddCaService(std::move(authority), services);
+    AddCaService(std::move(authority), authenticator_, services);
     server_ = std::make_unique<GrpcServerForTest>(std::move(services));
     stub_ = IstioCertificateService::NewStub(
         grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials()));
@@ -47,7 +48,16 @@ class CaServiceTest : public testing::Test {
     return *certs::SignToken(token_key_, claims);
   }
 
+  // As an API server that knows one token, does not know others, and is away for some.
+  static Task<absl::StatusOr<Caller>> Review(std::string token) {
+    if (token == "of.web.x") co_return Caller{"default", "web", "web-1"};
+    if (token == "of.other.x") co_return Caller{"default", "other", "other-1"};
+    if (token == "slow") co_return absl::UnavailableError("away");
+    co_return absl::UnauthenticatedError("unknown");
+  }
+
   const std::string token_key_ = certs::NewTokenKey();
+  const Authenticator authenticator_{token_key_, "east", Review};
   std::unique_ptr<GrpcServerForTest> server_;
   std::unique_ptr<IstioCertificateService::Stub> stub_;
 };
@@ -67,6 +77,20 @@ TEST_F(CaServiceTest, RefusesMissingForeignOrRepeatedAuthorization) {
     IstioCertificateResponse response;
     EXPECT_EQ(Call(authorizations, &response).error_code(), grpc::StatusCode::UNAUTHENTICATED);
     EXPECT_EQ(response.cert_chain_size(), 0);
+  }
+}
+
+TEST_F(CaServiceTest, AnswersWhomTheApiServerKnows) {
+  const std::pair<const char*, grpc::StatusCode> cases[] = {
+      {"of.web.x", grpc::StatusCode::OK},
+      {"of.other.x", grpc::StatusCode::PERMISSION_DENIED},
+      {"unknown", grpc::StatusCode::UNAUTHENTICATED},
+      {"slow", grpc::StatusCode::UNAVAILABLE},
+  };
+  for (const auto& [token, code] : cases) {
+    IstioCertificateResponse response;
+    EXPECT_EQ(Call({absl::StrCat("Bearer ", token)}, &response).error_code(), code) << token;
+    EXPECT_EQ(response.cert_chain_size(), code == grpc::StatusCode::OK ? 2 : 0);
   }
 }
 

@@ -69,6 +69,16 @@ struct Metrics::Series {
                                                      .Name("weft_peers")
                                                      .Help("Linked clusters, by state.")
                                                      .Register(registry);
+  prometheus::Family<prometheus::Gauge>& managed_clusters =
+      prometheus::BuildGauge()
+          .Name("istiod_managed_clusters")
+          .Help("Clusters whose API servers are read, by type.")
+          .Register(registry);
+  prometheus::Family<prometheus::Gauge>& remotes =
+      prometheus::BuildGauge()
+          .Name("weft_remote_clusters")
+          .Help("Clusters that Secrets name, by state.")
+          .Register(registry);
   prometheus::Counter& injections = CounterOf(registry, "sidecar_injection_requests_total",
                                               "Pods that the injecting webhook was asked about.");
   prometheus::Counter& injections_done =
@@ -155,6 +165,14 @@ void Metrics::Converged(absl::Duration took) {
 void Metrics::SetPeers(int configured, int synced) {
   series_->peers.Add({{"state", "configured"}}).Set(configured);
   series_->peers.Add({{"state", "synced"}}).Set(synced);
+}
+
+void Metrics::SetRemotes(const Remotes& remotes) {
+  series_->managed_clusters.Add({{"cluster_type", "local"}}).Set(1);
+  series_->managed_clusters.Add({{"cluster_type", "remote"}}).Set(remotes.configured);
+  series_->remotes.Add({{"state", "configured"}}).Set(remotes.configured);
+  series_->remotes.Add({{"state", "synced"}}).Set(remotes.synced);
+  series_->remotes.Add({{"state", "refused"}}).Set(remotes.refused);
 }
 
 std::string Metrics::Text() const {

@@ -25,6 +25,13 @@ class Metrics {
   // From a change of the World to the last write of what it means for one proxy.
   void Converged(absl::Duration took);
   void SetPeers(int configured, int synced);
+  // Clusters that are read by their API servers, of Secrets.
+  struct Remotes {
+    int configured = 0;
+    int synced = 0;   // and connected
+    int refused = 0;  // kubeconfigs that cannot be used
+  };
+  void SetRemotes(const Remotes& remotes);
   // What a proxyless client says of its calls to one cluster since it last did.
   struct Load {
     uint64_t succeeded = 0;

@@ -79,6 +79,20 @@ std::string AdsPage(const std::vector<ProxyStatus>& proxies) {
   return Dump(page);
 }
 
+std::string ClusterPage(const std::vector<RemoteStatus>& remotes) {
+  Json page = Json::array();
+  for (const RemoteStatus& remote : remotes) {
+    page.push_back({{"id", remote.cluster},
+                    {"secretName", remote.secret},
+                    {"syncStatus", remote.synced ? "synced" : "syncing"},
+                    {"connected", remote.connected},
+                    {"server", remote.server},
+                    {"services", remote.services},
+                    {"gateways", remote.gateways}});
+  }
+  return Dump(page);
+}
+
 std::string RegistryPage(const World& world) {
   Json page = Json::array();
   for (const auto& [key, service] : world.services) {

@@ -8,6 +8,7 @@
 #include "controlplane/ads/ads_service.h"
 #include "controlplane/federation/peer_client.h"
 #include "controlplane/model/world.h"
+#include "controlplane/remote_clusters.h"
 #include "controlplane/translate/resources.h"
 
 namespace weft {
@@ -16,6 +17,8 @@ namespace weft {
 std::string SyncPage(const std::vector<ProxyStatus>& proxies, const std::vector<PeerStatus>& peers);
 // Connections as they are: form of the protocol, and by type what was asked for and sent.
 std::string AdsPage(const std::vector<ProxyStatus>& proxies);
+// Clusters that are read by their API servers, as Istio's page of that name has them.
+std::string ClusterPage(const std::vector<RemoteStatus>& remotes);
 // Services and their endpoints.
 std::string RegistryPage(const World& world);
 // One proxy's resources: names, sizes, and versions as the delta form of xDS has them (hashes, so

@@ -1,7 +1,6 @@
 #include "controlplane/federation/exports.h"
 
 namespace weft {
-namespace {
 
 std::vector<ExportedGroup> GroupsOf(const Endpoints& endpoints, const std::string& cluster) {
   std::map<ExportedGroup, uint32_t> ready;  // the key's own count stays 0
@@ -17,8 +16,6 @@ std::vector<ExportedGroup> GroupsOf(const Endpoints& endpoints, const std::strin
   }
   return groups;
 }
-
-}  // namespace
 
 PeerExports Exports(const World& world) {
   PeerExports exports;

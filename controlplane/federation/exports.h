@@ -33,12 +33,18 @@ struct ExportedService {
   std::string name;
   std::vector<ServicePort> ports;
   std::vector<ExportedGroup> groups;  // sorted; none: exported, but nothing is ready
+  // Pods that are dialed themselves, as they are on our own network, and are in no group. Only of a
+  // cluster whose API server we read (federation/remote_view.h): the peer API carries none.
+  Endpoints pods = {};
 
   friend bool operator==(const ExportedService&, const ExportedService&) = default;
 };
 
 // By namespace and name.
 using PeerExports = std::map<std::pair<std::string, std::string>, ExportedService>;
+
+// Those with a sidecar that are ready, of `cluster`, summed up.
+std::vector<ExportedGroup> GroupsOf(const Endpoints& endpoints, const std::string& cluster);
 
 // What this cluster exports: services that it has itself (Service::local) and that are exported,
 // with the groups of their endpoints in this cluster. Pods without a sidecar are left out: what

@@ -44,6 +44,7 @@ std::vector<Endpoint> EndpointsOf(const Peer& peer, const ExportedService& expor
     endpoint.weight = group.ready;
     endpoints.push_back(std::move(endpoint));
   }
+  endpoints.insert(endpoints.end(), exported.pods.begin(), exported.pods.end());
   return endpoints;
 }
 

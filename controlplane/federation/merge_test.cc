@@ -74,6 +74,19 @@ TEST(MergeWorld, JoinsTheSameNameOfSeveralClusters) {
   EXPECT_EQ(merged.world.peers.size(), 1u);
 }
 
+TEST(MergeWorld, TakesPodsOfAClusterOnOurNetworkAsTheyAre) {
+  ExportedService exported = Exported("web", {});
+  Endpoint pod;
+  pod.cluster = "west";
+  pod.address = "10.2.0.1";
+  exported.pods = {pod};
+  const World local = Local("web");
+  const MergedWorld merged = MergeWorld(local, {{"west", PeerOf("west", {exported})}}, nullptr);
+  const Endpoints& endpoints = *merged.world.endpoints.at(Host("web"));
+  ASSERT_EQ(endpoints.size(), 5u);
+  EXPECT_EQ(endpoints[4], pod);
+}
+
 TEST(MergeWorld, GivesRemoteServicesAnAddressThatStays) {
   std::vector<ExportedService> services;
   for (int i = 0; i < 2000; ++i) services.push_back(Exported(absl::StrCat("s", i), {}));

@@ -198,8 +198,19 @@ TEST(InjectReview, ThePatchAddsAndKeepsWhatItDoesNotKnow) {
   EXPECT_EQ(patched["spec"]["containers"][1]["securityContext"]["runAsUser"], 1337);
   const Json& token =
       patched["spec"]["volumes"][1]["projected"]["sources"][0]["serviceAccountToken"];
+  EXPECT_EQ(token["audience"], "weft-ca");
   EXPECT_EQ(token["expirationSeconds"], 12 * 3600);
   EXPECT_EQ(patched["spec"]["containers"][1]["readinessProbe"]["httpGet"]["port"], 15021);
+}
+
+TEST(InjectReview, TheTokenIsForTheAudienceThatWeftdReviews) {
+  InjectConfig config = SomeConfig();
+  config.token_audience = "istio-ca";
+  const Json pod = SomePod();
+  const Json patched = Patched(pod, Injected(pod, {{"istio-injection", "enabled"}}, config));
+  EXPECT_EQ(
+      patched["spec"]["volumes"][1]["projected"]["sources"][0]["serviceAccountToken"]["audience"],
+      "istio-ca");
 }
 
 TEST(InjectReview, ANativeSidecarGoesBeforeOthersWithoutMixingThem) {

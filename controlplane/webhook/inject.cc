@@ -129,12 +129,12 @@ void SetMount(Container* container, const std::string& volume, const std::string
   mount->set_read_only(true);
 }
 
-void SetVolumes(PodSpec* spec) {
+void SetVolumes(const InjectConfig& config, PodSpec* spec) {
   Volume* token = FindOrAddNamed(spec->mutable_volumes(), kTokenVolume);
   token->clear_projected();
   kubernetes::ServiceAccountTokenProjection* projection =
       token->mutable_projected()->add_sources()->mutable_service_account_token();
-  projection->set_audience("weft-ca");
+  projection->set_audience(config.token_audience);
   projection->set_expiration_seconds(kTokenSeconds);
   projection->set_path("weft-token");
   Volume* root = FindOrAddNamed(spec->mutable_volumes(), kRootVolume);
@@ -292,7 +292,7 @@ absl::StatusOr<Pod> InjectSidecar(const Pod& pod, const Labels& namespace_labels
         absl::StrCat(PodName(pod), ": a gateway needs a container named '", kProxyContainer, "'"));
   }
   SetProxy(pod, *shape, workload, config, spec);
-  SetVolumes(spec);
+  SetVolumes(config, spec);
   SetStatus(*shape, config, &injected);
   return injected;
 }

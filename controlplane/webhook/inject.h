@@ -33,8 +33,9 @@ struct InjectConfig {
   std::string network;
   std::string mesh_id;
   std::string trust_domain;
-  std::string discovery_address;  // HOST:PORT of weftd's mTLS port
-  int concurrency = 1;            // workers of a sidecar
+  std::string discovery_address;           // HOST:PORT of weftd's mTLS port
+  std::string token_audience = "weft-ca";  // of the token a proxy shows weftd's CA
+  int concurrency = 1;                     // workers of a sidecar
   // The sidecar as an init container that goes on running (Kubernetes from 1.29 on): it is there
   // before the pod's own init containers, and goes after its last container. The annotation
   // sidecar.istio.io/nativeSidecar says otherwise for a pod.

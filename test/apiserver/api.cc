@@ -21,6 +21,7 @@ namespace {
 constexpr int kMaxTries = 5;
 // What Kubernetes gives a token that nobody states an age for.
 constexpr int64_t kTokenSeconds = 3600;
+constexpr int64_t kLeastTokenSeconds = 600;
 
 constexpr char kJsonPatch[] = "application/json-patch+json";
 constexpr char kMergePatch[] = "application/merge-patch+json";
@@ -338,6 +339,21 @@ Response Api::Answer(const Target& target, const Request& request) {
   return answered.ok() ? Response(*answered, 201) : Response(answered.failure());
 }
 
+// Of what a token may be bound to we know pods.
+std::optional<Failure> Api::BindToPod(const Json& reference, AccountToken& token) {
+  if (reference.value("kind", "") != "Pod") {
+    return BadRequest("cannot bind token to object of that kind");
+  }
+  const auto pods = cluster_.catalog().FindById("pods");
+  token.pod = reference.value("name", "");
+  const auto pod = cluster_.Get(*pods, token.ns, token.pod);
+  if (!pod.ok()) return pod.failure();
+  token.pod_uid = (*pod)->Parse("v1", "Pod")["metadata"].value("uid", "");
+  const std::string uid = reference.value("uid", token.pod_uid);
+  if (uid == token.pod_uid) return std::nullopt;
+  return ConflictOver(pods->Named(token.pod), "the UID in the bound object reference is another");
+}
+
 Response Api::IssueToken(const Target& target, const Request& request) {
   auto issued = Guard([&]() -> Result<Json> {
     const auto account = cluster_.Get(*target.resource, target.ns, target.name);
@@ -346,17 +362,27 @@ Response Api::IssueToken(const Target& target, const Request& request) {
     if (!body.ok()) return body;
     Json& object = *body;
     const Json spec = object.value("spec", Json::object());
-    const auto audiences = spec.value("audiences", std::vector<std::string>());
     const int64_t seconds = spec.value("expirationSeconds", kTokenSeconds);
-    const absl::Time expires = absl::Now() + absl::Seconds(seconds);
-    const Json whole = Parsed(target, **account);
+    if (seconds < kLeastTokenSeconds) {
+      return Invalid({"authentication.k8s.io", "tokenrequests", "TokenRequest", ""},
+                     "spec.expirationSeconds",
+                     absl::StrCat("Invalid value: ", seconds,
+                                  ": may not specify a duration less than 10 minutes"));
+    }
+    AccountToken token;
+    token.ns = target.ns;
+    token.account = target.name;
+    token.uid = Parsed(target, **account)["metadata"].value("uid", "");
+    token.audiences = spec.value("audiences", std::vector<std::string>());
+    token.expires = absl::Now() + absl::Seconds(seconds);
+    if (spec.contains("boundObjectRef") && spec["boundObjectRef"].is_object()) {
+      if (auto refused = BindToPod(spec["boundObjectRef"], token)) return *std::move(refused);
+    }
     object["kind"] = "TokenRequest";
     object["apiVersion"] = "authentication.k8s.io/v1";
     object["metadata"] = {{"name", target.name}, {"namespace", target.ns}};
-    object["status"] = {
-        {"token", credentials_.Issue(target.ns, target.name, whole["metadata"].value("uid", ""),
-                                     audiences, expires, cluster_.NewUid())},
-        {"expirationTimestamp", Rfc3339(expires)}};
+    object["status"] = {{"token", credentials_.Issue(token, cluster_.NewUid())},
+                        {"expirationTimestamp", Rfc3339(token.expires)}};
     return body;
   });
   return issued.ok() ? Response(*issued, 201) : Response(issued.failure());

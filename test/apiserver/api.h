@@ -46,6 +46,7 @@ class Api {
   Task<Response> DeleteCollection(const Target& target, const Request& request);
   Response Answer(const Target& target, const Request& request);
   Response IssueToken(const Target& target, const Request& request);
+  std::optional<Failure> BindToPod(const Json& reference, AccountToken& token);
 
   Cluster& cluster_;
   Admission& admission_;

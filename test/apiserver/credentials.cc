@@ -61,24 +61,30 @@ void Credentials::SetTokens(absl::string_view csv) {
   }
 }
 
-std::string Credentials::Issue(const std::string& ns, const std::string& account,
-                               const std::string& uid, const std::vector<std::string>& audiences,
-                               absl::Time expires, const std::string& id) {
+std::string Credentials::Issue(const AccountToken& wanted, const std::string& id) {
   Token token;
-  token.user.name = absl::StrCat("system:serviceaccount:", ns, ":", account);
-  token.user.uid = uid;
-  token.user.groups = {"system:serviceaccounts", absl::StrCat("system:serviceaccounts:", ns),
+  token.user.name = absl::StrCat("system:serviceaccount:", wanted.ns, ":", wanted.account);
+  token.user.uid = wanted.uid;
+  token.user.groups = {"system:serviceaccounts", absl::StrCat("system:serviceaccounts:", wanted.ns),
                        "system:authenticated"};
-  token.audiences = audiences.empty() ? std::vector<std::string>{kOwnAudience} : audiences;
-  token.expires = expires;
+  token.user.extra["authentication.kubernetes.io/credential-id"] = {absl::StrCat("JTI=", id)};
+  token.audiences =
+      wanted.audiences.empty() ? std::vector<std::string>{kOwnAudience} : wanted.audiences;
+  token.expires = wanted.expires;
   const Json header = {{"alg", "ES256"}, {"kid", "apiserver"}};
   Json claims = {{"iss", kOwnAudience},
                  {"sub", token.user.name},
                  {"aud", token.audiences},
-                 {"exp", absl::ToUnixSeconds(expires)},
+                 {"exp", absl::ToUnixSeconds(wanted.expires)},
                  {"jti", id}};
-  claims["kubernetes.io"] = {{"namespace", ns},
-                             {"serviceaccount", {{"name", account}, {"uid", uid}}}};
+  Json& own = claims["kubernetes.io"];
+  own = {{"namespace", wanted.ns},
+         {"serviceaccount", {{"name", wanted.account}, {"uid", wanted.uid}}}};
+  if (!wanted.pod.empty()) {
+    own["pod"] = {{"name", wanted.pod}, {"uid", wanted.pod_uid}};
+    token.user.extra["authentication.kubernetes.io/pod-name"] = {wanted.pod};
+    token.user.extra["authentication.kubernetes.io/pod-uid"] = {wanted.pod_uid};
+  }
   const std::string text =
       absl::StrCat(Segment(header.dump()), ".", Segment(claims.dump()), ".", Segment(id));
   issued_[text] = std::move(token);

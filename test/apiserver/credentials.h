@@ -24,9 +24,8 @@ class Credentials {
 
   // A token for a service account, in the form of a JWT; only this server can tell whether it is
   // valid.
-  std::string Issue(const std::string& ns, const std::string& account, const std::string& uid,
-                    const std::vector<std::string>& audiences, absl::Time expires,
-                    const std::string& id);
+  // `id`: of this token, no other's.
+  std::string Issue(const AccountToken& wanted, const std::string& id);
 
   // `certificate`: the verified one of the connection, or null.
   Result<User> Authenticate(absl::string_view authorization, const PeerCertificate* certificate,

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -125,6 +126,20 @@ TEST_F(KubectlTest, KnowsVersionAndKinds) {
   EXPECT_THAT(resources, ContainsRegex("virtualservices +vs +networking.istio.io"));
   EXPECT_THAT(resources, ContainsRegex("serviceexports +svcex +multicluster.x-k8s.io"));
   EXPECT_THAT(Out({"api-versions"}), HasSubstr("gateway.networking.k8s.io/v1\n"));
+}
+
+TEST_F(KubectlTest, ReviewsTheTokensItIssues) {
+  Out({"create", "serviceaccount", "web"});
+  const std::string token = Out({"create", "token", "web", "--audience", "weft-ca"});
+  const auto review = [&](const std::string& audience) {
+    return absl::StrCat(
+        "apiVersion: authentication.k8s.io/v1\nkind: TokenReview\nspec: {audiences: [", audience,
+        "], token: ", absl::StripAsciiWhitespace(token), "}\n");
+  };
+  EXPECT_EQ(Out({"create", "-f", "-", "-o", "jsonpath={.status.user.username}"}, review("weft-ca")),
+            "system:serviceaccount:default:web");
+  EXPECT_THAT(Out({"create", "-f", "-", "-o", "jsonpath={.status.error}"}, review("other")),
+              HasSubstr("is invalid for the target audiences [\"other\"]"));
 }
 
 TEST_F(KubectlTest, RefusesWhoHasNoToken) {

@@ -52,6 +52,7 @@ std::string VerbOf(const Request& request, bool named) {
 Json User::ToJson() const {
   Json json = {{"username", name}, {"groups", groups}};
   if (!uid.empty()) json["uid"] = uid;
+  if (!extra.empty()) json["extra"] = extra;
   return json;
 }
 

@@ -2,12 +2,14 @@
 #ifndef WEFT_TEST_APISERVER_REQUEST_H_
 #define WEFT_TEST_APISERVER_REQUEST_H_
 
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "test/apiserver/resource.h"
 
 namespace weft::apiserver {
@@ -17,8 +19,20 @@ struct User {
   std::string name = "system:anonymous";
   std::string uid;
   std::vector<std::string> groups = {"system:unauthenticated"};
+  std::map<std::string, std::vector<std::string>> extra = {};
 
   Json ToJson() const;
+};
+
+// What a token of a service account is to say.
+struct AccountToken {
+  std::string ns;
+  std::string account;
+  std::string uid = {};
+  std::string pod = {};  // that it is bound to; "": to none
+  std::string pod_uid = {};
+  std::vector<std::string> audiences = {};  // none: the server's own
+  absl::Time expires = absl::InfiniteFuture();
 };
 
 struct Request {

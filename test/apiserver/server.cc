@@ -460,6 +460,12 @@ void ApiServer::SetHistoryLimit(size_t changes) {
   running_->Run([&] { running_->cluster.store().SetHistoryLimit(changes); });
 }
 
+std::string ApiServer::IssueToken(const AccountToken& wanted) {
+  std::string token;
+  running_->Run([&] { token = running_->credentials.Issue(wanted, running_->cluster.NewUid()); });
+  return token;
+}
+
 void ApiServer::SetService(const std::string& service, const std::string& address) {
   running_->Run([&] { running_->admission.SetService(service, address); });
 }

@@ -29,6 +29,7 @@
 #include "proxy/tls/tls_context.h"
 #include "test/apiserver/failure.h"
 #include "test/apiserver/faults.h"
+#include "test/apiserver/request.h"
 
 namespace weft::apiserver {
 
@@ -78,6 +79,9 @@ class ApiServer {
   // Watches cannot begin, nor lists go on, from any earlier version.
   void Compact();
   void SetHistoryLimit(size_t changes);
+  // A token as this server issues them, whether or not there are such an account and pod; for how
+  // long, it does not judge. TokenReviews know it.
+  std::string IssueToken(const AccountToken& wanted);
   // Where the webhooks' service "NAMESPACE/NAME:PORT" listens.
   void SetService(const std::string& service, const std::string& address);
   // Closes all connections, as a restart does; what is stored stays.

@@ -248,6 +248,25 @@ TEST_F(ServerTest, IssuesAndReviewsTokens) {
   EXPECT_FALSE(review("guess", "weft").contains("authenticated"));
 }
 
+TEST_F(ServerTest, BindsTokensToPods) {
+  Put({{"apiVersion", "v1"}, {"kind", "ServiceAccount"}, {"metadata", {{"name", "sa"}}}});
+  Put({{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", {{"name", "p"}}}});
+  const auto request = [&](const Json& spec) {
+    return Do("POST", "/api/v1/namespaces/default/serviceaccounts/sa/token", {{"spec", spec}});
+  };
+  const Json bound = {{"boundObjectRef", {{"kind", "Pod"}, {"name", "p"}}}};
+  const std::string token = request(bound).json()["status"]["token"].get<std::string>();
+  const Json review =
+      Do("POST", "/apis/authentication.k8s.io/v1/tokenreviews", {{"spec", {{"token", token}}}})
+          .json();
+  EXPECT_EQ(review["status"]["user"]["extra"]["authentication.kubernetes.io/pod-name"],
+            Json::array({"p"}));
+  EXPECT_EQ(request({{"boundObjectRef", {{"kind", "Pod"}, {"name", "q"}}}}).code, 404);
+  EXPECT_EQ(request({{"boundObjectRef", {{"kind", "Pod"}, {"name", "p"}, {"uid", "x"}}}}).code,
+            409);
+  EXPECT_EQ(request({{"expirationSeconds", 1}}).code, 422);
+}
+
 // --- Faults.
 
 TEST_F(ServerTest, Row91GoneComesAsStatusAndAsEvent) {

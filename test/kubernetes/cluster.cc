@@ -49,10 +49,18 @@ Cluster::Cluster(apiserver::ApiServerOptions options)
 
 Cluster::~Cluster() { std::filesystem::remove_all(folder_); }
 
+std::string Cluster::Kubeconfig(const std::string& user) const {
+  return integration::ReadFile(absl::StrCat(folder_, "/", user));
+}
+
+std::string Cluster::Registry(const std::string& user) const {
+  return absl::StrCat("kubernetes:", folder_, "/", user);
+}
+
 std::unique_ptr<Weftd> Cluster::StartWeftd(std::vector<std::string> flags, bool wait_until_ready,
                                            const std::string& user) {
   WeftdOptions options;
-  options.registry = absl::StrCat("kubernetes:", folder_, "/", user);
+  options.registry = Registry(user);
   options.flags = std::move(flags);
   options.wait_until_ready = wait_until_ready;
   return std::make_unique<Weftd>(std::move(options));

@@ -20,6 +20,10 @@ class Cluster {
   ~Cluster();
 
   apiserver::ApiServer& server() { return *server_; }
+  // By which it is reached, as that user.
+  std::string Kubeconfig(const std::string& user = "weftd") const;
+  // For --registry.
+  std::string Registry(const std::string& user = "weftd") const;
   // `flags` are added to what it needs.
   // Its user there is "weftd" or "weftd-2".
   std::unique_ptr<Weftd> StartWeftd(std::vector<std::string> flags = {},

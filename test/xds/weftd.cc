@@ -115,8 +115,6 @@ void Weftd::Start() {
                                    registry,
                                    "--data-dir",
                                    absl::StrCat(folder_, "/data"),
-                                   "--token-key",
-                                   absl::StrCat(folder_, "/token-key"),
                                    "--xds-listen",
                                    absl::StrCat(loopback, xds_port_),
                                    "--xds-plain",
@@ -129,6 +127,9 @@ void Weftd::Start() {
                                    absl::StrCat(loopback, debug_port_),
                                    "--webhook-listen",
                                    absl::StrCat(loopback, webhook_port_)};
+  if (options_.own_tokens) {
+    argv.insert(argv.end(), {"--token-key", absl::StrCat(folder_, "/token-key")});
+  }
   argv.insert(argv.end(), options_.flags.begin(), options_.flags.end());
   const std::vector<char*> pointers = Pointers(argv);
   pid_ = fork();

@@ -23,6 +23,7 @@ struct WeftdOptions {
   std::string registry;            // "kubernetes:FILE"; "": a folder of its own
   std::vector<std::string> flags;  // further ones
   bool wait_until_ready = true;
+  bool own_tokens = true;  // false: no --token-key
 };
 
 class Weftd {

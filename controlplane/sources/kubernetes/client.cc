@@ -145,7 +145,8 @@ Task<absl::StatusOr<KubernetesClient::Response>> KubernetesClient::SendWith(
   if (connection != nullptr) {
     auto response = co_await Exchange(request, credentials, std::move(connection), deadline);
     // The server may have closed it just then. What changes something is not sent twice.
-    if (response.ok() || request.method != "GET" || absl::IsDeadlineExceeded(response.status())) {
+    const bool repeatable = request.method == "GET" || request.repeatable;
+    if (response.ok() || !repeatable || absl::IsDeadlineExceeded(response.status())) {
       co_return response;
     }
   }

@@ -30,6 +30,9 @@ struct KubernetesRequest {
   std::string path;  // below the server's own, with the query
   std::string body;
   std::string content_type;  // of the body; "application/merge-patch+json", …
+  // It changes nothing, whatever its method: it is sent once more where the server closed an idle
+  // connection just then. Of GET that is known.
+  bool repeatable = false;
 };
 
 // One response on its way. Read to its end, its connection is used again; else that is closed.

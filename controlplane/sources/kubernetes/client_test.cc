@@ -7,6 +7,7 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "certs/issuer.h"
 #include "certs/test_certificate.h"
@@ -130,6 +131,30 @@ TEST_F(KubernetesClientTest, GoesOnWhereAnIdleConnectionWasClosed) {
   server_->Cut();
   EXPECT_TRUE(Get("/b").ok());
   EXPECT_EQ(server_->connections(), 2);
+}
+
+TEST_F(KubernetesClientTest, SendsTwiceOnlyWhatChangesNothing) {
+  bool dies = false;
+  int posts = 0;
+  Serve([&](const ScriptedRequest& request) {
+    ScriptedAnswer answer = Body("ok");
+    if (request.method != "POST") return answer;
+    ++posts;
+    answer.silent = std::exchange(dies, false);
+    if (answer.silent) loop_.Post([this] { server_->Cut(); });
+    return answer;
+  });
+  KubernetesRequest request;
+  request.method = "POST";
+  request.path = "/b";
+  request.body = "{}";
+  for (const bool repeatable : {false, true}) {
+    ASSERT_TRUE(Get("/a").ok());
+    request.repeatable = repeatable;
+    dies = true;
+    EXPECT_EQ(Call(request).ok(), repeatable);
+  }
+  EXPECT_EQ(posts, 3);
 }
 
 TEST_F(KubernetesClientTest, RefusesPathsThatAreNone) {

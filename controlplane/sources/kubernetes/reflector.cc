@@ -72,10 +72,16 @@ std::string Reflector::PathOf(absl::string_view query) const {
   if (!resource_.namespace_.empty()) {
     absl::StrAppend(&path, "/namespaces/", Escape(resource_.namespace_));
   }
-  absl::StrAppend(&path, "/", resource_.plural, query.empty() ? "" : "?", query);
-  if (resource_.name.empty()) return path;
-  return absl::StrCat(path, query.empty() ? "?" : "&", "fieldSelector=metadata.name%3D",
-                      Escape(resource_.name));
+  std::vector<std::string> parts;
+  if (!query.empty()) parts.emplace_back(query);
+  if (!resource_.name.empty()) {
+    parts.push_back(absl::StrCat("fieldSelector=metadata.name%3D", Escape(resource_.name)));
+  }
+  if (!resource_.label_selector.empty()) {
+    parts.push_back(absl::StrCat("labelSelector=", Escape(resource_.label_selector)));
+  }
+  absl::StrAppend(&path, "/", resource_.plural, parts.empty() ? "" : "?");
+  return absl::StrCat(path, absl::StrJoin(parts, "&"));
 }
 
 // The first list may come from the server's cache (resourceVersion 0), a later one must not be

@@ -118,6 +118,15 @@ TEST(Reflector, OneObjectIsAskedForByItsName) {
   EXPECT_EQ(driver.Changes(), "-shop-tls");
 }
 
+TEST(Reflector, OnlySecretsWithTheLabelOfRemoteClustersAreRead) {
+  Driver driver(RemoteClusterSecrets());
+  const Step step = driver.reflector.Next(driver.now);
+  EXPECT_EQ(step.path,
+            "/api/v1/namespaces/weft-system/secrets?limit=500&resourceVersion=0&"
+            "resourceVersionMatch=NotOlderThan&labelSelector=istio%2FmultiCluster%3Dtrue");
+  EXPECT_EQ(RemoteClusterSecrets().Name(), "secrets weft-system (istio/multiCluster=true)");
+}
+
 TEST(Reflector, ListsPageByPageThenWatches) {
   Driver driver;
   EXPECT_EQ(driver.Next(), kFirstList);

@@ -73,11 +73,29 @@ bool IsOfUse(const WatchedResource& resource) {
 
 std::string WatchedResource::Name() const {
   const std::string all = group.empty() ? plural : absl::StrCat(plural, ".", group);
+  if (!label_selector.empty()) return absl::StrCat(all, " ", namespace_, " (", label_selector, ")");
   return name.empty() ? all : absl::StrCat(all, " ", namespace_, "/", name);
 }
 
 WatchedResource WatchedSecret(const std::string& namespace_, const std::string& name) {
   return {"", {"v1"}, "secrets", "Secret", /*needed=*/false, namespace_, name};
+}
+
+std::vector<WatchedResource> RemoteClusterResources() {
+  static constexpr absl::string_view kKinds[] = {"Namespace", "Node", "Service", "EndpointSlice",
+                                                 "Pod"};
+  std::vector<WatchedResource> resources = AllResources();
+  std::erase_if(resources, [](const WatchedResource& resource) {
+    return std::find(std::begin(kKinds), std::end(kKinds), resource.kind) == std::end(kKinds);
+  });
+  return resources;
+}
+
+WatchedResource RemoteClusterSecrets() {
+  WatchedResource secrets = {"", {"v1"}, "secrets", "Secret"};
+  secrets.namespace_ = std::string(kMeshConfigNamespace);
+  secrets.label_selector = "istio/multiCluster=true";
+  return secrets;
 }
 
 std::vector<WatchedResource> WatchedResources() {

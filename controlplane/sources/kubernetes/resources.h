@@ -21,8 +21,11 @@ struct WatchedResource {
   // (resourceNames) is enough to read it. Empty: all there are.
   std::string namespace_ = {};
   std::string name = {};
+  // Only objects with these labels, of one namespace if that is given: "istio/multiCluster=true".
+  std::string label_selector = {};
 
-  // As kubectl says: "virtualservices.networking.istio.io", "configmaps weft-system/weft".
+  // As kubectl says: "virtualservices.networking.istio.io", "configmaps weft-system/weft",
+  // "secrets weft-system (istio/multiCluster=true)".
   std::string Name() const;
 };
 
@@ -30,6 +33,13 @@ std::vector<WatchedResource> WatchedResources();
 
 // One Secret. There is no watch of all of them: what nobody names is none of our business.
 WatchedResource WatchedSecret(const std::string& namespace_, const std::string& name);
+
+// What of another cluster makes endpoints of its services; its config is its own.
+std::vector<WatchedResource> RemoteClusterResources();
+
+// The Secrets in weftd's namespace that name other clusters, with how to reach their API servers.
+// No other Secret there is read.
+WatchedResource RemoteClusterSecrets();
 
 }  // namespace weft
 

@@ -43,23 +43,38 @@ void TellRefusals(JsonStream& stream, Reflector& reflector, absl::Duration now) 
 
 }  // namespace
 
+// While it lives, the server is not away.
+struct KubernetesSource::OpenWatch {
+  explicit OpenWatch(KubernetesSource& of) : source(of) { ++source.watches_; }
+  ~OpenWatch() {
+    --source.watches_;
+    source.last_answer_ = source.loop_.Now();
+  }
+  KubernetesSource& source;
+};
+
 KubernetesSource::KubernetesSource(EventLoop& loop, Kubeconfig server, Options options,
                                    OnUpdate on_update)
     : loop_(loop),
       options_(std::move(options)),
       on_update_(std::move(on_update)),
-      client_(loop, std::move(server)) {
+      client_(loop, std::move(server)),
+      last_answer_(loop.Now()) {
   absl::BitGen random;
   seed_ = absl::Uniform<uint64_t>(random);
   for (const WatchedResource& resource : options_.resources) {
-    reflectors_.push_back(std::make_unique<Reflector>(resource, client_.config().origin,
-                                                      ++seed_));
+    reflectors_.push_back(std::make_unique<Reflector>(resource, client_.config().origin, ++seed_));
   }
   for (const auto& reflector : reflectors_) tasks_.Spawn(Follow(*reflector));
   tasks_.Spawn(KeepSecrets());
 }
 
 KubernetesSource::~KubernetesSource() = default;
+
+std::optional<MonotonicTime> KubernetesSource::away_since() const {
+  if (watches_ > 0) return std::nullopt;
+  return last_answer_;
+}
 
 // It may be called by the task of a Secret that is no longer wanted: another one ends it.
 void KubernetesSource::FollowSecrets(const std::set<SecretName>& names) {
@@ -94,8 +109,8 @@ Task<> KubernetesSource::KeepSecrets() {
     for (const SecretName& name : kept) {
       Followed& followed = secrets_[name];
       if (followed.reflector != nullptr) continue;
-      followed.reflector = std::make_unique<Reflector>(
-          WatchedSecret(name.first, name.second), client_.config().origin, ++seed_);
+      followed.reflector = std::make_unique<Reflector>(WatchedSecret(name.first, name.second),
+                                                       client_.config().origin, ++seed_);
       followed.task.Spawn(Follow(*followed.reflector));
     }
     for (const auto& reflector : gone) {
@@ -136,7 +151,10 @@ Task<KubernetesSource::Response> KubernetesSource::Open(Reflector& reflector,
     reflector.OnBroken(response.status().message(), loop_.Now());
     co_return nullptr;
   }
-  if ((*response)->status() == 200) co_return *std::move(response);
+  if ((*response)->status() == 200) {
+    last_answer_ = loop_.Now();
+    co_return *std::move(response);
+  }
   const std::string body = co_await ReadError(loop_, **response);
   reflector.OnStatus((*response)->status(), (*response)->retry_after(), MessageOf(body),
                      loop_.Now());
@@ -174,6 +192,7 @@ Task<> KubernetesSource::Watch(Reflector& reflector, Reflector::Step step) {
   const MonotonicTime end = loop_.Now() + step.duration + kWatchGrace;
   const Response response = co_await Open(reflector, step);
   if (response == nullptr) co_return;
+  const OpenWatch open(*this);
   JsonStream stream(JsonStream::Shape::kWatch);
   while (true) {
     absl::StatusOr<std::string> piece =

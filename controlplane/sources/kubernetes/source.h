@@ -11,6 +11,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -50,11 +51,15 @@ class KubernetesSource final : public Source {
   ~KubernetesSource() override;
   void FollowSecrets(const std::set<std::pair<std::string, std::string>>& names) override;
   bool SecretsAreRead() const override;
+  // Since when the server has been saying nothing of use; nothing while a watch is open, which may
+  // be dead for `watch_silence` before that is noticed.
+  std::optional<MonotonicTime> away_since() const;
   KubernetesSource(const KubernetesSource&) = delete;
   KubernetesSource& operator=(const KubernetesSource&) = delete;
 
  private:
   using Response = std::unique_ptr<KubernetesResponse>;
+  struct OpenWatch;
   using SecretName = std::pair<std::string, std::string>;
   // A Secret that is followed: a list and a watch of its own.
   struct Followed {
@@ -78,6 +83,8 @@ class KubernetesSource final : public Source {
   const OnUpdate on_update_;
   KubernetesClient client_;
   uint64_t seed_ = 0;  // of the last reflector
+  MonotonicTime last_answer_;
+  size_t watches_ = 0;  // open ones
   std::vector<std::unique_ptr<Reflector>> reflectors_;
   bool first_told_ = false;
   std::set<SecretName> wanted_secrets_;

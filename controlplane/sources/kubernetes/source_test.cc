@@ -310,6 +310,26 @@ TEST_F(KubernetesSourceTest, ABodyThatIsCutShortIsListedAgain) {
   EXPECT_EQ(Known(), "a@1 b@2");
 }
 
+TEST_F(KubernetesSourceTest, KnowsSinceWhenTheServerIsAway) {
+  Start();
+  const MonotonicTime begun = loop_.Now();
+  ASSERT_TRUE(source_->away_since().has_value());
+  EXPECT_LE(*source_->away_since(), begun);
+  ASSERT_TRUE(AwaitWatch());
+  EXPECT_FALSE(source_->away_since().has_value());
+  script_ = [](const ScriptedRequest&) { return Status(503, "{}"); };
+  const MonotonicTime cut = loop_.Now();
+  server_.Cut();
+  ASSERT_TRUE(Eventually(loop_, [&] { return source_->away_since().has_value(); }));
+  const MonotonicTime since = *source_->away_since();
+  EXPECT_GE(since, cut);
+  const size_t before = server_.requests.size();
+  ASSERT_TRUE(Eventually(loop_, [&] { return server_.requests.size() > before + 1; }));
+  EXPECT_EQ(source_->away_since(), since);  // answers that are no good do not count
+  script_ = nullptr;
+  ASSERT_TRUE(Eventually(loop_, [&] { return !source_->away_since().has_value(); }));
+}
+
 // Secrets by name, each by a request of its own.
 class KubernetesSecretsTest : public KubernetesSourceTest {
  protected:
