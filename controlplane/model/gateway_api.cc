@@ -26,7 +26,6 @@ namespace networking = istio::networking::v1alpha3;
 using kubernetes::ParentReference;
 using networking::VirtualService;
 
-constexpr char kGatewayNameLabel[] = "gateway.networking.k8s.io/gateway-name";
 constexpr char kGatewayKind[] = "Gateway.gateway.networking.k8s.io";
 
 std::string ModelKind(absl::string_view kind) { return absl::StrCat(kind, ".", kGatewayApiGroup); }
