@@ -268,7 +268,8 @@ void Engine::OnKeySet(const std::string& uri, const std::string& jwks) {
 bool Engine::SecretsAreRead() {
   World world = MergeWorld(registry_.BuildLocal(), OtherClusters(), nullptr).world;
   gateway_api_.Apply(world);
-  if (world.gateways.empty() || source_ == nullptr) return true;
+  if (source_ == nullptr) return true;
+  if (world.gateways.empty() && world.destination_rules.empty()) return true;
   world = HoldDangling(std::move(world), nullptr).world;
   source_->FollowSecrets(SecretsNamed(TranslationIndex(world)));
   return source_->SecretsAreRead();
@@ -332,7 +333,7 @@ void Engine::FollowEndpoints(const World& merged, const std::vector<std::string>
   for (const std::string& address : workloads) {
     const auto workload = world_->workloads.find(address);
     if (workload == world_->workloads.end()) continue;
-    if (IsSelectedByGateway(index, *workload->second)) return FollowSecrets();
+    if (MayNeedSecrets(index, *workload->second)) return FollowSecrets();
   }
 }
 

@@ -17,6 +17,7 @@ namespace weft {
 namespace {
 
 constexpr size_t kMaxUri = 2048;
+constexpr absl::string_view kDiscoveryPath = "/.well-known/openid-configuration";
 constexpr size_t kIpv4 = 4;
 constexpr size_t kIpv6 = 16;
 
@@ -135,6 +136,12 @@ absl::StatusOr<JwksUri> ParseJwksUri(absl::string_view uri) {
   if (to.path[0] == '?') to.path.insert(0, "/");
   return to;
 }
+
+std::string DiscoveryUriOf(absl::string_view issuer) {
+  return absl::StrCat(absl::StripSuffix(issuer, "/"), kDiscoveryPath);
+}
+
+bool IsDiscoveryUri(const JwksUri& uri) { return absl::EndsWith(uri.path, kDiscoveryPath); }
 
 bool IsForbiddenJwksAddress(absl::string_view ip_bytes) {
   if (ip_bytes.size() == kIpv4) return IsForbiddenIpv4(ip_bytes);

@@ -26,6 +26,12 @@ struct JwksUri {
 // to is for IsForbiddenJwksAddress to say, once it is resolved.
 absl::StatusOr<JwksUri> ParseJwksUri(absl::string_view uri);
 
+// Where an issuer that is a URL says where its keys are (OpenID Connect Discovery 1.0, section 4):
+// under this path of its own.
+std::string DiscoveryUriOf(absl::string_view issuer);
+// Whether what is there names the key set by `jwks_uri`, rather than being it.
+bool IsDiscoveryUri(const JwksUri& uri);
+
 // Loopback, link-local, unspecified, multicast and reserved addresses, also inside an IPv6 address
 // that stands for an IPv4 one. `ip_bytes` are 4 or 16; anything else is forbidden.
 bool IsForbiddenJwksAddress(absl::string_view ip_bytes);

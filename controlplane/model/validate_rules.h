@@ -17,6 +17,7 @@ class WorkloadGroup;
 namespace istio::security::v1beta1 {
 class AuthorizationPolicy;
 class PeerAuthentication;
+class PolicyTargetReference;
 class RequestAuthentication;
 }  // namespace istio::security::v1beta1
 namespace istio::mesh::v1alpha1 {
@@ -70,15 +71,24 @@ void CheckReferenceGrant(const kubernetes::ReferenceGrantSpec& spec, Checker& ch
 
 // Parts of several kinds.
 
+void CheckTarget(const istio::security::v1beta1::PolicyTargetReference& target, Checker& check);
+
 // Whom a policy is for.
 template <typename Policy>
 void CheckPolicyTarget(const Policy& spec, Checker& check) {
   check.SelectorLabels("selector.matchLabels", spec.selector().match_labels());
-  const bool targets = spec.has_target_ref() || !spec.target_refs().empty();
-  if (!targets) return;
-  const char* field = spec.has_target_ref() ? "targetRef" : "targetRefs";
-  if (spec.has_selector()) check.Error(field, "cannot be used together with 'selector'");
-  check.Warning(field, "selects no proxy: sidecars are selected by 'selector' only");
+  if (spec.has_target_ref()) {
+    if (spec.has_selector()) check.Error("targetRef", "cannot be used together with 'selector'");
+    const Checker::In in(check, "targetRef");
+    CheckTarget(spec.target_ref(), check);
+  }
+  if (spec.has_selector() && !spec.target_refs().empty()) {
+    check.Error("targetRefs", "cannot be used together with 'selector'");
+  }
+  for (int i = 0; i < spec.target_refs_size(); ++i) {
+    const Checker::In in(check, "targetRefs", i);
+    CheckTarget(spec.target_refs(i), check);
+  }
 }
 void CheckConnectionPool(absl::string_view field,
                          const istio::networking::v1alpha3::ConnectionPoolSettings& pool,

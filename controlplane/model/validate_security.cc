@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "api/istio/security.pb.h"
 #include "certs/jwks.h"
+#include "controlplane/model/gateway_api_name.h"
 #include "controlplane/model/jwks_uri.h"
 #include "controlplane/model/validate_rules.h"
 
@@ -299,7 +300,11 @@ void CheckKeys(const JWTRule& rule, Checker& check) {
     return;
   }
   if (rule.jwks_uri().empty()) {
-    check.Warning("", "has neither 'jwks' nor 'jwksUri': tokens of this issuer are refused");
+    const auto discovery = ParseJwksUri(DiscoveryUriOf(rule.issuer()));
+    if (discovery.ok()) return;
+    check.Warning("", absl::StrCat("has neither 'jwks' nor 'jwksUri', and the issuer is not asked "
+                                   "for its keys: ",
+                                   discovery.status().message(), ". Its tokens are refused"));
     return;
   }
   const auto uri = ParseJwksUri(rule.jwks_uri());
@@ -334,6 +339,20 @@ void CheckJwtRule(const JWTRule& rule, Checker& check) {
 }
 
 }  // namespace
+
+void CheckTarget(const security::PolicyTargetReference& target, Checker& check) {
+  if (target.name().empty()) check.Error("name", "is missing");
+  if (!target.namespace_().empty()) {
+    check.Error("namespace", "is not taken: a target is in the policy's own namespace");
+  }
+  if (target.group() != kGatewayApiGroup || target.kind() != "Gateway") {
+    check.Warning(
+        "kind", absl::StrCat("'", target.group(), target.group().empty() ? "" : "/", target.kind(),
+                             "' selects no proxy: a target is a Gateway "
+                             "of gateway.networking.k8s.io; sidecars are selected by "
+                             "'selector'"));
+  }
+}
 
 void CheckPeerAuthentication(const security::PeerAuthentication& spec, Checker& check) {
   check.SelectorLabels("selector.matchLabels", spec.selector().match_labels());

@@ -739,7 +739,14 @@ TEST(Validate, AuthorizationPolicy) {
       {"{selector: {matchLabels: {app: 'a*'}}}", "spec.selector.matchLabels"},
       {"{selector: {matchLabels: {a: b}}, targetRef: {kind: Service, name: s}}",
        "spec.targetRef: cannot be used together with 'selector'"},
-      {"{targetRefs: [{kind: Gateway, name: g}]}", "spec.targetRefs: selects no proxy"},
+      {"{targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: g}]}", ""},
+      {"{targetRefs: [{kind: Service, name: s}]}",
+       "warning: AuthorizationPolicy default/x: spec.targetRefs[0].kind: 'Service' selects no "
+       "proxy: a target is a Gateway"},
+      {"{targetRef: {group: gateway.networking.k8s.io, kind: Gateway}}",
+       "spec.targetRef.name: is missing"},
+      {"{targetRefs: [{group: gateway.networking.k8s.io, kind: Gateway, name: g, namespace: a}]}",
+       "spec.targetRefs[0].namespace: is not taken"},
       {rule("from: [{}]"), "spec.rules[0].from[0].source: says nothing"},
       {rule("to: [{}]"), "spec.rules[0].to[0].operation: says nothing"},
       {rule("form: []"), "spec.rules[0].form"},
@@ -811,7 +818,10 @@ TEST(Validate, RequestAuthentication) {
       {"{jwtRules: [{jwks: '" + key + "'}]}", "spec.jwtRules[0].issuer: is missing"},
       {"{jwtRules: [{issuer: a}]}",
        "warning: RequestAuthentication default/x: spec.jwtRules[0]: has neither 'jwks' nor "
-       "'jwksUri': tokens of this issuer are refused"},
+       "'jwksUri', and the issuer is not asked for its keys: 'a/.well-known/openid-configuration' "
+       "must start with https:// or http://. Its tokens are refused"},
+      {"{jwtRules: [{issuer: 'https://accounts.example.com'}]}", ""},
+      {"{jwtRules: [{issuer: 'https://localhost'}]}", "leads to weftd's own machine"},
       {"{jwtRules: [{issuer: a, jwks: '{}'}]}", "spec.jwtRules[0].jwks: key set: not a JSON"},
       {rule("jwks: '" + key + "'"), "spec.jwtRules[0].jwks: cannot be used together"},
       {"{jwtRules: [{issuer: a, jwksUri: 'ftp://a/keys'}]}",

@@ -1,6 +1,7 @@
 #include "controlplane/sources/jwks_fetcher.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -30,6 +31,19 @@ absl::StatusOr<std::shared_ptr<const ClientTlsContext>> TlsFor(const JwksUri& ur
   tls.alpn = {"http/1.1"};
   tls.max_sessions = 0;
   return ClientTlsContext::Create(std::move(tls));
+}
+
+// Of a discovery document.
+absl::StatusOr<JwksUri> KeySetUriIn(const std::string& document) {
+  const auto json = nlohmann::json::parse(document, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) {
+    return absl::InvalidArgumentError("the discovery document is not a JSON object");
+  }
+  const auto uri = json.find("jwks_uri");
+  if (uri == json.end() || !uri->is_string()) {
+    return absl::InvalidArgumentError("the discovery document names no jwks_uri");
+  }
+  return ParseJwksUri(uri->get_ref<const std::string&>());
 }
 
 }  // namespace
@@ -84,12 +98,22 @@ Task<> JwksFetcher::KeepFetched(std::string uri, absl::Duration timeout) {
   }
 }
 
-Task<absl::StatusOr<std::string>> JwksFetcher::Fetch(JwksUri uri, MonotonicTime deadline) {
+Task<absl::StatusOr<std::string>> JwksFetcher::Get(JwksUri uri, MonotonicTime deadline) {
   auto stream = co_await ConnectTo(uri, deadline);
   if (!stream.ok()) co_return stream.status();
   HttpGetRequest request{uri.authority(), uri.path, certs::Jwks::kMaxBytes};
   absl::StatusOr<std::string> text =
       co_await HttpGet(loop_, **stream, std::move(request), deadline);
+  co_return text;
+}
+
+Task<absl::StatusOr<std::string>> JwksFetcher::Fetch(JwksUri uri, MonotonicTime deadline) {
+  absl::StatusOr<std::string> text = co_await Get(uri, deadline);
+  if (text.ok() && IsDiscoveryUri(uri)) {
+    const absl::StatusOr<JwksUri> named = KeySetUriIn(*text);
+    if (!named.ok()) co_return named.status();
+    text = co_await Get(*named, deadline);
+  }
   if (!text.ok()) co_return text.status();
   const auto keys = certs::Jwks::Parse(*text);
   if (!keys.ok()) co_return keys.status();

@@ -4,7 +4,8 @@
 // asks, tells the keys, sleeps, and goes again. The address that was judged is the one that is
 // connected to, so a name that leads elsewhere a moment later (DNS rebinding) leads nowhere. A
 // failure tells nothing: whoever holds the last good keys keeps them. Servers of https are verified
-// by the system's roots and the URI's host. Redirects are not followed.
+// by the system's roots and the URI's host. Redirects are not followed. Where the URI is an issuer's
+// discovery document, the one that it names is asked next, and judged alike.
 //
 // One loop, one thread.
 #ifndef WEFT_CONTROLPLANE_SOURCES_JWKS_FETCHER_H_
@@ -63,6 +64,7 @@ class JwksFetcher {
 
   Task<> KeepFetched(std::string uri, absl::Duration timeout);
   Task<absl::StatusOr<std::string>> Fetch(JwksUri uri, MonotonicTime deadline);
+  Task<absl::StatusOr<std::string>> Get(JwksUri uri, MonotonicTime deadline);
   Task<absl::StatusOr<std::vector<Address>>> AddressesOf(JwksUri uri);
   Task<absl::StatusOr<std::unique_ptr<ByteStream>>> ConnectTo(JwksUri uri, MonotonicTime deadline);
   absl::Duration Jittered(absl::Duration duration);

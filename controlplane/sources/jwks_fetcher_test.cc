@@ -166,6 +166,37 @@ TEST_F(JwksFetcherTest, FollowsOnlyWhatItIsTold) {
   EXPECT_EQ(server_.connections, before);
 }
 
+// An issuer's own document says where its keys are.
+TEST_F(JwksFetcherTest, AsksAnIssuerWhereItsKeysAre) {
+  const std::string document =
+      absl::StrCat(R"({"issuer":"x","jwks_uri":")", server_.Uri(), R"("})");
+  server_.answers = {Ok(document), Ok(keys_)};
+  Start(OptionsFor());
+  Follow(DiscoveryUriOf(absl::StrCat("http://", kHost, ":", server_.port(), "/tenant/")));
+  ASSERT_TRUE(Eventually([&] { return !told_.empty(); }));
+  EXPECT_EQ(told_[0], keys_);
+  EXPECT_TRUE(absl::StartsWith(server_.requests[0],
+                               "GET /tenant/.well-known/openid-configuration HTTP/1.1\r\n"));
+  EXPECT_TRUE(absl::StartsWith(server_.requests[1], "GET /jwks?v=1 HTTP/1.1\r\n"));
+}
+
+TEST_F(JwksFetcherTest, Row65ADiscoveryDocumentLeadsNowhereForbidden) {
+  for (const std::string& document :
+       {absl::StrCat(R"({"jwks_uri":")", server_.Uri("127.0.0.2"), R"("})"),
+        absl::StrCat(R"({"jwks_uri":")", server_.Uri("localhost"), R"("})"),
+        std::string(R"({"jwks_uri":7})"), std::string("{}"), std::string("[]"), keys_}) {
+    server_.requests.clear();
+    server_.answers = {Ok(document)};
+    Start(OptionsFor());
+    Follow(DiscoveryUriOf(absl::StrCat("http://", kHost, ":", server_.port())));
+    ASSERT_TRUE(Eventually([&] { return server_.requests.size() >= 3; })) << document;
+    for (const std::string& request : server_.requests) {
+      EXPECT_TRUE(absl::StartsWith(request, "GET /.well-known/openid-configuration ")) << request;
+    }
+    EXPECT_TRUE(told_.empty()) << document;
+  }
+}
+
 TEST_F(JwksFetcherTest, Row64AnswersThatAreNoKeysTellNothing) {
   for (const std::string& answer :
        {std::string("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n"),

@@ -15,46 +15,47 @@
 namespace weft {
 namespace {
 
-ProxyView ViewOf(const Workload& workload) {
-  ProxyView view;
-  view.role = ProxyRole::kRouter;
-  view.namespace_ = workload.namespace_;
-  view.address = workload.address;
-  view.labels = workload.labels;
-  view.identified = true;
-  return view;
+bool IsSelectedByGateway(const TranslationIndex& index, const Workload& workload) {
+  const auto& gateways = index.gateways();
+  return std::any_of(gateways.begin(), gateways.end(), [&](const auto* gateway) {
+    if (IsOfGatewayApi(gateway->key)) {
+      if (gateway->key.namespace_ != workload.namespace_) return false;
+      if (gateway->annotations.contains(kGatewayServicesAnnotation)) return true;
+    }
+    return !gateway->spec->selector().empty() &&
+           Selects(gateway->spec->selector(), workload.labels);
+  });
 }
 
-// One of each kind of workload that is selected: replicas are alike.
-std::vector<ProxyView> Routers(const TranslationIndex& index) {
-  std::map<std::pair<std::string, Labels>, ProxyView> routers;
-  if (index.gateways().empty()) return {};
+// The routers, and the sidecars that a rule selects to give them a Secret; one of each kind, as
+// replicas are alike.
+std::vector<ProxyView> ClientsWithSecrets(const TranslationIndex& index) {
+  std::map<std::pair<std::string, Labels>, ProxyView> clients;
   for (const auto& [address, workload] : index.world().workloads) {
-    if (!IsSelectedByGateway(index, *workload)) continue;
-    routers.try_emplace({workload->namespace_, workload->labels}, ViewOf(*workload));
+    const bool router = IsSelectedByGateway(index, *workload);
+    if (!router && !index.HasCredentialRule(workload->namespace_, workload->labels)) continue;
+    const auto [client, is_new] = clients.try_emplace({workload->namespace_, workload->labels});
+    if (!is_new) continue;
+    ProxyView& view = client->second;
+    view.role = router ? ProxyRole::kRouter : ProxyRole::kSidecar;
+    view.namespace_ = workload->namespace_;
+    view.address = address;
+    view.labels = workload->labels;
+    view.identified = true;
   }
   std::vector<ProxyView> views;
-  for (auto& [key, view] : routers) views.push_back(std::move(view));
+  for (auto& [key, view] : clients) views.push_back(std::move(view));
   return views;
 }
 
-std::vector<OutboundCluster> ClustersWithCredentials(const OutboundScope& scope,
-                                                     const VisibleServices& services,
-                                                     const AppliedRules& rules) {
-  std::vector<OutboundCluster> clusters = ListOutboundClusters(services, rules);
-  std::erase_if(clusters, [&](const OutboundCluster& cluster) {
-    return !scope.credentials || !cluster.names_credentials();
-  });
-  return clusters;
-}
-
 template <typename Visit>
-void VisitCredentials(const TranslationIndex& index, const ProxyView& router, Visit visit) {
-  const OutboundScope scope = RouterScopeOf(index, router);
+void VisitCredentials(const TranslationIndex& index, const ProxyView& client, Visit visit) {
+  const OutboundScope scope =
+      client.role == ProxyRole::kRouter ? RouterScopeOf(index, client) : index.ScopeOf(client);
   const VisibleServices services(index, scope);
-  const AppliedRules rules = RulesFor(index, scope, services);
-  for (const OutboundCluster& cluster : ClustersWithCredentials(scope, services, rules)) {
-    visit(cluster);
+  for (const OutboundCluster& cluster :
+       ListOutboundClusters(services, RulesFor(index, scope, services))) {
+    if (cluster.takes_credentials(scope)) visit(cluster);
   }
 }
 
@@ -73,18 +74,20 @@ Problem MissingFor(const TranslationIndex& index, const OutboundCluster& cluster
   return problem;
 }
 
+void AddServersSecrets(const TranslationIndex& index, const ProxyView& router,
+                       std::set<SecretName>& names) {
+  for (const auto* gateway : index.GatewaysFor(router)) {
+    for (const auto& server : gateway->spec->servers()) {
+      if (TerminatesTls(server)) AddSecretsNamed(server.tls(), router.namespace_, names);
+    }
+  }
+}
+
 }  // namespace
 
-bool IsSelectedByGateway(const TranslationIndex& index, const Workload& workload) {
-  const auto& gateways = index.gateways();
-  return std::any_of(gateways.begin(), gateways.end(), [&](const auto* gateway) {
-    if (IsOfGatewayApi(gateway->key)) {
-      if (gateway->key.namespace_ != workload.namespace_) return false;
-      if (gateway->annotations.contains(kGatewayServicesAnnotation)) return true;
-    }
-    return !gateway->spec->selector().empty() &&
-           Selects(gateway->spec->selector(), workload.labels);
-  });
+bool MayNeedSecrets(const TranslationIndex& index, const Workload& workload) {
+  return IsSelectedByGateway(index, workload) ||
+         index.HasCredentialRule(workload.namespace_, workload.labels);
 }
 
 std::vector<Problem> CheckGateways(const TranslationIndex& index) {
@@ -94,10 +97,12 @@ std::vector<Problem> CheckGateways(const TranslationIndex& index) {
       problems.push_back(std::move(problem));
     }
   };
-  for (const ProxyView& router : Routers(index)) {
-    for (Problem& problem : PlanRouter(index, router).problems) add(std::move(problem));
-    VisitCredentials(index, router, [&](const OutboundCluster& cluster) {
-      const auto found = CredentialsOf(index.world(), *cluster.policy.tls, router.namespace_);
+  for (const ProxyView& client : ClientsWithSecrets(index)) {
+    if (client.role == ProxyRole::kRouter) {
+      for (Problem& problem : PlanRouter(index, client).problems) add(std::move(problem));
+    }
+    VisitCredentials(index, client, [&](const OutboundCluster& cluster) {
+      const auto found = CredentialsOf(index.world(), *cluster.policy.tls, client.namespace_);
       if (!found.ok()) add(MissingFor(index, cluster, found.status().message()));
     });
   }
@@ -106,15 +111,10 @@ std::vector<Problem> CheckGateways(const TranslationIndex& index) {
 
 std::set<SecretName> SecretsNamed(const TranslationIndex& index) {
   std::set<SecretName> names;
-  for (const ProxyView& router : Routers(index)) {
-    for (const auto* gateway : index.GatewaysFor(router)) {
-      for (const auto& server : gateway->spec->servers()) {
-        if (!TerminatesTls(server)) continue;
-        AddSecretsNamed(server.tls(), router.namespace_, names);
-      }
-    }
-    VisitCredentials(index, router, [&](const OutboundCluster& cluster) {
-      AddSecretsNamed(*cluster.policy.tls, router.namespace_, names);
+  for (const ProxyView& client : ClientsWithSecrets(index)) {
+    if (client.role == ProxyRole::kRouter) AddServersSecrets(index, client, names);
+    VisitCredentials(index, client, [&](const OutboundCluster& cluster) {
+      AddSecretsNamed(*cluster.policy.tls, client.namespace_, names);
     });
   }
   return names;

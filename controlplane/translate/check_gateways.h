@@ -1,5 +1,5 @@
-// What Gateways come to at the workloads they select: what of them is left out there, and which
-// Secrets they name.
+// What Gateways come to at the workloads they select: what of them is left out there; and which
+// Secrets they, and DestinationRules, name.
 #ifndef WEFT_CONTROLPLANE_TRANSLATE_CHECK_GATEWAYS_H_
 #define WEFT_CONTROLPLANE_TRANSLATE_CHECK_GATEWAYS_H_
 
@@ -16,11 +16,11 @@ namespace weft {
 // are not there. Each once, in order of workload.
 std::vector<Problem> CheckGateways(const TranslationIndex& index);
 
-// The Secrets that routers of this World may be sent, there or not. Nobody needs to read others.
+// The Secrets that proxies of this World may be sent, there or not. Nobody needs to read others.
 std::set<SecretName> SecretsNamed(const TranslationIndex& index);
 
-// Whether some Gateway selects it: then a change of it may change the above.
-bool IsSelectedByGateway(const TranslationIndex& index, const Workload& workload);
+// Whether it is a router, or may be sent a Secret: then a change of it may change the above.
+bool MayNeedSecrets(const TranslationIndex& index, const Workload& workload);
 
 }  // namespace weft
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "api/istio/mesh.pb.h"
 #include "api/istio/telemetry.pb.h"
+#include "controlplane/translate/policy_target.h"
 
 namespace weft {
 namespace {
@@ -38,7 +39,7 @@ void CheckSelecting(const TranslationIndex& index, std::vector<Problem>& problem
     if (found == index.telemetries().selecting().end() || found->second.size() < 2) continue;
     const TelemetryConfig* first = nullptr;
     for (const TelemetryConfig* config : found->second) {
-      if (!Selects(config->spec->selector().match_labels(), workload->labels)) continue;
+      if (!IsFor(*config, workload->namespace_, workload->labels)) continue;
       if (first == nullptr) {
         first = config;
       } else {
@@ -49,7 +50,8 @@ void CheckSelecting(const TranslationIndex& index, std::vector<Problem>& problem
   for (const auto& [pair, workload] : contended) {
     const auto& [younger, older] = pair;
     problems.push_back(
-        Warning("IST0159", younger->key, younger->origin, "spec.selector",
+        Warning("IST0159", younger->key, younger->origin,
+                HasTargets(*younger->spec) ? "spec.targetRefs" : "spec.selector",
                 absl::StrCat("has no effect on '", workload, "': ", ToString(older->key),
                              " selects it too, and is older")));
   }

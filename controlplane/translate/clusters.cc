@@ -96,13 +96,15 @@ void SetOwnTls(const TranslationIndex& index, const OutboundScope& scope,
   const bool http2 = SpeaksHttp2(from.policy, from.port->protocol);
   const auto& settings = *from.policy.tls;
   const bool mutual = settings.mode() == istio::networking::v1alpha3::ClientTLSSettings::MUTUAL;
-  if (!from.names_credentials() || (!scope.router && !mutual)) {
+  // A sidecar whose rule does not select it makes do with files and the system's roots.
+  const bool by_file = !scope.router && !from.policy.for_this_workload && !mutual;
+  if (!from.names_credentials() || by_file) {
     *cluster.mutable_transport_socket() =
         Proxied(from.policy, OwnTls(from.policy, *from.service, http2, nullptr));
     return;
   }
   absl::StatusOr<RouterCredentials> credentials = absl::NotFoundError("not for this client");
-  if (scope.credentials) {
+  if (from.takes_credentials(scope)) {
     credentials = CredentialsOf(index.world(), settings, scope.namespace_);
   }
   *cluster.mutable_transport_socket() = Proxied(
@@ -235,6 +237,19 @@ ClientTls OutboundCluster::tls() const {
 bool OutboundCluster::names_credentials() const {
   return policy.tls != nullptr && !policy.tls->credential_name().empty() &&
          tls() == ClientTls::kOwn;
+}
+
+bool OutboundCluster::takes_credentials(const OutboundScope& scope) const {
+  return scope.credentials && (scope.router || policy.for_this_workload) && names_credentials();
+}
+
+void AddCredentials(const TranslationIndex& index, const OutboundScope& scope,
+                    const std::vector<OutboundCluster>& list, EncodedResources& to) {
+  for (const OutboundCluster& cluster : list) {
+    if (!cluster.takes_credentials(scope)) continue;
+    const auto found = CredentialsOf(index.world(), *cluster.policy.tls, scope.namespace_);
+    if (found.ok()) AddSecrets(index.world(), *found, to);
+  }
 }
 
 std::vector<OutboundCluster> ListOutboundClusters(const VisibleServices& services,

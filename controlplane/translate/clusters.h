@@ -27,8 +27,10 @@ struct OutboundCluster {
   bool has_endpoints() const;
   // How connections are secured. Outside of the mesh there is no mesh TLS unless it is asked for.
   ClientTls tls() const;
-  // Whether a rule names a Secret for its TLS.
+  // Whether a rule names a Secret for its TLS; and whether the client is one that gets it: a router,
+  // or a sidecar that the rule selects (as in Istio), if it has proven who it is.
   bool names_credentials() const;
+  bool takes_credentials(const OutboundScope& scope) const;
   bool takes_mesh_tls() const {
     return tls() == ClientTls::kMesh || tls() == ClientTls::kMeshOnly;
   }
@@ -42,6 +44,9 @@ std::vector<OutboundCluster> ListOutboundClusters(const VisibleServices& service
 
 EncodedResources OutboundClusters(const TranslationIndex& index, const OutboundScope& scope,
                                   const std::vector<OutboundCluster>& list);
+// The Secrets that these take, as SDS secrets.
+void AddCredentials(const TranslationIndex& index, const OutboundScope& scope,
+                    const std::vector<OutboundCluster>& list, EncodedResources& to);
 EncodedResources InboundClusters(const TranslationIndex& index, const ProxyView& view);
 
 }  // namespace weft

@@ -67,6 +67,7 @@ ClientTls ClientTlsOf(const Policy& policy) {
 AppliedRule::AppliedRule(std::vector<const DestinationRule*> rules) {
   for (const DestinationRule* rule : rules) {
     if (top_ == nullptr && rule->has_traffic_policy()) top_ = &rule->traffic_policy();
+    selecting_ = !rule->workload_selector().match_labels().empty();
     for (const Subset& subset : rule->subsets()) subsets_.try_emplace(subset.name(), &subset);
   }
 }
@@ -88,6 +89,7 @@ Policy AppliedRule::For(uint16_t port, const Subset* subset) const {
   if (subset != nullptr && subset->has_traffic_policy()) {
     Apply(subset->traffic_policy(), port, policy);
   }
+  policy.for_this_workload = selecting_;
   return policy;
 }
 

@@ -34,6 +34,7 @@ struct Policy {
   const istio::networking::v1alpha3::ClientTLSSettings* tls = nullptr;
   const istio::networking::v1alpha3::TrafficPolicy_ProxyProtocol* proxy_protocol = nullptr;
   const istio::networking::v1alpha3::TrafficPolicy_RetryBudget* retry_budget = nullptr;
+  bool for_this_workload = false;  // its rule has a workloadSelector
 };
 
 // How connections are secured: by mesh TLS where the endpoint takes it, by mesh TLS or not at all
@@ -46,6 +47,7 @@ ClientTls ClientTlsOf(const Policy& policy);
 class AppliedRule {
  public:
   AppliedRule() = default;
+  // All of them have the same workloadSelector, or none has one.
   explicit AppliedRule(std::vector<const istio::networking::v1alpha3::DestinationRule*> rules);
 
   const istio::networking::v1alpha3::Subset* FindSubset(absl::string_view name) const;
@@ -59,6 +61,7 @@ class AppliedRule {
 
  private:
   const istio::networking::v1alpha3::TrafficPolicy* top_ = nullptr;
+  bool selecting_ = false;
   std::map<std::string, const istio::networking::v1alpha3::Subset*> subsets_;
 };
 

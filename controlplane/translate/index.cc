@@ -11,10 +11,12 @@
 #include "controlplane/model/gateway_api_name.h"
 #include "controlplane/model/gateway_name.h"
 #include "controlplane/translate/oldest_first.h"
+#include "controlplane/translate/policy_target.h"
 
 namespace weft {
 namespace {
 
+using istio::networking::v1alpha3::DestinationRule;
 using istio::networking::v1alpha3::LoadBalancerSettings;
 using istio::networking::v1alpha3::TrafficPolicy;
 using istio::networking::v1alpha3::VirtualService;
@@ -46,11 +48,7 @@ void AddSourceLabels(const VirtualService& spec, std::set<std::string>& keys) {
 
 template <typename Policies>
 void IndexByNamespace(const Policies& sorted, std::map<std::string, Policies>& by_namespace) {
-  for (const auto* config : sorted) {
-    // Those with targets are for gateways and waypoints, of which there is none.
-    if (config->spec->has_target_ref() || !config->spec->target_refs().empty()) continue;
-    by_namespace[config->key.namespace_].push_back(config);
-  }
+  for (const auto* config : sorted) by_namespace[config->key.namespace_].push_back(config);
 }
 
 template <typename Policies>
@@ -61,7 +59,7 @@ Policies SelectPolicies(const std::map<std::string, Policies>& by_namespace,
     const auto found = by_namespace.find(name);
     if (found == by_namespace.end()) return;
     for (const auto* config : found->second) {
-      if (Selects(config->spec->selector().match_labels(), labels)) selected.push_back(config);
+      if (IsFor(*config, workload_namespace, labels)) selected.push_back(config);
     }
   };
   bool in_root = false;
@@ -71,6 +69,18 @@ Policies SelectPolicies(const std::map<std::string, Policies>& by_namespace,
   }
   if (!in_root) add(workload_namespace);
   return selected;
+}
+
+// For the TLS of any of its ports and subsets.
+bool NamesSecret(const DestinationRule& rule) {
+  const auto names = [](const TrafficPolicy& policy) {
+    return !policy.tls().credential_name().empty() ||
+           std::any_of(policy.port_level_settings().begin(), policy.port_level_settings().end(),
+                       [](const auto& port) { return !port.tls().credential_name().empty(); });
+  };
+  return names(rule.traffic_policy()) ||
+         std::any_of(rule.subsets().begin(), rule.subsets().end(),
+                     [&](const auto& subset) { return names(subset.traffic_policy()); });
 }
 
 // The labels of a client that say how near an endpoint is to it ("key" or "key=value").
@@ -226,6 +236,9 @@ void TranslationIndex::IndexDestinationRules() {
   for (const DestinationRuleConfig* config : OldestFirst(world_.destination_rules)) {
     Add(destination_rules_, ResolveHost(config->spec->host(), config->key.namespace_), config);
     AddKeys(config->spec->workload_selector().match_labels(), selected_labels_);
+    if (!config->spec->workload_selector().match_labels().empty() && NamesSecret(*config->spec)) {
+      credential_rules_[config->key.namespace_].push_back(config);
+    }
     AddFailoverKeys(config->spec->traffic_policy(), selected_labels_);
     for (const auto& subset : config->spec->subsets()) {
       AddFailoverKeys(subset.traffic_policy(), selected_labels_);
@@ -258,6 +271,7 @@ OutboundScope TranslationIndex::ScopeOf(const ProxyView& view) const {
   OutboundScope scope{
       view.namespace_, {}, view.locality, sidecars_.OutboundOf(view.namespace_, view.labels)};
   scope.access_logs = telemetries_.ClientLogsOf(view.namespace_, view.labels);
+  scope.credentials = view.identified && HasCredentialRule(view.namespace_, view.labels);
   for (const auto& [key, value] : view.labels) {
     if (selected_labels_.count(key) > 0) scope.labels.emplace(key, value);
   }
@@ -273,6 +287,15 @@ std::string TranslationIndex::ResolveHost(absl::string_view host,
   std::string full = absl::StrCat(absl::StripSuffix(host, ".svc"), kServiceSuffix);
   if (FindService(full) != nullptr || world_.aliases.count(full) > 0) return full;
   return std::string(host);
+}
+
+bool TranslationIndex::HasCredentialRule(const std::string& workload_namespace,
+                                         const Labels& labels) const {
+  const auto found = credential_rules_.find(workload_namespace);
+  if (found == credential_rules_.end()) return false;
+  return std::any_of(found->second.begin(), found->second.end(), [&](const auto* config) {
+    return Selects(config->spec->workload_selector().match_labels(), labels);
+  });
 }
 
 const Service* TranslationIndex::FindService(const std::string& key) const {

@@ -32,7 +32,7 @@ struct OutboundScope {
   Locality locality;
   std::string egress = {};       // of the Sidecars in force (SidecarIndex::OutboundOf)
   bool router = false;           // `egress` is what its routes lead to (RouterScopeOf)
-  bool credentials = false;      // of a router: it gets those of its namespace's Secrets
+  bool credentials = false;      // it is given those of its namespace's Secrets that rules name
   bool by_server_name = false;   // of a router: clusters by server name, for AUTO_PASSTHROUGH
   std::string access_logs = {};  // of the Telemetries in force (TelemetryIndex::ClientLogsOf)
 
@@ -136,6 +136,9 @@ class TranslationIndex {
   // oldest first; whether the client sees them is left to the caller.
   std::vector<const DestinationRuleConfig*> DestinationRulesFor(const std::string& host) const;
 
+  // Whether a DestinationRule of its own namespace selects a workload and names a Secret for TLS.
+  bool HasCredentialRule(const std::string& workload_namespace, const Labels& labels) const;
+
   // Those with an endpoint at a pod's address, in order of key, ServiceEntries last.
   const std::vector<const Service*>& ServicesAt(const std::string& address) const;
 
@@ -204,6 +207,8 @@ class TranslationIndex {
   // By namespace and name of the Gateway.
   std::map<std::pair<std::string, std::string>, std::vector<const VirtualServiceConfig*>> bound_;
   ByHost<DestinationRuleConfig> destination_rules_;
+  // Those with a workloadSelector that name a Secret, by namespace.
+  std::map<std::string, std::vector<const DestinationRuleConfig*>> credential_rules_;
   // Namespace-wide policies by namespace, and those that select workloads, oldest first.
   std::map<std::string, const PeerAuthenticationConfig*> namespace_mtls_;
   std::map<std::string, std::vector<const PeerAuthenticationConfig*>> workload_mtls_;

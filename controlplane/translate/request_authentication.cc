@@ -5,6 +5,7 @@
 #include "api/istio/security.pb.h"
 #include "controlplane/translate/authorization_rule.h"
 #include "controlplane/translate/encode.h"
+#include "controlplane/translate/key_set_uris.h"
 
 namespace weft {
 namespace {
@@ -21,7 +22,7 @@ constexpr char kNobodysKey[] = R"({"keys":[{"kty":"EC","crv":"P-256","kid":"weft
 
 std::string KeysOf(const JWTRule& rule, const World& world) {
   if (!rule.jwks().empty()) return rule.jwks();
-  const auto fetched = world.key_sets.find(rule.jwks_uri());
+  const auto fetched = world.key_sets.find(KeySetUriOf(rule));
   return fetched == world.key_sets.end() ? kNobodysKey : *fetched->second;
 }
 

@@ -2,11 +2,14 @@
 // 1'700'000'000 (inbound_verdict.cc).
 #include "controlplane/translate/request_authentication.h"
 
+#include <map>
+#include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "certs/test_jwt.h"
 #include "controlplane/translate/inbound_verdict.h"
+#include "controlplane/translate/key_set_uris.h"
 #include "controlplane/translate/translate.h"
 #include "controlplane/translate/world_builder.h"
 #include "gtest/gtest.h"
@@ -126,6 +129,29 @@ TEST(RequestAuthentication, SelectsWorkloads) {
   for (const auto& row : rows) {
     EXPECT_EQ(ProxyOf(row.yaml).Ask(With("x.y.z")) != "allowed", row.applies) << row.name;
   }
+}
+
+// By OpenID discovery.
+TEST(RequestAuthentication, KeysThatAreNotStatedAreTheIssuersOwn) {
+  WorldBuilder builder = Helloworld();
+  ASSERT_TRUE(
+      builder.Apply(Authentication("a", "{jwtRules: [{issuer: 'https://a.example'}]}")).ok());
+  World world = builder.world();
+  const std::string uri = "https://a.example/.well-known/openid-configuration";
+  EXPECT_EQ(KeySetUris(world), (std::map<std::string, absl::Duration>{{uri, absl::Seconds(5)}}));
+  const auto ask = [&] {
+    return InboundProxy(ListenerIn(Translate(world, PodView()), "virtualInbound"))
+        .Ask(With(KeyA().Token(kAlice)));
+  };
+  EXPECT_EQ(ask(), "token: Jwt verification fails");
+  world.key_sets[uri] = std::make_shared<const std::string>(KeyA().KeySet());
+  EXPECT_EQ(ask(), "allowed");
+}
+
+TEST(RequestAuthentication, AnIssuerThatIsNoUrlIsNotAsked) {
+  WorldBuilder builder = Helloworld();
+  ASSERT_TRUE(builder.Apply(Authentication("a", "{jwtRules: [{issuer: a@example.com}]}")).ok());
+  EXPECT_TRUE(KeySetUris(builder.world()).empty());
 }
 
 TEST(RequestAuthentication, EachPlaceOfAToken) {

@@ -14,20 +14,6 @@
 #include "controlplane/translate/translate.h"
 
 namespace weft {
-namespace {
-
-void AddClusterCredentials(const World& world, const OutboundScope& scope,
-                           const std::vector<OutboundCluster>& clusters, EncodedResources& to) {
-  if (!scope.credentials) return;
-  for (const OutboundCluster& cluster : clusters) {
-    if (!cluster.names_credentials()) continue;
-    const auto credentials = CredentialsOf(world, *cluster.policy.tls, scope.namespace_);
-    if (credentials.ok()) AddSecrets(world, *credentials, to);
-  }
-}
-
-}  // namespace
-
 Resources RouterSharedResources(const TranslationIndex& index, const OutboundScope& scope) {
   const VisibleServices services(index, scope);
   const AppliedRules rules = RulesFor(index, scope, services);
@@ -38,7 +24,7 @@ Resources RouterSharedResources(const TranslationIndex& index, const OutboundSco
   resources.clusters = OutboundClusters(index, scope, clusters);
   resources.endpoints = OutboundEndpoints(index, scope, clusters);
   resources.secrets = TrustSecrets(index.world());
-  AddClusterCredentials(index.world(), scope, clusters, resources.secrets);
+  AddCredentials(index, scope, clusters, resources.secrets);
   if (!scope.by_server_name) return resources;
   for (const auto& [key, service] : index.world().services) {
     AddResources(GatewayServiceResources(index, *service), resources);

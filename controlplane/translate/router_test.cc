@@ -1,5 +1,6 @@
 // Gateways and the VirtualServices bound to them, from YAML through Registry and Translate to what
 // a router decides.
+#include <set>
 #include <string>
 #include <vector>
 
@@ -582,18 +583,88 @@ spec: {hosts: [out.example.com], ports: [{number: 443, name: http, protocol: HTT
   edge.Router();
 }
 
-TEST(Router, PoliciesThatSelectItHoldThere) {
+// As in Istio, for the workloads that the rule's workloadSelector selects.
+TEST(Router, CredentialsOfASidecar) {
+  constexpr char kEntry[] = R"(---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: out, namespace: shop}
+spec: {hosts: [out.example.com], ports: [{number: 443, name: http, protocol: HTTP}], resolution: STATIC, endpoints: [{address: 192.0.2.1}]}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: out, namespace: shop}
+spec:
+  host: out.example.com
+  workloadSelector: {matchLabels: {app: reviews}}
+  trafficPolicy: {tls: {mode: MUTUAL, credentialName: client}}
+)";
   Edge edge;
-  EXPECT_EQ(
-      edge.Apply(GatewayOf("g", Http("'*'")) +
-                 RoutesOf("v", "hosts: ['*'], gateways: [g], http: [{@reviews}]") +
-                 "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: "
-                 "{name: p, namespace: edge}\nspec: {selector: {matchLabels: {istio: "
-                 "ingress}}, action: DENY, rules: [{to: [{operation: {paths: [/admin]}}]}]}\n"),
-      "");
-  const auto listener = ListenerIn(*edge.mesh().ResourcesFor(edge.view()), "0.0.0.0_8080");
-  EXPECT_TRUE(absl::StrContains(listener.SerializeAsString(), "envoy.filters.http.rbac"));
-  edge.Router();
+  const std::string said = edge.Apply(kEntry);
+  EXPECT_TRUE(absl::StrContains(said,
+                                "DestinationRule shop/out: spec.trafficPolicy.tls.credentialName: "
+                                "outbound|443||out.example.com: Secret shop/client"))
+      << said;
+  EXPECT_EQ(edge.mesh().SecretsNamed(),
+            (std::set<SecretName>{{"shop", "client"}, {"shop", "client-cacert"}}));
+  EXPECT_EQ(edge.Apply(SecretYaml("shop", "client", "client-roots")), "");
+
+  const auto view_of = [](const std::string& app, bool identified) {
+    ProxyView view = ClientIn("shop");
+    view.labels = {{"app", app}};
+    view.identified = identified;
+    return view;
+  };
+  const struct {
+    const char* app;
+    bool identified;
+    bool gets;
+  } rows[] = {{"reviews", true, true}, {"reviews", false, false}, {"ratings", true, false}};
+  for (const auto& row : rows) {
+    const auto resources = edge.mesh().ResourcesFor(view_of(row.app, row.identified));
+    EXPECT_EQ(resources->secrets.contains("kubernetes://client"), row.gets) << row.app;
+    envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext tls;
+    const auto cluster = ClusterIn(*resources, "outbound|443||out.example.com");
+    cluster.transport_socket().typed_config().UnpackTo(&tls);
+    EXPECT_EQ(absl::StrContains(tls.ShortDebugString(), "kubernetes://client-cacert\""), row.gets)
+        << row.app;
+  }
+}
+
+TEST(Router, PoliciesThatAreForItHoldThere) {
+  const std::string target = "{group: gateway.networking.k8s.io, kind: Gateway, name: ";
+  const struct {
+    const char* name;
+    std::string whom;
+    const char* name_space;
+    bool holds;
+  } rows[] = {
+      {"all of its namespace", "", "edge", true},
+      {"a selector", "selector: {matchLabels: {istio: ingress}}, ", "edge", true},
+      {"another selector", "selector: {matchLabels: {istio: egress}}, ", "edge", false},
+      {"targets", "targetRefs: [" + target + "other}, " + target + "gw}], ", "edge", true},
+      {"the older field", "targetRef: " + target + "gw}, ", "edge", true},
+      {"another Gateway", "targetRefs: [" + target + "other}], ", "edge", false},
+      {"a Service", "targetRefs: [{kind: Service, name: gw}], ", "edge", false},
+      {"Istio's Gateway", "targetRefs: [{group: networking.istio.io, kind: Gateway, name: gw}], ",
+       "edge", false},
+      {"a Gateway of another namespace", "targetRefs: [" + target + "gw}], ", "shop", false},
+      {"a Gateway of the root namespace", "targetRefs: [" + target + "gw}], ", "weft-system",
+       false},
+  };
+  for (const auto& row : rows) {
+    Edge edge;
+    edge.Apply(GatewayOf("g", Http("'*'")) +
+               RoutesOf("v", "hosts: ['*'], gateways: [g], http: [{@reviews}]") +
+               absl::StrCat("---\napiVersion: security.istio.io/v1\nkind: "
+                            "AuthorizationPolicy\nmetadata: {name: p, namespace: ",
+                            row.name_space, "}\nspec: {", row.whom,
+                            "action: DENY, rules: [{to: [{operation: {paths: [/admin]}}]}]}\n"));
+    const auto listener = ListenerIn(*edge.mesh().ResourcesFor(edge.view()), "0.0.0.0_8080");
+    EXPECT_EQ(absl::StrContains(listener.SerializeAsString(), "envoy.filters.http.rbac"), row.holds)
+        << row.name;
+    edge.Router();
+  }
 }
 
 }  // namespace

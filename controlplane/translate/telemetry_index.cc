@@ -5,6 +5,7 @@
 #include "api/istio/telemetry.pb.h"
 #include "controlplane/translate/index.h"
 #include "controlplane/translate/oldest_first.h"
+#include "controlplane/translate/policy_target.h"
 
 namespace weft {
 namespace {
@@ -79,10 +80,8 @@ std::string Merge(const Chain& chain, telemetry::WorkloadMode mode, const Names&
 TelemetryIndex::TelemetryIndex(const World& world, const MeshSettings& settings)
     : settings_(settings) {
   for (const TelemetryConfig* config : OldestFirst(world.telemetries)) {
-    // Those with targets are for gateways and waypoints, of which there is none.
-    if (config->spec->has_target_ref() || !config->spec->target_refs().empty()) continue;
-    const bool selects = !config->spec->selector().match_labels().empty();
-    (selects ? selecting_ : defaults_)[config->key.namespace_].push_back(config);
+    (NamesWorkloads(*config->spec) ? selecting_ : defaults_)[config->key.namespace_].push_back(
+        config);
   }
   for (absl::string_view root : kRootNamespaces) {
     const auto found = defaults_.find(std::string(root));
@@ -123,7 +122,7 @@ const TelemetryIndex::Logs& TelemetryIndex::LogsOf(absl::string_view workload_na
   const auto found = selecting_.find(std::string(workload_namespace));
   if (found != selecting_.end()) {
     for (const TelemetryConfig* config : found->second) {
-      if (Selects(config->spec->selector().match_labels(), labels)) return logs_.at(config);
+      if (IsFor(*config, workload_namespace, labels)) return logs_.at(config);
     }
   }
   const TelemetryConfig* nearest = DefaultOf(workload_namespace);

@@ -27,8 +27,8 @@ class TelemetryIndex {
   const std::string& ClientLogsOf(absl::string_view workload_namespace, const Labels& labels) const;
   const std::string& ServerLogsOf(absl::string_view workload_namespace, const Labels& labels) const;
 
-  // Of each namespace those without and with a selector, oldest first: of the former the first
-  // counts, of the latter the first that selects a workload.
+  // Of each namespace those without and with a selector or targets, oldest first: of the former the
+  // first counts, of the latter the first that is for a workload.
   using ByNamespace = std::map<std::string, std::vector<const TelemetryConfig*>>;
   const ByNamespace& defaults() const { return defaults_; }
   const ByNamespace& selecting() const { return selecting_; }

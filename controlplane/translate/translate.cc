@@ -27,6 +27,7 @@ Resources OutboundResources(const TranslationIndex& index, const OutboundScope& 
   resources.listeners = OutboundListeners(context);
   resources.routes = OutboundRoutes(context);
   resources.secrets = TrustSecrets(index.world());
+  AddCredentials(index, scope, clusters, resources.secrets);
   resources.name_table = NameTableFor(index, scope.namespace_, services);
   return resources;
 }

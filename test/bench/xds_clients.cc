@@ -1,12 +1,12 @@
 // Many proxies' xDS streams on one thread: the proxy's own client, a connection each, which keeps
 // nothing but the names of what it was sent.
 //
-//   xds_clients PORT CLIENTS SERVICES sotw|delta|floor
+//   xds_clients PORT CLIENTS SERVICES NAMESPACES sotw|delta|floor endpoints|routes
 //
-// prints "warm NANOSECONDS" (monotonic) when all have the assignments of all services (floor: are
-// connected); on "report", "SEQUENCE NANOSECONDS" for each delivery of a change, see xds_server.cc,
-// then "bytes N" of all that came since warm, and "end".
-#include <time.h>
+// prints "warm NANOSECONDS" (monotonic) when all have the assignments of all services of their
+// namespace, or the routes (floor: are connected); on "report", "SEQUENCE NANOSECONDS" for each
+// delivery of a change, see xds_server.cc, then for each namespace "came MESSAGES BYTES" since
+// warm, and "end".
 #include <unistd.h>
 
 #include <cstdio>
@@ -23,26 +23,27 @@
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/scope.h"
 #include "proxy/xds/ads_client.h"
+#include "test/bench/xds_mesh.h"
 
 namespace weft {
 namespace {
 
-int64_t NowNanoseconds() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
-}
-
 struct Totals {
+  BenchMesh mesh;
   size_t clients = 0;
-  size_t services = 0;
+  std::string form;
+  bool routes = false;
   size_t warm = 0;
-  std::vector<std::pair<uint32_t, int64_t>> deliveries;
-  uint64_t bytes = 0;
+  Moments deliveries;
+  struct Came {
+    uint64_t messages = 0;
+    uint64_t bytes = 0;
+  };
+  std::vector<Came> came;  // since warm, by namespace
 
   void OneWarm() {
     if (++warm != clients) return;
-    bytes = 0;
+    came.assign(came.size(), {});
     printf("warm %lld\n", static_cast<long long>(NowNanoseconds()));
     fflush(stdout);
   }
@@ -60,33 +61,32 @@ uint32_t SequenceIn(const std::string& bytes) {
 
 class Client : public AdsObserver {
  public:
-  Client(EventLoop& loop, int port, int number, const std::string& form, Totals& totals)
+  Client(EventLoop& loop, int port, int number, Totals& totals)
       : totals_(totals),
-        floor_(form == "floor"),
-        client_(loop, With(loop, port, number, form), this) {
-    client_.Subscribe(kClusterType, Subscription::Scope::kAll);
-    client_.Subscribe(kEndpointType, Subscription::Scope::kNamed);
-    if (floor_) client_.SetNames(kEndpointType, {"any"});
+        came_(totals.came[static_cast<size_t>(number) % totals.came.size()]),
+        expected_(ExpectedBy(number, totals.mesh)),
+        client_(loop, With(loop, port, number, totals), this) {
+    if (totals.routes) {
+      client_.Subscribe(kRouteType, Subscription::Scope::kNamed);
+      client_.SetNames(kRouteType, {"80"});
+    } else {
+      client_.Subscribe(kClusterType, Subscription::Scope::kAll);
+      client_.Subscribe(kEndpointType, Subscription::Scope::kNamed);
+      if (floor()) client_.SetNames(kEndpointType, {"any"});
+    }
     running_.Spawn(client_.Run());
   }
 
   void OnStream(const absl::Status& status) override {
-    if (!status.ok()) fprintf(stderr, "%s\n", std::string(status.message()).c_str());
-    if (status.ok() && floor_ && !warm_) {
-      warm_ = true;
-      totals_.OneWarm();
-    }
+    if (status.ok() && floor()) NowWarm();
   }
 
   absl::Status OnResources(const ResourceUpdate& update) override {
     const int64_t now = NowNanoseconds();
-    for (const auto& resource : update.sent) totals_.bytes += resource.bytes.size();
+    ++came_.messages;
+    for (const auto& resource : update.sent) came_.bytes += resource.bytes.size();
     if (update.type_url == kClusterType) {
-      std::vector<std::string> names;
-      for (const auto& resource : update.sent) {
-        if (resource.name.starts_with("outbound|")) names.push_back(resource.name);
-      }
-      client_.SetNames(kEndpointType, std::move(names));
+      TakeClusters(update);
       return absl::OkStatus();
     }
     for (const auto& resource : update.sent) {
@@ -94,22 +94,43 @@ class Client : public AdsObserver {
         totals_.deliveries.emplace_back(sequence, now);
       }
     }
-    assignments_ += update.sent.size();
-    if (!warm_ && assignments_ >= totals_.services) {
-      warm_ = true;
-      totals_.OneWarm();
-    }
+    received_ += update.sent.size();
+    if (totals_.routes || received_ >= expected_) NowWarm();
     return absl::OkStatus();
   }
 
  private:
-  static AdsClient::Options With(EventLoop& loop, int port, int number, const std::string& form) {
+  bool floor() const { return totals_.form == "floor"; }
+
+  static size_t ExpectedBy(int number, const BenchMesh& mesh) {
+    const int in_namespace = number % mesh.namespaces;
+    return static_cast<size_t>((mesh.services - in_namespace + mesh.namespaces - 1) /
+                               mesh.namespaces);
+  }
+
+  void NowWarm() {
+    if (!std::exchange(warm_, true)) totals_.OneWarm();
+  }
+
+  // A client asks for endpoints of all clusters it has; they stay the same.
+  void TakeClusters(const ResourceUpdate& update) {
+    if (update.sent.empty()) return;
+    std::vector<std::string> names;
+    for (const auto& resource : update.sent) {
+      if (resource.name.starts_with("outbound|")) names.push_back(resource.name);
+    }
+    client_.SetNames(kEndpointType, std::move(names));
+  }
+
+  static AdsClient::Options With(EventLoop& loop, int port, int number, const Totals& totals) {
+    const std::string ns = BenchNamespace(number, totals.mesh);
     envoy::config::core::v3::Node node;
-    node.set_id(absl::StrCat("sidecar~10.200.", number >> 8, ".", number & 255,
-                             "~p.default~default.svc.cluster.local"));
+    node.set_id(absl::StrCat("sidecar~10.200.", number >> 8, ".", number & 255, "~p.", ns, "~", ns,
+                             ".svc.cluster.local"));
     AdsClient::Options options;
     options.node = node.SerializeAsString();
-    if (form == "delta") options.form = Subscription::Form::kDelta;
+    options.seed = static_cast<uint64_t>(number);
+    if (totals.form == "delta") options.form = Subscription::Form::kDelta;
     options.connect = [&loop, port] { return Dial(loop, port); };
     return options;
   }
@@ -122,9 +143,10 @@ class Client : public AdsObserver {
   }
 
   Totals& totals_;
-  const bool floor_;
+  Totals::Came& came_;
+  const size_t expected_;
   bool warm_ = false;
-  size_t assignments_ = 0;
+  size_t received_ = 0;
   AdsClient client_;
   Scope running_;
 };
@@ -137,7 +159,11 @@ void ReportWhenAsked(EventLoop& loop, const Totals& totals) {
       for (const auto& [sequence, at] : totals.deliveries) {
         printf("%u %lld\n", sequence, static_cast<long long>(at));
       }
-      printf("bytes %llu\nend\n", static_cast<unsigned long long>(totals.bytes));
+      for (const auto& came : totals.came) {
+        printf("came %llu %llu\n", static_cast<unsigned long long>(came.messages),
+               static_cast<unsigned long long>(came.bytes));
+      }
+      printf("end\n");
       fflush(stdout);
     });
   }
@@ -148,16 +174,19 @@ void ReportWhenAsked(EventLoop& loop, const Totals& totals) {
 }  // namespace weft
 
 int main(int argc, char** argv) {
-  if (argc != 5) return 64;
+  if (argc != 7) return 64;
   const int port = atoi(argv[1]);
   weft::Totals totals;
   totals.clients = static_cast<size_t>(atoi(argv[2]));
-  totals.services = static_cast<size_t>(atoi(argv[3]));
+  totals.mesh.services = atoi(argv[3]);
+  totals.mesh.namespaces = atoi(argv[4]);
+  totals.came.resize(static_cast<size_t>(totals.mesh.namespaces));
+  totals.form = argv[5];
+  totals.routes = argv[6] == std::string("routes");
   weft::EventLoop loop;
   std::vector<std::unique_ptr<weft::Client>> clients;
   for (size_t i = 0; i < totals.clients; ++i) {
-    clients.push_back(
-        std::make_unique<weft::Client>(loop, port, static_cast<int>(i), argv[4], totals));
+    clients.push_back(std::make_unique<weft::Client>(loop, port, static_cast<int>(i), totals));
   }
   std::thread asking([&] { weft::ReportWhenAsked(loop, totals); });
   loop.Run();

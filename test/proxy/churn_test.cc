@@ -10,6 +10,7 @@
 // 1000000.
 #include <cstdlib>
 #include <functional>
+#include <future>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -22,7 +23,6 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "api/envoy/cluster.pb.h"
 #include "api/envoy/discovery.grpc.pb.h"
@@ -81,12 +81,12 @@ class LoopThread {
   Scope& scope() { return scope_; }
   // Runs `call` on the thread and waits for its end.
   void Do(const std::function<void()>& call) {
-    absl::Notification done;
+    std::promise<void> done;
     loop_.Post([&] {
       call();
-      done.Notify();
+      done.set_value();
     });
-    done.WaitForNotification();
+    done.get_future().wait();
   }
 
  private:

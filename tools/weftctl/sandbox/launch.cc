@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "tools/weftctl/sandbox/control.h"
 #include "tools/weftctl/sandbox/namespaces.h"
+#include "tools/weftctl/sandbox/process.h"
 
 namespace weft::sandbox {
 namespace {
@@ -113,12 +114,8 @@ absl::Status Launch(const StateDir& state, const SandboxConfig& config) {
   int report[2];
   if (pipe2(report, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "pipe");
   UniqueFd from_child(report[0]), to_parent(report[1]);
-  pid_t pid = fork();
-  if (pid < 0) return absl::ErrnoToStatus(errno, "fork");
-  if (pid == 0) {
-    StartSupervisor(state, config, lock->get(), report[1]);
-    _exit(0);
-  }
+  pid_t pid = Fork([&] { StartSupervisor(state, config, lock->get(), report[1]); });
+  if (pid < 0) return absl::ErrnoToStatus(errno, "clone");
   to_parent.Reset();
   waitpid(pid, nullptr, 0);
   char message[1024];

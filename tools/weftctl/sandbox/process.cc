@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -74,6 +75,11 @@ struct Failure {
   char what[120];
 };
 
+int RunChild(void* run) {
+  (*static_cast<const std::function<void()>*>(run))();
+  _exit(0);
+}
+
 absl::string_view NameOf(absl::string_view variable) {
   return variable.substr(0, variable.find('='));
 }
@@ -88,15 +94,19 @@ std::string ReadFromStart(int fd) {
 
 }  // namespace
 
+pid_t Fork(const std::function<void()>& run) {
+  constexpr size_t kStack = 256 * 1024;
+  const auto stack = std::make_unique<char[]>(kStack);
+  return clone(RunChild, stack.get() + kStack, SIGCHLD, const_cast<std::function<void()>*>(&run));
+}
+
 absl::StatusOr<pid_t> Spawn(const SpawnSpec& spec) {
   if (spec.argv.empty()) return absl::InvalidArgumentError("an empty command");
   int report[2];
   if (pipe2(report, O_CLOEXEC) != 0) return absl::ErrnoToStatus(errno, "pipe");
   UniqueFd from_child(report[0]);
   UniqueFd to_parent(report[1]);
-  pid_t pid = fork();
-  if (pid < 0) return absl::ErrnoToStatus(errno, "fork");
-  if (pid == 0) {
+  pid_t pid = Fork([&] {
     Failure failure = {};
     const char* what = BecomeProgram(spec);
     failure.error = errno;
@@ -104,7 +114,8 @@ absl::StatusOr<pid_t> Spawn(const SpawnSpec& spec) {
     ssize_t ignored = write(report[1], &failure, sizeof(failure));
     (void)ignored;
     _exit(127);
-  }
+  });
+  if (pid < 0) return absl::ErrnoToStatus(errno, "clone");
   to_parent.Reset();
   Failure failure;
   ssize_t n;

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,11 @@ struct SpawnSpec {
   int err = -1;
   std::string directory = "/";
 };
+
+// As fork(): `run` is called in a child that has a copy of this process's memory, and ends with it.
+// But no sanitizer's runtime starts a thread there, as it does after fork(), and the kernel lets no
+// process with threads into another user or mount namespace. -1, and errno, if there is no child.
+pid_t Fork(const std::function<void()>& run);
 
 // Returns the process id once the program runs; an error when it could not be executed. The child
 // leads a session of its own, so kill(-pid) reaches all that it starts in the foreground.
