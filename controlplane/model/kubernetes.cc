@@ -1,6 +1,7 @@
 #include "controlplane/model/kubernetes.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -8,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "api/kubernetes/core.pb.h"
+#include "controlplane/model/ip_families.h"
 
 namespace weft {
 namespace {
@@ -34,6 +36,15 @@ std::optional<Protocol> ProtocolNamed(absl::string_view name) {
     return Protocol::kTcp;
   }
   return std::nullopt;
+}
+
+// The first of the other family than `address`; empty if there is none.
+template <typename Addresses>
+std::string OfOtherFamily(const std::string& address, const Addresses& all) {
+  for (const std::string& other : all) {
+    if (IsIpv6(other) != IsIpv6(address)) return other;
+  }
+  return "";
 }
 
 bool IsProxy(const kubernetes::Container& container) {
@@ -63,7 +74,10 @@ Service ServiceFrom(const ObjectKey& key, const kubernetes::Service& object) {
   service.namespace_ = key.namespace_;
   service.name = key.name;
   service.host = HostOf(key.name, key.namespace_);
-  service.address = object.spec().cluster_ip() == "None" ? "" : object.spec().cluster_ip();
+  if (object.spec().cluster_ip() != "None") {
+    service.address = object.spec().cluster_ip();
+    service.other_address = OfOtherFamily(service.address, object.spec().cluster_ips());
+  }
   service.local = true;
   for (const kubernetes::ServicePort& port : object.spec().ports()) {
     const std::optional<Protocol> protocol = ProtocolOf(port);
@@ -109,6 +123,13 @@ std::string WorkloadOf(const kubernetes::Pod& pod) {
 bool HasAddress(const kubernetes::Pod& pod) {
   return !pod.status().pod_ip().empty() && !pod.spec().host_network() &&
          pod.status().phase() != "Succeeded" && pod.status().phase() != "Failed";
+}
+
+std::pair<std::string, std::string> AddressesOf(const kubernetes::Pod& pod) {
+  std::vector<std::string> all;
+  for (const kubernetes::PodIP& one : pod.status().pod_ips()) all.push_back(one.ip());
+  const std::string& first = pod.status().pod_ip();
+  return {first, OfOtherFamily(first, all)};
 }
 
 }  // namespace weft
