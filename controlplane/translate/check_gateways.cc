@@ -20,6 +20,7 @@ ProxyView ViewOf(const Workload& workload) {
   view.role = ProxyRole::kRouter;
   view.namespace_ = workload.namespace_;
   view.address = workload.address;
+  view.other_address = workload.other_address;
   view.labels = workload.labels;
   view.identified = true;
   return view;
