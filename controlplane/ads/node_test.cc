@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "absl/strings/str_cat.h"
 #include "api/envoy/core.pb.h"
 
 namespace weft {
