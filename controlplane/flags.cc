@@ -51,18 +51,29 @@ bool IsUnspecified(const Address& address) {
   return address.ip() == "0.0.0.0" || address.ip() == "::";
 }
 
-// The first address of this machine that others may reach.
+// Whether others may reach it: neither loopback nor, being good for one link only, link-local.
+bool IsReachable(const ifaddrs& one) {
+  if (one.ifa_addr == nullptr) return false;
+  if ((one.ifa_flags & IFF_LOOPBACK) != 0 || (one.ifa_flags & IFF_UP) == 0) return false;
+  if (one.ifa_addr->sa_family == AF_INET) return true;
+  return one.ifa_addr->sa_family == AF_INET6 &&
+         !IN6_IS_ADDR_LINKLOCAL(&reinterpret_cast<const sockaddr_in6*>(one.ifa_addr)->sin6_addr);
+}
+
+// The first address of this machine that others may reach, of IPv4 if there is one.
 std::string OwnAddress() {
   ifaddrs* all = nullptr;
   if (getifaddrs(&all) != 0) return "";
-  std::string found;
-  for (const ifaddrs* one = all; one != nullptr && found.empty(); one = one->ifa_next) {
-    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET) continue;
-    if ((one->ifa_flags & IFF_LOOPBACK) != 0 || (one->ifa_flags & IFF_UP) == 0) continue;
-    found = Address::FromSockaddr(one->ifa_addr, sizeof(sockaddr_in)).ip();
+  std::string v4, v6;
+  for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
+    if (!IsReachable(*one)) continue;
+    const bool is_v6 = one->ifa_addr->sa_family == AF_INET6;
+    const socklen_t length = is_v6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+    std::string& found = is_v6 ? v6 : v4;
+    if (found.empty()) found = Address::FromSockaddr(one->ifa_addr, length).ip();
   }
   freeifaddrs(all);
-  return found;
+  return v4.empty() ? v6 : v4;
 }
 
 absl::Status ReadPeerApi(const Flags& flags, const Address& listen, GatewayAddress& to) {

@@ -42,7 +42,7 @@ bool Same(const Resources& a, const Resources& b) {
 Resources FromScratch(const TranslationIndex& index, ProxyRole role, const OutboundScope& scope) {
   switch (role) {
     case ProxyRole::kGateway:
-      return GatewayResources(index);
+      return GatewayResources(index, scope.families);
     case ProxyRole::kProxyless:
       return ProxylessResources(index, scope);
     case ProxyRole::kRouter:
@@ -57,7 +57,7 @@ Resources Refreshed(const TranslationIndex& index, ProxyRole role, const Outboun
                     const std::vector<std::string>& keys, const Resources& former) {
   switch (role) {
     case ProxyRole::kGateway:
-      return RefreshGateway(index, keys, former);
+      return RefreshGateway(index, scope.families, keys, former);
     case ProxyRole::kProxyless:
       return RefreshProxyless(index, scope, keys, former);
     case ProxyRole::kRouter:
@@ -130,7 +130,9 @@ void Translations::Touch(const World& world, const WorldChange& change) {
     const auto found = world.endpoints.find(key);
     if (found == world.endpoints.end()) continue;
     for (const Endpoint& endpoint : *found->second) {
-      if (!endpoint.remote()) touched_[endpoint.address] = number_;
+      for (const std::string& address : {endpoint.address, endpoint.other_address}) {
+        if (!address.empty()) touched_[address] = number_;
+      }
     }
   }
 }
@@ -192,8 +194,11 @@ std::shared_ptr<const Resources> Translations::SharedOf(const Scope& scope) {
 bool Translations::InboundHolds(const ProxyView& view, const View& known) const {
   if (known.inbound == nullptr || known.inbound_made < inbounds_since_) return false;
   if (view.role == ProxyRole::kRouter && known.inbound_made < routers_since_) return false;
-  const auto touched = touched_.find(view.address);
-  return touched == touched_.end() || touched->second <= known.inbound_made;
+  const auto is_newer = [&](const std::string& address) {
+    const auto touched = touched_.find(address);
+    return touched != touched_.end() && touched->second > known.inbound_made;
+  };
+  return !is_newer(view.address) && !is_newer(view.other_address);
 }
 
 // A router's depends on what its own part depends on, and is as long in force.
@@ -204,9 +209,8 @@ OutboundScope Translations::ScopeOf(const ProxyView& view, const View& known, bo
 
 std::shared_ptr<const Resources> Translations::InboundOf(const ProxyView& view, const View& known,
                                                          const Resources& outbound) {
-  Resources fresh = view.role == ProxyRole::kRouter
-                        ? RouterOwnResources(*index_, view, known.scope)
-                        : InboundResources(*index_, view);
+  Resources fresh = view.role == ProxyRole::kRouter ? RouterOwnResources(*index_, view, known.scope)
+                                                    : InboundResources(*index_, view);
   const bool refused = Reported(CheckResources(fresh, &outbound), view.address);
   if (known.inbound == nullptr) return Share(std::move(fresh));
   if (refused) return known.inbound;
@@ -217,7 +221,11 @@ std::shared_ptr<const Resources> Translations::InboundOf(const ProxyView& view, 
 std::shared_ptr<const Resources> Translations::Of(const std::shared_ptr<const World>& world,
                                                   const ProxyView& view) {
   IndexOf(world);
-  if (view.role == ProxyRole::kGateway) return SharedOf({view.role, {}});
+  if (view.role == ProxyRole::kGateway) {
+    OutboundScope scope;
+    scope.families = view.families();
+    return SharedOf({view.role, scope});
+  }
   if (view.role == ProxyRole::kProxyless) return SharedOf({view.role, index_->ScopeOf(view)});
   if (views_.size() > kMaxRememberedViews) views_.clear();
   View& known = views_[view];

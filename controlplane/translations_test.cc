@@ -43,8 +43,11 @@ std::vector<ProxyView> Views() {
   for (int pod : {1, 2, 3}) {
     views.push_back(SidecarIn("default"));
     views.back().address = absl::StrCat("10.244.1.", pod);
+    if (pod == 2) views.back().other_address = "fd00:1::2";
     views.back().labels = {{"app", "s0"}, {"version", "v1"}};
   }
+  views.push_back(SidecarIn("default"));
+  views.back().address = "fd00:1::3";
   for (int pod : {1, 5}) {
     views.push_back(SidecarIn("default"));
     views.back().role = ProxyRole::kRouter;
@@ -54,6 +57,8 @@ std::vector<ProxyView> Views() {
   }
   views.push_back(SidecarIn("weft-system"));
   views.back().role = ProxyRole::kGateway;
+  views.push_back(views.back());
+  views.back().other_address = "fd00:1::7";
   return views;
 }
 
@@ -133,6 +138,7 @@ spec: {host: s2, trafficPolicy: {tls: {mode: SIMPLE, credentialName: a}}}
  private:
   const std::string& Host() { return hosts_[Below(hosts_.size())]; }
   std::string Address() { return absl::StrCat("10.244.1.", 1 + Below(6)); }
+  std::string Ipv6Address() { return absl::StrCat("fd00:1::", 1 + Below(6)); }
 
   Endpoint NewEndpoint(const Service& service) {
     Endpoint endpoint;
@@ -147,7 +153,10 @@ spec: {host: s2, trafficPolicy: {tls: {mode: SIMPLE, credentialName: a}}}
     endpoint.mtls = remote || Below(3) > 0;
     endpoint.ready = Below(4) > 0;
     endpoint.weight = remote ? 1 + Below(4) : 1;
-    if (!remote) endpoint.address = Address();
+    if (!remote) {
+      endpoint.address = Below(6) == 0 ? Ipv6Address() : Address();
+      if (Below(3) == 0) endpoint.other_address = Ipv6Address();
+    }
     for (const ServicePort& port : service.ports) {
       if (Below(6) > 0) endpoint.target_ports[port.port] = port.port + 8000;
     }
@@ -238,8 +247,7 @@ TEST(Translations, AfterAnyChangesAreWhatTheyWouldBeFromScratch) {
         const auto resources = translations.Of(world, view);
         const std::string differing = Differing(*resources, Translate(*world, view));
         ASSERT_EQ(differing, "") << "for " << view.namespace_ << " " << view.address << " role "
-                                 << static_cast<int>(view.role) << " after "
-                                 << history;
+                                 << static_cast<int>(view.role) << " after " << history;
       }
     }
   }

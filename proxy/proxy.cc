@@ -9,6 +9,7 @@
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "absl/types/span.h"
 #include "api/envoy/bootstrap.pb.h"
 #include "api/yaml/yaml_to_message.h"
 #include "certs/file.h"
@@ -18,6 +19,7 @@
 #include "proxy/config/check_bootstrap.h"
 #include "proxy/config/fields.h"
 #include "proxy/config/runtime_values.h"
+#include "proxy/net/udp.h"
 #include "proxy/upstream/connection.h"
 
 namespace weft {
@@ -30,8 +32,8 @@ using envoy::config::core::v3::ApiConfigSource;
 constexpr uint32_t kProxyMark = 1337;
 constexpr char kSidecarAdmin[] = "127.0.0.1:15000";
 // Open to the pod's network: the kubelet's probe, and Prometheus.
-constexpr const char* kOpenPorts[] = {"0.0.0.0:15021", "0.0.0.0:15090"};
-constexpr char kSidecarDns[] = "127.0.0.1:15053";
+constexpr const char* kOpenPorts[] = {"0.0.0.0:15021", "0.0.0.0:15090", "[::]:15021", "[::]:15090"};
+constexpr const char* kSidecarDns[] = {"127.0.0.1:15053", "[::1]:15053"};
 constexpr absl::Duration kDrainPoll = absl::Milliseconds(50);
 // How long, and how often to look, until the name of the ADS cluster has been resolved: longer than
 // the resolver takes.
@@ -39,6 +41,17 @@ constexpr absl::Duration kAdsClusterPatience = absl::Seconds(6);
 constexpr absl::Duration kAdsClusterPoll = absl::Milliseconds(10);
 // A runtime key that bounds connections where no overload manager does.
 constexpr char kMaxConnections[] = "overload.global_downstream_max_connections";
+
+// Those that can be bound: not IPv6 where the kernel or a sysctl has it off.
+std::vector<Address> BindableOf(EventLoop& loop, absl::Span<const char* const> texts) {
+  const bool has_ipv6 = UdpSocket::Bind(loop, *Address::Ip("::1", 0)).ok();
+  std::vector<Address> addresses;
+  for (const char* text : texts) {
+    const Address address = *Address::Parse(text);
+    if (has_ipv6 || address.family() != AF_INET6) addresses.push_back(address);
+  }
+  return addresses;
+}
 
 bool HasStaticCluster(const Bootstrap& bootstrap, const std::string& name) {
   for (const auto& cluster : bootstrap.static_resources().clusters()) {
@@ -241,7 +254,7 @@ Task<> Proxy::PublishWhenChanged() {
     health_checks_->Follow(config_.Checks());
     jwks_fetch_->Follow(config_.JwksSources());
     published_ = config_.snapshot();
-    if (dns_ != nullptr) dns_->SetTable(published_->names);
+    for (const auto& server : dns_) server->SetTable(published_->names);
     const bool first = !live_;
     // Of this snapshot: what comes while the workers take it is in the next.
     const bool complete =
@@ -335,13 +348,17 @@ std::vector<ServerMetric> Proxy::ServerMetrics() const {
     fetches("jwks_fetch_success", stats.fetched);
     fetches("jwks_fetch_failed", stats.failed);
   }
-  if (dns_ != nullptr) {
-    add("dns_queries", false, static_cast<double>(dns_->counters().queries));
-    add("dns_answered", false, static_cast<double>(dns_->counters().answered));
-    add("dns_forwarded", false, static_cast<double>(dns_->counters().forwarded));
-    add("dns_malformed", false, static_cast<double>(dns_->counters().malformed));
-    add("dns_failed", false, static_cast<double>(dns_->counters().failed));
-  }
+  if (dns_.empty()) return metrics;
+  const auto dns = [&](const char* name, uint64_t dns::DnsServer::Counters::* counter) {
+    uint64_t sum = 0;
+    for (const auto& server : dns_) sum += server->counters().*counter;
+    add(name, false, static_cast<double>(sum));
+  };
+  dns("dns_queries", &dns::DnsServer::Counters::queries);
+  dns("dns_answered", &dns::DnsServer::Counters::answered);
+  dns("dns_forwarded", &dns::DnsServer::Counters::forwarded);
+  dns("dns_malformed", &dns::DnsServer::Counters::malformed);
+  dns("dns_failed", &dns::DnsServer::Counters::failed);
   return metrics;
 }
 
@@ -410,10 +427,8 @@ absl::Status Proxy::StartAdmin(const Address& address) {
 }
 
 absl::Status Proxy::StartOpenPorts() {
-  for (const char* text : kOpenPorts) {
-    auto address = Address::Parse(text);
-    if (!address.ok()) return address.status();
-    auto started = AdminServer::Start(loop_, *address, admin_endpoints_->open());
+  for (const Address& address : BindableOf(loop_, kOpenPorts)) {
+    auto started = AdminServer::Start(loop_, address, admin_endpoints_->open());
     if (!started.ok()) return started.status();
     open_ports_.push_back(std::move(*started));
   }
@@ -422,15 +437,15 @@ absl::Status Proxy::StartOpenPorts() {
 
 absl::Status Proxy::StartDns() {
   dns::DnsServer::Options options;
-  auto listen = Address::Parse(kSidecarDns);
-  if (!listen.ok()) return listen.status();
-  options.listen = *listen;
   auto resolv_conf = certs::ReadFile("/etc/resolv.conf");
   if (resolv_conf.ok()) options.upstreams = dns::ParseNameservers(*resolv_conf);
   options.mark = mark_;
-  auto started = dns::DnsServer::Start(loop_, std::move(options));
-  if (!started.ok()) return started.status();
-  dns_ = std::move(*started);
+  for (const Address& address : BindableOf(loop_, kSidecarDns)) {
+    options.listen = address;
+    auto started = dns::DnsServer::Start(loop_, options);
+    if (!started.ok()) return started.status();
+    dns_.push_back(std::move(*started));
+  }
   return absl::OkStatus();
 }
 

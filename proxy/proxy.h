@@ -95,7 +95,7 @@ class Proxy {
   std::optional<uint32_t> mark_;
   std::unique_ptr<Identity> identity_;
   std::unique_ptr<ConfigSources> sources_;
-  std::unique_ptr<dns::DnsServer> dns_;
+  std::vector<std::unique_ptr<dns::DnsServer>> dns_;  // one for each IP family
   std::unique_ptr<dns::Resolver> resolver_;
   std::unique_ptr<DnsClusters> dns_clusters_;  // after its resolver
   std::unique_ptr<HealthChecks> health_checks_;

@@ -114,6 +114,8 @@ ProxyView ViewOf(const ClientNode& node, const World& world) {
   view.identified = node.identified;
   auto found = world.workloads.find(node.address);
   if (found == world.workloads.end() || found->second->namespace_ != node.namespace_) return view;
+  view.address = found->second->address;
+  view.other_address = found->second->other_address;
   view.service_account = found->second->service_account;
   view.labels = found->second->labels;
   view.locality = found->second->locality;

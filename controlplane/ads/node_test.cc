@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "absl/strings/str_cat.h"
 #include "api/envoy/core.pb.h"
 
 namespace weft {
@@ -94,8 +95,7 @@ TEST(CheckNode, Row78AnotherProxysNodeIdIsRefused) {
       {"sidecar~10.0.0.9~r.default~d", "reviews", "spiffe://east.weft/ns/default/sa/reviews",
        absl::StatusCode::kUnavailable},
       {"router~10.0.0.1~r.default~d", "reviews", "spiffe://east.weft/ns/default/sa/reviews", kOk},
-      {"router~10.0.0.1~r.default~d", "reviews", "spiffe://east.weft/ns/other/sa/reviews",
-       kDenied},
+      {"router~10.0.0.1~r.default~d", "reviews", "spiffe://east.weft/ns/other/sa/reviews", kDenied},
       {"router~10.0.0.1~r.weft-system~d", "reviews", "spiffe://east.weft/ns/default/sa/reviews",
        kDenied},
       {"router~10.0.0.2~g.weft-system~d", "weft-gateway",
@@ -122,6 +122,21 @@ TEST(ViewOf, TakesLocalityAndLabelsFromTheWorkload) {
   EXPECT_EQ(view.locality.region, "r1");
   EXPECT_EQ(view.labels.at("app"), "reviews");
   EXPECT_EQ(view.cluster, "east");
+}
+
+TEST(ViewOf, IsTheSameByEachAddressOfTheWorkload) {
+  World world = TestWorld();
+  auto both = std::make_shared<Workload>(*world.workloads.at("10.0.0.1"));
+  both->other_address = "fd00::1";
+  world.workloads["10.0.0.1"] = world.workloads["fd00::1"] = both;
+  for (const char* address : {"10.0.0.1", "fd00::1"}) {
+    const auto node = ReadNode(Node(absl::StrCat("sidecar~", address, "~r.default~d"), "reviews"));
+    ASSERT_TRUE(node.ok()) << node.status();
+    const ProxyView view = ViewOf(*node, world);
+    EXPECT_EQ(view.address, "10.0.0.1");
+    EXPECT_EQ(view.other_address, "fd00::1");
+    EXPECT_EQ(view.families(), (IpFamilies{true, true}));
+  }
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ Json ToJson(const Endpoint& endpoint) {
   if (!endpoint.remote()) {
     json["pod"] = endpoint.pod;
     json["address"] = endpoint.address;
+    if (!endpoint.other_address.empty()) json["otherAddress"] = endpoint.other_address;
   }
   return json;
 }
@@ -112,6 +113,7 @@ std::string RegistryPage(const World& world) {
                     {"exported", service->exported},
                     {"ports", std::move(ports)},
                     {"endpoints", std::move(endpoints)}});
+    if (!service->other_address.empty()) page.back()["otherAddress"] = service->other_address;
   }
   return Dump(page);
 }

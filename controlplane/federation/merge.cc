@@ -150,12 +150,14 @@ class Merge {
       const Service* before = Before(key);
       if (before != nullptr && addresses.Reserve(before->address)) {
         service.address = before->address;
+        service.other_address = VirtualAddresses::Ipv6Of(service.address);
       } else {
         without.push_back(&service);
       }
     }
     for (Service* service : without) {
       service->address = addresses.Allocate(service->host);
+      service->other_address = VirtualAddresses::Ipv6Of(service->address);
       if (!service->address.empty()) continue;
       merged_.problems.push_back({Severity::kError,
                                   "",

@@ -33,8 +33,8 @@ World Local(const std::string& name) {
   auto self = std::make_shared<ClusterIdentity>();
   self->cluster = "east";
   world.self = self;
-  Service service{
-      "default", name, Host(name), "10.96.0.1", true, true, {{"http", 80, Protocol::kHttp}}};
+  Service service{"default", name, Host(name), "10.96.0.1",
+                  "",        true, true,       {{"http", 80, Protocol::kHttp}}};
   world.services[Host(name)] = std::make_shared<Service>(service);
   Endpoint endpoint;
   endpoint.cluster = "east";
@@ -98,6 +98,7 @@ TEST(MergeWorld, GivesRemoteServicesAnAddressThatStays) {
     const Service& service = *first.world.services.at(Host(absl::StrCat("s", i)));
     EXPECT_FALSE(service.local || service.exported);
     EXPECT_TRUE(absl::StartsWith(service.address, "240.240."));
+    EXPECT_EQ(service.other_address, VirtualAddresses::Ipv6Of(service.address));
     EXPECT_TRUE(addresses.insert(service.address).second) << service.address;
   }
   // From scratch the same; and whatever comes and goes, nobody moves.
@@ -187,6 +188,13 @@ TEST(Exports, SumsUpReadyPodsThatAnswerMtls) {
   const std::vector<ExportedGroup> expected = {{{}, {{"v", "1"}}, "sa", 2},
                                                {{}, {{"v", "2"}}, "sa", 1}};
   EXPECT_EQ(exports.at({"default", "web"}).groups, expected);
+}
+
+TEST(VirtualAddresses, HaveAPairOfIpv6) {
+  EXPECT_EQ(VirtualAddresses::Ipv6Of("240.240.1.2"), "2001:2::f0f0:102");
+  EXPECT_EQ(VirtualAddresses::Ipv6Of("240.240.0.7"), "2001:2::f0f0:7");
+  EXPECT_EQ(VirtualAddresses::Ipv6Of("10.0.0.1"), "");
+  EXPECT_EQ(VirtualAddresses::Ipv6Of(""), "");
 }
 
 TEST(VirtualAddresses, AreAllGivenOnceAndThenRunOut) {

@@ -41,6 +41,11 @@ std::optional<uint16_t> IndexOf(absl::string_view address) {
 
 bool VirtualAddresses::Contains(absl::string_view address) { return IndexOf(address).has_value(); }
 
+std::string VirtualAddresses::Ipv6Of(absl::string_view address) {
+  const std::optional<uint16_t> index = IndexOf(address);
+  return index.has_value() ? absl::StrCat("2001:2::f0f0:", absl::Hex(*index)) : "";
+}
+
 bool VirtualAddresses::Reserve(absl::string_view address) {
   const std::optional<uint16_t> index = IndexOf(address);
   if (!index.has_value() || taken_[*index]) return false;

@@ -17,6 +17,11 @@ class VirtualAddresses {
  public:
   static bool Contains(absl::string_view address);
 
+  // The IPv6 address that goes with one of these, for clients that speak only that: "240.240.1.2"
+  // and "2001:2::f0f0:102", of the range for benchmarks (RFC 5180); Istio's choice, too. Empty if
+  // the address is none of these.
+  static std::string Ipv6Of(absl::string_view address);
+
   // Keeps an address that was given before. False if it is taken, or not of this range.
   bool Reserve(absl::string_view address);
   // Empty once all are taken.

@@ -9,8 +9,6 @@
 namespace weft {
 
 inline constexpr absl::string_view kGatewayApiGroup = "gateway.networking.k8s.io";
-// On workloads, which of their namespace's Gateways they are.
-inline constexpr char kGatewayNameLabel[] = "gateway.networking.k8s.io/gateway-name";
 
 // Then path prefixes end where a segment does, and a Gateway selects workloads of its own namespace
 // only.

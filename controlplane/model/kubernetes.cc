@@ -1,6 +1,7 @@
 #include "controlplane/model/kubernetes.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -9,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "api/kubernetes/core.pb.h"
 #include "controlplane/model/gateway_api_name.h"
+#include "controlplane/model/ip_families.h"
 
 namespace weft {
 namespace {
@@ -47,6 +49,15 @@ std::vector<std::string> OutsideOf(const kubernetes::Service& service) {
   return addresses;
 }
 
+// The first of the other family than `address`; empty if there is none.
+template <typename Addresses>
+std::string OfOtherFamily(const std::string& address, const Addresses& all) {
+  for (const std::string& other : all) {
+    if (IsIpv6(other) != IsIpv6(address)) return other;
+  }
+  return "";
+}
+
 bool IsProxy(const kubernetes::Container& container) {
   return container.name() == "weft-proxy" || container.name() == "istio-proxy";
 }
@@ -74,7 +85,10 @@ Service ServiceFrom(const ObjectKey& key, const kubernetes::Service& object) {
   service.namespace_ = key.namespace_;
   service.name = key.name;
   service.host = HostOf(key.name, key.namespace_);
-  service.address = object.spec().cluster_ip() == "None" ? "" : object.spec().cluster_ip();
+  if (object.spec().cluster_ip() != "None") {
+    service.address = object.spec().cluster_ip();
+    service.other_address = OfOtherFamily(service.address, object.spec().cluster_ips());
+  }
   service.local = true;
   for (const kubernetes::ServicePort& port : object.spec().ports()) {
     const std::optional<Protocol> protocol = ProtocolOf(port);
@@ -125,6 +139,13 @@ std::string WorkloadOf(const kubernetes::Pod& pod) {
 bool HasAddress(const kubernetes::Pod& pod) {
   return !pod.status().pod_ip().empty() && !pod.spec().host_network() &&
          pod.status().phase() != "Succeeded" && pod.status().phase() != "Failed";
+}
+
+std::pair<std::string, std::string> AddressesOf(const kubernetes::Pod& pod) {
+  std::vector<std::string> all;
+  for (const kubernetes::PodIP& one : pod.status().pod_ips()) all.push_back(one.ip());
+  const std::string& first = pod.status().pod_ip();
+  return {first, OfOtherFamily(first, all)};
 }
 
 }  // namespace weft

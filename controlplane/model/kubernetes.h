@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "controlplane/model/world.h"
@@ -39,6 +40,9 @@ std::string WorkloadOf(const kubernetes::Pod& pod);
 
 // Has an address of its own and is not over.
 bool HasAddress(const kubernetes::Pod& pod);
+
+// The pod's first address, and that of the other IP family; empty where it has none.
+std::pair<std::string, std::string> AddressesOf(const kubernetes::Pod& pod);
 
 }  // namespace weft
 

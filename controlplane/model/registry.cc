@@ -11,6 +11,7 @@
 #include "api/istio/telemetry.pb.h"
 #include "api/kubernetes/core.pb.h"
 #include "api/kubernetes/gateway.pb.h"
+#include "controlplane/model/ip_families.h"
 #include "controlplane/model/kubernetes.h"
 #include "controlplane/model/tls_secret.h"
 #include "controlplane/model/validate.h"
@@ -56,8 +57,27 @@ uint16_t SlicePort(const kubernetes::EndpointSlice& slice, const std::string& na
   return 0;
 }
 
-bool HasAddresses(const kubernetes::EndpointSlice& slice, const char* type) {
-  return slice.address_type() == type && slice.endpoints_size() > 0;
+using AddressesByPlace = std::map<std::string, std::set<std::string>>;
+
+// What a place of a service is called in the slices of both families: its address, if nothing else
+// tells it from others.
+std::string PlaceName(const kubernetes::EndpointSlice::Endpoint& place, const Endpoint& endpoint) {
+  if (!endpoint.pod.empty()) return absl::StrCat("Pod ", endpoint.pod);
+  const kubernetes::ObjectReference& target = place.target_ref();
+  if (!target.name().empty()) return absl::StrCat(target.kind(), " ", target.name());
+  if (place.hostname().empty() || place.node_name().empty()) return place.addresses(0);
+  return absl::StrCat(place.node_name(), "/", place.hostname());
+}
+
+// A pod of both families is one endpoint, and counts once.
+void JoinFamilies(const AddressesByPlace& places, std::map<std::string, Endpoint>& by_address) {
+  for (const auto& [place, addresses] : places) {
+    const auto v4 = std::find_if_not(addresses.begin(), addresses.end(), IsIpv6);
+    const auto v6 = std::find_if(addresses.begin(), addresses.end(), IsIpv6);
+    if (v4 == addresses.end() || v6 == addresses.end()) continue;
+    by_address[*v4].other_address = *v6;
+    by_address.erase(*v6);
+  }
 }
 
 }  // namespace
@@ -326,17 +346,24 @@ void Registry::PutPod(const Name& name, std::shared_ptr<const kubernetes::Pod> p
   };
   touch(absl::StrCat(name.first, "/", name.second));
   if (const auto old = pods_.find(name); old != pods_.end()) {
-    const std::string& address = old->second->status().pod_ip();
-    touch(address);
-    changed_workloads_.insert(address);
-    pods_at_[address].erase(name);
-    if (pods_at_[address].empty()) pods_at_.erase(address);
+    const auto [first, other] = AddressesOf(*old->second);
+    for (const std::string& address : {first, other}) {
+      if (address.empty()) continue;
+      touch(address);
+      changed_workloads_.insert(address);
+      pods_at_[address].erase(name);
+      if (pods_at_[address].empty()) pods_at_.erase(address);
+    }
     pods_.erase(old);
   }
   if (pod == nullptr) return;
-  touch(pod->status().pod_ip());
-  changed_workloads_.insert(pod->status().pod_ip());
-  if (HasAddress(*pod)) pods_at_[pod->status().pod_ip()].insert(name);
+  const auto [first, other] = AddressesOf(*pod);
+  for (const std::string& address : {first, other}) {
+    if (address.empty()) continue;
+    touch(address);
+    changed_workloads_.insert(address);
+    if (HasAddress(*pod)) pods_at_[address].insert(name);
+  }
   pods_[name] = std::move(pod);
   TouchPod(name);
 }
@@ -390,46 +417,50 @@ void Registry::BuildService(const Name& name) {
 
 Endpoints Registry::EndpointsOf(const Name& name, const kubernetes::Service& object,
                                 const Service& service) {
-  std::vector<const kubernetes::EndpointSlice*> slices;
-  for (const Name& slice : slices_of_[name]) slices.push_back(slices_.at(slice).get());
-  // Of a service with both families, IPv4: a pod must not count twice.
-  const bool v4 = std::any_of(slices.begin(), slices.end(),
-                              [](const auto* slice) { return HasAddresses(*slice, "IPv4"); });
   std::map<std::string, Endpoint> by_address;  // a pod may be in two slices for a while
-  for (const kubernetes::EndpointSlice* slice : slices) {
-    if (slice->address_type() != (v4 ? "IPv4" : "IPv6")) continue;
-    for (const kubernetes::EndpointSlice::Endpoint& place : slice->endpoints()) {
+  AddressesByPlace places;
+  for (const Name& slice_name : slices_of_[name]) {
+    const kubernetes::EndpointSlice& slice = *slices_.at(slice_name);
+    if (slice.address_type() == "FQDN") continue;
+    for (int i = 0; i < slice.endpoints_size(); ++i) {
+      const kubernetes::EndpointSlice::Endpoint& place = slice.endpoints(i);
       const bool ready = !place.conditions().has_ready() || place.conditions().ready();
       if (!ready && !object.spec().publish_not_ready_addresses()) continue;
-      const std::string& address = place.addresses(0);
-      Endpoint& endpoint = by_address[address];
-      for (const ServicePort& port : service.ports) {
-        if (uint16_t target = SlicePort(*slice, port.name))
-          endpoint.target_ports[port.port] = target;
-      }
-      endpoint.cluster = self_->cluster;
-      endpoint.network = self_->network;
-      endpoint.trust_domain = self_->trust_domain;
-      endpoint.namespace_ = name.first;
-      endpoint.address = address;
-      endpoint.hostname = place.hostname();
-      std::string node = place.node_name();
-      const auto* pod = PodBehind(name, place.target_ref().name(), address);
-      if (pod != nullptr) {
-        if (node.empty()) node = pod->spec().node_name();
-        endpoint.labels = Labels(pod->metadata().labels().begin(), pod->metadata().labels().end());
-        endpoint.service_account = ServiceAccountOf(*pod);
-        endpoint.pod = pod->metadata().name();
-        endpoint.workload = WorkloadOf(*pod);
-        endpoint.mtls = IsInjected(*pod);
-      }
-      endpoint.locality = LocalityAt(node, place.zone());
+      Endpoint& endpoint = by_address[place.addresses(0)];
+      ReadPlace(name, service, slice, i, endpoint);
+      places[PlaceName(place, endpoint)].insert(place.addresses(0));
     }
   }
+  JoinFamilies(places, by_address);
   AddMachines(name.first, object, by_address);
   Endpoints endpoints;
   for (auto& [address, endpoint] : by_address) endpoints.push_back(std::move(endpoint));
   return endpoints;
+}
+
+void Registry::ReadPlace(const Name& name, const Service& service,
+                         const kubernetes::EndpointSlice& slice, int index, Endpoint& endpoint) {
+  const kubernetes::EndpointSlice::Endpoint& place = slice.endpoints(index);
+  for (const ServicePort& port : service.ports) {
+    if (uint16_t target = SlicePort(slice, port.name)) endpoint.target_ports[port.port] = target;
+  }
+  endpoint.cluster = self_->cluster;
+  endpoint.network = self_->network;
+  endpoint.trust_domain = self_->trust_domain;
+  endpoint.namespace_ = name.first;
+  endpoint.address = place.addresses(0);
+  endpoint.hostname = place.hostname();
+  std::string node = place.node_name();
+  const auto* pod = PodBehind(name, place.target_ref().name(), endpoint.address);
+  if (pod != nullptr) {
+    if (node.empty()) node = pod->spec().node_name();
+    endpoint.labels = Labels(pod->metadata().labels().begin(), pod->metadata().labels().end());
+    endpoint.service_account = ServiceAccountOf(*pod);
+    endpoint.pod = pod->metadata().name();
+    endpoint.workload = WorkloadOf(*pod);
+    endpoint.mtls = IsInjected(*pod);
+  }
+  endpoint.locality = LocalityAt(node, place.zone());
 }
 
 const kubernetes::Pod* Registry::PodBehind(const Name& service, const std::string& pod_name,
@@ -468,8 +499,9 @@ void Registry::BuildWorkload(const std::string& address) {
   // Two pods claim an address only while one of them is going; then the last name counts.
   const Name& name = *at->second.rbegin();
   const kubernetes::Pod& pod = *pods_.at(name);
+  const auto [first, other] = AddressesOf(pod);
   Assign(local_.workloads, address,
-         Workload{name.first, name.second, address, ServiceAccountOf(pod), WorkloadOf(pod),
+         Workload{name.first, name.second, first, other, ServiceAccountOf(pod), WorkloadOf(pod),
                   Labels(pod.metadata().labels().begin(), pod.metadata().labels().end()),
                   LocalityAt(pod.spec().node_name(), ""), IsInjected(pod)});
 }

@@ -86,6 +86,9 @@ class Registry {
   void BuildWorkload(const std::string& address);
   Endpoints EndpointsOf(const Name& name, const kubernetes::Service& object,
                         const Service& service);
+  // Into `endpoint`, which may have been read from another slice before.
+  void ReadPlace(const Name& name, const Service& service, const kubernetes::EndpointSlice& slice,
+                 int index, Endpoint& endpoint);
   const kubernetes::Pod* PodBehind(const Name& service, const std::string& pod_name,
                                    const std::string& address);
   Locality LocalityAt(const std::string& node, const std::string& zone) const;

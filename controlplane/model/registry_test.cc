@@ -318,5 +318,65 @@ TEST_F(RegistryTest, ReferencesToHostsPortsAndGateways) {
   }
 }
 
+std::string BothSlices(const std::string& v4, const std::string& v6) {
+  std::string second = Slice(v6);
+  second.replace(second.find("web-1"), 5, "web-2");
+  second.replace(second.find("IPv4"), 4, "IPv6");
+  return Slice(v4) + second;
+}
+
+TEST_F(RegistryTest, APodOfBothFamiliesIsOneEndpoint) {
+  std::string pod = Pod("web-1", "10.1.0.1");
+  pod.insert(pod.find(", phase"), ", podIPs: [{ip: 10.1.0.1}, {ip: 'fd00::1'}]");
+  struct {
+    const char* what;
+    const char* v4;
+    const char* v6;
+    const char* expected;
+  } const rows[] = {
+      {"by its reference", "{addresses: [10.1.0.1], targetRef: {kind: Pod, name: other}}",
+       "{addresses: ['fd00::1'], targetRef: {kind: Pod, name: other}}", "10.1.0.1 fd00::1,"},
+      {"by the pod at its address", "{addresses: [10.1.0.1]}", "{addresses: ['fd00::1']}",
+       "10.1.0.1 fd00::1,"},
+      {"by node and host name", "{addresses: [10.9.0.1], nodeName: n, hostname: a}",
+       "{addresses: ['fd00::9'], nodeName: n, hostname: a}", "10.9.0.1 fd00::9,"},
+      {"another host name", "{addresses: [10.9.0.1], nodeName: n, hostname: a}",
+       "{addresses: ['fd00::9'], nodeName: n, hostname: b}", "10.9.0.1 ,fd00::9 ,"},
+      {"nothing tells", "{addresses: [10.9.0.1]}", "{addresses: ['fd00::9']}",
+       "10.9.0.1 ,fd00::9 ,"},
+      {"not ready in one", "{addresses: [10.1.0.1], conditions: {ready: false}}",
+       "{addresses: ['fd00::1']}", "fd00::1 ,"},
+  };
+  for (const auto& row : rows) {
+    Apply(absl::StrCat(kService, pod,
+                       BothSlices(absl::StrCat("[", row.v4, "]"), absl::StrCat("[", row.v6, "]"))));
+    EXPECT_EQ(problems_, "") << row.what;
+    std::string all;
+    for (const Endpoint& endpoint : EndpointsNow()) {
+      absl::StrAppend(&all, endpoint.address, " ", endpoint.other_address, ",");
+      EXPECT_EQ(endpoint.target_ports.at(80), 8080) << row.what;
+    }
+    EXPECT_EQ(all, row.expected) << row.what;
+  }
+}
+
+TEST_F(RegistryTest, AServiceAndAWorkloadHaveAddressesOfBothFamilies) {
+  std::string service = kService;
+  service.insert(service.find("  ports"), "  clusterIPs: [10.96.0.7, 'fd00:96::7']\n");
+  std::string pod = Pod("web-1", "10.1.0.1");
+  pod.insert(pod.find(", phase"), ", podIPs: [{ip: 10.1.0.1}, {ip: 'fd00::1'}]");
+  Apply(service + pod);
+  const World& world = registry_.BuildLocal();
+  EXPECT_EQ(world.services.at(kHost)->address, "10.96.0.7");
+  EXPECT_EQ(world.services.at(kHost)->other_address, "fd00:96::7");
+  ASSERT_TRUE(world.workloads.contains("fd00::1"));
+  EXPECT_EQ(*world.workloads.at("fd00::1"), *world.workloads.at("10.1.0.1"));
+  EXPECT_EQ(world.workloads.at("fd00::1")->address, "10.1.0.1");
+  EXPECT_EQ(world.workloads.at("fd00::1")->other_address, "fd00::1");
+  Apply(Pod("web-1", "10.1.0.1"));
+  EXPECT_FALSE(registry_.BuildLocal().workloads.contains("fd00::1"));
+  EXPECT_EQ(registry_.BuildLocal().workloads.at("10.1.0.1")->other_address, "");
+}
+
 }  // namespace
 }  // namespace weft

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -9,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "api/istio/networking.pb.h"
 #include "api/kubernetes/core.pb.h"
+#include "controlplane/model/ip_families.h"
 #include "controlplane/model/kubernetes.h"
 
 namespace weft {
@@ -161,6 +163,10 @@ Service ServiceFrom(const std::string& host,
   }
   const auto ip = std::find_if_not(traits.addresses.begin(), traits.addresses.end(), IsBlock);
   if (ip != traits.addresses.end()) service.address = *ip;
+  const auto other = std::find_if(ip, traits.addresses.end(), [&](const std::string& address) {
+    return !IsBlock(address) && IsIpv6(address) != IsIpv6(service.address);
+  });
+  if (other != traits.addresses.end()) service.other_address = *other;
   service.entry = std::move(traits);
   return service;
 }
@@ -238,7 +244,7 @@ Endpoint EndpointFrom(const ClusterIdentity& self, const ServiceEntryConfig& ent
   endpoint.pod = pod.metadata().name();
   endpoint.workload = WorkloadOf(pod);
   endpoint.mtls = IsInjected(pod);
-  endpoint.address = pod.status().pod_ip();
+  std::tie(endpoint.address, endpoint.other_address) = AddressesOf(pod);
   endpoint.target_ports = TargetPorts(*entry.spec, {});
   return endpoint;
 }
@@ -249,6 +255,7 @@ Workload WorkloadFrom(const WorkloadEntryConfig& machine) {
   return {machine.key.namespace_,
           machine.key.name,
           machine.spec->address(),
+          /*other_address=*/"",
           AccountOf(*machine.spec, mtls),
           machine.key.name,
           std::move(labels),

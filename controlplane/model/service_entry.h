@@ -30,8 +30,8 @@ using WorkloadEntryConfig = Config<istio::networking::v1alpha3::WorkloadEntry>;
 std::optional<Protocol> NamedProtocol(absl::string_view name);
 std::optional<Protocol> ProtocolOf(const istio::networking::v1alpha3::ServicePort& port);
 
-// `entries` all have the host, in order of precedence, and are not none. The address is the first
-// IP that is stated, if any.
+// `entries` all have the host, in order of precedence, and are not none. The addresses are
+// the first IPs of either family that are stated, if any.
 Service ServiceFrom(const std::string& host, const std::vector<const ServiceEntryConfig*>& entries);
 
 // Whether its name should resolve to an address of our own. Not where the client's address is what

@@ -45,6 +45,10 @@ void CheckService(const kubernetes::Service& service, Checker& check) {
   }
   const std::string& address = service.spec().cluster_ip();
   if (address != "None") check.Ip("clusterIP", address);
+  for (int i = 0; i < service.spec().cluster_ips_size(); ++i) {
+    const std::string& one = service.spec().cluster_ips(i);
+    if (one != "None") check.Ip(absl::StrCat("clusterIPs[", i, "]"), one);
+  }
   if (service.spec().ports().empty() && address != "None") check.Error("ports", "is missing");
   std::set<std::pair<int, bool>> numbers;
   std::set<std::string> names;
@@ -88,6 +92,9 @@ void CheckEndpointSlice(const kubernetes::EndpointSlice& slice, Checker& check) 
 
 void CheckPod(const kubernetes::Pod& pod, Checker& check) {
   check.Ip("status.podIP", pod.status().pod_ip());
+  for (int i = 0; i < pod.status().pod_ips_size(); ++i) {
+    check.Ip(absl::StrCat("status.podIPs[", i, "].ip"), pod.status().pod_ips(i).ip());
+  }
 }
 
 void CheckSecret(const kubernetes::Secret& secret, Checker& check) {

@@ -648,20 +648,25 @@ TEST(Validate, PeerAuthentication) {
 }
 
 TEST(Validate, Service) {
-  ExpectRows("v1", "Service",
-             {
-                 {"{ports: [{port: 80}], whatever: 1}", ""},
-                 {"{ports: [{port: 70000}]}", "spec.ports[0].port: 70000 is out of range"},
-                 {"{ports: [{port: 80}, {port: 81}]}", "name: is missing, but needed"},
-                 {"{ports: [{port: 80, name: a}, {port: 80, name: b}]}", "80 is there twice"},
-                 {"{ports: [{port: 53, name: a}, {port: 53, name: b, protocol: UDP}]}", ""},
-                 {"{clusterIP: 10.0.0.999, ports: [{port: 80}]}", "is not an IP address"},
-                 {"{clusterIP: None}", ""},
-                 {"{}", "spec.ports: is missing"},
-                 {"{type: ExternalName, externalName: a.b}", ""},
-                 {"{type: ExternalName}", "spec.externalName: is missing"},
-                 {"{ports: 80}", "ports"},
-             });
+  ExpectRows(
+      "v1", "Service",
+      {
+          {"{ports: [{port: 80}], whatever: 1}", ""},
+          {"{ports: [{port: 70000}]}", "spec.ports[0].port: 70000 is out of range"},
+          {"{ports: [{port: 80}, {port: 81}]}", "name: is missing, but needed"},
+          {"{ports: [{port: 80, name: a}, {port: 80, name: b}]}", "80 is there twice"},
+          {"{ports: [{port: 53, name: a}, {port: 53, name: b, protocol: UDP}]}", ""},
+          {"{clusterIP: 10.0.0.999, ports: [{port: 80}]}", "is not an IP address"},
+          {"{clusterIP: None}", ""},
+          {"{clusterIP: None, clusterIPs: [None]}", ""},
+          {"{clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1, 'fd00::1'], ports: [{port: 80}]}", ""},
+          {"{clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1, fd00], ports: [{port: 80}]}",
+           "spec.clusterIPs[1]: 'fd00' is not an IP address"},
+          {"{}", "spec.ports: is missing"},
+          {"{type: ExternalName, externalName: a.b}", ""},
+          {"{type: ExternalName}", "spec.externalName: is missing"},
+          {"{ports: 80}", "ports"},
+      });
 }
 
 TEST(Validate, EndpointSlice) {

@@ -105,11 +105,13 @@ struct EntryTraits {
 struct Service {
   std::string namespace_;
   std::string name;
-  std::string host;     // "reviews.default.svc.cluster.local"
-  std::string address;  // what its names resolve to: the local cluster IP, else a virtual one from
-                        // 240.240.0.0/16; empty for a headless service
-  bool local = false;   // this cluster has it (a Service object), not only peers
-  bool exported = false;  // peers may know it, and the gateway may let them in
+  std::string host;  // "reviews.default.svc.cluster.local"
+  // What its names resolve to: the local cluster IPs, else virtual ones from 240.240.0.0/16 and
+  // 2001:2::/48; empty for a headless service.
+  std::string address;
+  std::string other_address = {};  // of the other IP family, if it has one
+  bool local = false;              // this cluster has it (a Service object), not only peers
+  bool exported = false;           // peers may know it, and the gateway may let them in
   std::vector<ServicePort> ports;
   // Whose clients see it: namespaces, "*", "." or "~"; all if empty.
   std::vector<std::string> export_to = {};
@@ -155,6 +157,7 @@ struct Endpoint {
   // group the address is empty: its gateways (World::peers) are dialed. A ServiceEntry's endpoint
   // may also have a host name here (kDns), or "unix:///path".
   std::string address;
+  std::string other_address = {};  // the pod's of the other IP family, if the service has both
   std::map<uint16_t, uint16_t> target_ports;
   uint32_t weight = 1;  // for a remote group: how many ready pods stand behind it
 
@@ -169,6 +172,7 @@ struct Workload {
   std::string namespace_;
   std::string name;  // the pod's or the WorkloadEntry's
   std::string address;
+  std::string other_address;  // of the other IP family, if it has one
   std::string service_account;
   std::string workload;  // of the owner: "reviews-v1"
   Labels labels;
@@ -263,7 +267,7 @@ struct World {
   SharedMap<std::string, std::shared_ptr<const Service>> services;     // by key()
   SharedMap<std::string, std::shared_ptr<const Endpoints>> endpoints;  // the same; local and remote
   std::map<std::string, Alias> aliases;                                // by host
-  SharedMap<std::string, std::shared_ptr<const Workload>> workloads;   // by address
+  SharedMap<std::string, std::shared_ptr<const Workload>> workloads;   // by each of its addresses
   SharedMap<std::string, std::shared_ptr<const Labels>> namespaces;
 
   Configs<istio::networking::v1alpha3::VirtualService> virtual_services;

@@ -39,7 +39,8 @@ std::vector<ProxyView> ClientsWithSecrets(const TranslationIndex& index) {
     ProxyView& view = client->second;
     view.role = router ? ProxyRole::kRouter : ProxyRole::kSidecar;
     view.namespace_ = workload->namespace_;
-    view.address = address;
+    view.address = workload->address;
+    view.other_address = workload->other_address;
     view.labels = workload->labels;
     view.identified = true;
   }

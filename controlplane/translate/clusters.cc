@@ -21,6 +21,7 @@ using istio::networking::v1alpha3::Subset;
 constexpr absl::Duration kDnsRefreshRate = absl::Minutes(1);  // where answers have no TTL; Istio's
 // Connections that a sidecar itself makes to its own pod come from here, and so are not captured.
 constexpr char kInboundSource[] = "127.0.0.6";
+constexpr char kIpv6InboundSource[] = "::6";
 
 // The identities that answer for the service. All of it, whatever the subset: pods that come and go
 // then change assignments and not clusters.
@@ -181,20 +182,33 @@ Cluster OriginalDestination(absl::string_view name) {
   return cluster;
 }
 
-void SetInboundSource(Cluster& cluster) {
-  auto* source = cluster.mutable_upstream_bind_config()->mutable_source_address();
-  source->set_address(kInboundSource);
-  source->set_port_value(0);
+void SetInboundSource(IpFamilies families, Cluster& cluster) {
+  auto* bind = cluster.mutable_upstream_bind_config();
+  bind->mutable_source_address()->set_address(kInboundSource);
+  bind->mutable_source_address()->set_port_value(0);
+  if (!families.v6) return;
+  auto* v6 = bind->add_extra_source_addresses()->mutable_address();
+  v6->set_address(kIpv6InboundSource);
+  v6->set_port_value(0);
 }
 
-Cluster InboundCluster(uint16_t port, const InboundTarget& target) {
+Cluster InboundCluster(IpFamilies families, uint16_t port, const InboundTarget& target) {
   Cluster cluster;
   cluster.set_name(InboundClusterName(port));
-  cluster.set_type(Cluster::STATIC);
   Policy policy;
   policy.connection_pool = target.pool;
   ApplyPolicy(policy, target.protocol, cluster);
-  SetInboundSource(cluster);
+  SetInboundSource(families, cluster);
+  if (target.address.empty()) {
+    cluster.set_type(Cluster::ORIGINAL_DST);
+    cluster.set_lb_policy(Cluster::CLUSTER_PROVIDED);
+    if (target.port != port) {
+      cluster.mutable_original_dst_lb_config()->mutable_upstream_port_override()->set_value(
+          target.port);
+    }
+    return cluster;
+  }
+  cluster.set_type(Cluster::STATIC);
   auto* assignment = cluster.mutable_load_assignment();
   assignment->set_cluster_name(cluster.name());
   auto* locality = assignment->add_endpoints();
@@ -281,11 +295,11 @@ EncodedResources OutboundClusters(const TranslationIndex& index, const OutboundS
 EncodedResources InboundClusters(const TranslationIndex& index, const ProxyView& view) {
   EncodedResources clusters;
   for (const auto& [port, target] : InboundTargetsOf(index, view)) {
-    Cluster cluster = InboundCluster(port, target);
+    Cluster cluster = InboundCluster(view.families(), port, target);
     clusters.emplace(cluster.name(), EncodeResource(cluster));
   }
   Cluster passthrough = OriginalDestination(kInboundPassthroughCluster);
-  SetInboundSource(passthrough);
+  SetInboundSource(view.families(), passthrough);
   clusters.emplace(kInboundPassthroughCluster, EncodeResource(passthrough));
   return clusters;
 }

@@ -54,7 +54,12 @@ const Peer* EntranceOf(const World& world, const Endpoint& endpoint) {
   return nullptr;
 }
 
-std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index,
+// Empty if such a client reaches none of its addresses.
+std::string DialedAddress(const Endpoint& endpoint, IpFamilies client) {
+  return AddressFor(client, endpoint.address, endpoint.other_address);
+}
+
+std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index, IpFamilies client,
                                              const OutboundCluster& cluster, Reach reach) {
   std::vector<const Endpoint*> selected;
   const bool mesh_tls = reach == Reach::kMesh && cluster.takes_mesh_tls();
@@ -63,6 +68,7 @@ std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index,
     // A gateway routes by the server name of mesh TLS and passes it through to a sidecar.
     const bool entered = endpoint.remote() || EntranceOf(index.world(), endpoint) != nullptr;
     if (entered && !(mesh_tls && endpoint.mtls)) continue;
+    if (!entered && DialedAddress(endpoint, client).empty()) continue;
     // Clients of gRPC's own dial addresses, neither names nor sockets.
     if (reach == Reach::kPlain && !ParseSubnet(endpoint.address).has_value()) continue;
     if (cluster.subset != nullptr && !Selects(cluster.subset->labels(), endpoint.labels)) continue;
@@ -73,11 +79,21 @@ std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index,
   return selected;
 }
 
-Place LocalPlace(const TranslationIndex& index, const OutboundCluster& cluster,
+// Of a gateway with addresses of both families, those of one: a pod behind it counts once.
+std::vector<GatewayAddress> GatewaysFor(IpFamilies client, const Peer& peer) {
+  std::vector<GatewayAddress> v4, v6;
+  for (const GatewayAddress& gateway : peer.gateways) {
+    const bool is_v6 = IsIpv6(gateway.address);
+    if (is_v6 ? client.v6 : client.v4) (is_v6 ? v6 : v4).push_back(gateway);
+  }
+  return v4.empty() ? v6 : v4;
+}
+
+Place LocalPlace(const TranslationIndex& index, IpFamilies client, const OutboundCluster& cluster,
                  const Endpoint& endpoint) {
   Place place;
   place.locality = endpoint.locality;
-  place.address = endpoint.address;
+  place.address = DialedAddress(endpoint, client);
   place.port = endpoint.target_ports.at(cluster.port->port);
   place.mtls =
       endpoint.mtls && cluster.takes_mesh_tls() &&
@@ -88,7 +104,8 @@ Place LocalPlace(const TranslationIndex& index, const OutboundCluster& cluster,
 
 // The places of one cluster. Groups behind the same gateway are one place: the gateway decides
 // among its pods, whatever zone they are in, so the nearest of them says how near it is.
-std::vector<Place> PlacesOf(const TranslationIndex& index, const OutboundCluster& cluster,
+std::vector<Place> PlacesOf(const TranslationIndex& index, IpFamilies client,
+                            const OutboundCluster& cluster,
                             const std::vector<const Endpoint*>& endpoints,
                             const LocalityRules& rules) {
   std::vector<Place> places;
@@ -98,11 +115,12 @@ std::vector<Place> PlacesOf(const TranslationIndex& index, const OutboundCluster
     const Peer* entrance = EntranceOf(index.world(), *endpoint);
     if (entrance == nullptr) {
       if (endpoint->remote()) continue;
-      places.push_back(LocalPlace(index, cluster, *endpoint));
+      places.push_back(LocalPlace(index, client, cluster, *endpoint));
       places.back().distance = distance;
       continue;
     }
-    for (const GatewayAddress& gateway : entrance->gateways) {
+    const std::vector<GatewayAddress> entrances = GatewaysFor(client, *entrance);
+    for (const GatewayAddress& gateway : entrances) {
       auto [found, is_new] = gateways.try_emplace({gateway.address, gateway.port});
       Place& place = found->second;
       if (is_new || distance < place.distance) {
@@ -113,7 +131,7 @@ std::vector<Place> PlacesOf(const TranslationIndex& index, const OutboundCluster
       place.port = gateway.port;
       place.mtls = place.gateway = true;
       place.pods += std::max<uint32_t>(endpoint->weight, 1);
-      place.shared_by = static_cast<uint32_t>(entrance->gateways.size());
+      place.shared_by = static_cast<uint32_t>(entrances.size());
     }
   }
   for (auto& [address, place] : gateways) places.push_back(std::move(place));
@@ -204,12 +222,13 @@ void Distribute(const LocalityRules& rules, ClusterLoadAssignment& assignment) {
 
 ClusterLoadAssignment AssignmentFor(const TranslationIndex& index, const OutboundScope& scope,
                                     const OutboundCluster& cluster, Reach reach) {
-  const std::vector<const Endpoint*> endpoints = SelectEndpoints(index, cluster, reach);
+  const std::vector<const Endpoint*> endpoints =
+      SelectEndpoints(index, scope.families, cluster, reach);
   const auto* balancing = cluster.policy.load_balancer;
   const bool stated = balancing != nullptr && balancing->has_locality_lb_setting();
   const LocalityRules rules(stated ? &balancing->locality_lb_setting() : nullptr,
                             *index.world().self, scope, endpoints);
-  std::vector<Place> places = PlacesOf(index, cluster, endpoints, rules);
+  std::vector<Place> places = PlacesOf(index, scope.families, cluster, endpoints, rules);
   if (reach == Reach::kPlain) {
     for (Place& place : places) place.mtls = false;
   }

@@ -42,10 +42,10 @@ FilterChain PassthroughChain(absl::string_view name) {
 
 // Services take mesh TLS only: any other would pass a permissive sidecar and reach the application,
 // without a certificate and from outside of the cluster.
-Listener GatewayListener(const ClusterIdentity& self) {
+Listener GatewayListener(const ClusterIdentity& self, IpFamilies families) {
   Listener listener;
   listener.set_name(absl::StrCat("0.0.0.0_", kGatewayPort));
-  *listener.mutable_address() = SocketAddressOf("0.0.0.0", kGatewayPort);
+  ListenAt(WildcardsOf(families), kGatewayPort, listener);
   *listener.add_listener_filters() = TlsInspectorFilter();
   FilterChain services = PassthroughChain("services");
   for (absl::string_view protocol : kMeshProtocols) {
@@ -85,8 +85,9 @@ void AddEndpoint(const std::string& address, uint16_t port, uint32_t weight,
 
 // Pods of this cluster only: what comes from a peer never goes on to another. And only those with a
 // sidecar, as the bytes are mesh TLS.
-ClusterLoadAssignment LocalAssignment(const TranslationIndex& index, const std::string& name,
-                                      const Service& service, uint16_t port, const Subset* subset) {
+ClusterLoadAssignment LocalAssignment(const TranslationIndex& index, IpFamilies families,
+                                      const std::string& name, const Service& service,
+                                      uint16_t port, const Subset* subset) {
   ClusterLoadAssignment assignment;
   assignment.set_cluster_name(name);
   std::vector<const Endpoint*> endpoints;
@@ -94,6 +95,7 @@ ClusterLoadAssignment LocalAssignment(const TranslationIndex& index, const std::
     if (endpoint.remote() || !endpoint.ready || !endpoint.mtls) continue;
     if (endpoint.cluster != index.world().self->cluster) continue;
     if (endpoint.target_ports.count(port) == 0) continue;
+    if (AddressFor(families, endpoint.address, endpoint.other_address).empty()) continue;
     if (subset != nullptr && !Selects(subset->labels(), endpoint.labels)) continue;
     endpoints.push_back(&endpoint);
   }
@@ -103,13 +105,14 @@ ClusterLoadAssignment LocalAssignment(const TranslationIndex& index, const std::
   auto* group = assignment.add_endpoints();
   group->mutable_locality();
   for (const Endpoint* endpoint : endpoints) {
-    AddEndpoint(endpoint->address, endpoint->target_ports.at(port),
-                std::max<uint32_t>(endpoint->weight, 1), *group);
+    AddEndpoint(AddressFor(families, endpoint->address, endpoint->other_address),
+                endpoint->target_ports.at(port), std::max<uint32_t>(endpoint->weight, 1), *group);
   }
   return assignment;
 }
 
-void AddExported(const TranslationIndex& index, const Service& service, Resources& resources) {
+void AddExported(const TranslationIndex& index, IpFamilies families, const Service& service,
+                 Resources& resources) {
   if (!service.exported || !service.local) return;
   std::map<std::string, const Subset*> subsets = AllSubsets(index, service);
   subsets[""] = nullptr;  // the service as a whole
@@ -119,7 +122,7 @@ void AddExported(const TranslationIndex& index, const Service& service, Resource
       std::string name = OutboundServerName(port.port, subset_name, service.host);
       resources.clusters.emplace(name, EncodeResource(EdsCluster(name)));
       resources.endpoints.emplace(
-          name, EncodeResource(LocalAssignment(index, name, service, port.port, subset)));
+          name, EncodeResource(LocalAssignment(index, families, name, service, port.port, subset)));
     }
   }
 }
@@ -136,21 +139,22 @@ void AddPeerApi(const ClusterIdentity& self, Resources& resources) {
 
 }  // namespace
 
-Resources GatewayServiceResources(const TranslationIndex& index, const Service& service) {
+Resources GatewayServiceResources(const TranslationIndex& index, IpFamilies families,
+                                  const Service& service) {
   Resources resources;
-  AddExported(index, service, resources);
+  AddExported(index, families, service, resources);
   return resources;
 }
 
-Resources GatewayResources(const TranslationIndex& index) {
+Resources GatewayResources(const TranslationIndex& index, IpFamilies families) {
   Resources resources;
   for (const auto& [host, service] : index.world().services) {
-    AddExported(index, *service, resources);
+    AddExported(index, families, *service, resources);
   }
   AddPeerApi(*index.world().self, resources);
   resources.clusters.emplace(kBlackHoleCluster,
                              EncodeResource(NewCluster(kBlackHoleCluster, Cluster::STATIC)));
-  Listener listener = GatewayListener(*index.world().self);
+  Listener listener = GatewayListener(*index.world().self, families);
   resources.listeners.emplace(listener.name(), EncodeResource(listener));
   return resources;
 }

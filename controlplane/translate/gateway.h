@@ -8,10 +8,12 @@
 
 namespace weft {
 
-// Only exported services get a cluster; a server name without one closes the connection.
-Resources GatewayResources(const TranslationIndex& index);
+// Only exported services get a cluster; a server name without one closes the connection. `families`
+// are the gateway's own.
+Resources GatewayResources(const TranslationIndex& index, IpFamilies families);
 // The part of it that one service makes.
-Resources GatewayServiceResources(const TranslationIndex& index, const Service& service);
+Resources GatewayServiceResources(const TranslationIndex& index, IpFamilies families,
+                                  const Service& service);
 
 }  // namespace weft
 

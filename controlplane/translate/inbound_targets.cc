@@ -11,10 +11,13 @@ namespace {
 using istio::networking::v1alpha3::IstioIngressListener;
 using istio::networking::v1alpha3::Sidecar;
 
+// A pod of both families answers where it was called: it may listen on one of them only.
+std::string OwnAddress(const ProxyView& view) { return view.families().both() ? "" : view.address; }
+
 InboundTarget TargetOf(const IstioIngressListener& ingress, const ProxyView& view) {
   InboundTarget target;
   target.protocol = NamedProtocol(ingress.port().protocol()).value_or(Protocol::kTcp);
-  target.address = view.address;
+  target.address = OwnAddress(view);
   target.port = static_cast<uint16_t>(ingress.port().number());
   if (const auto endpoint = ParseDefaultEndpoint(ingress.default_endpoint())) {
     if (!endpoint->ip.empty()) target.address = endpoint->ip;
@@ -37,8 +40,8 @@ std::map<uint16_t, InboundTarget> InboundTargetsOf(const TranslationIndex& index
     targets.emplace(static_cast<uint16_t>(ingress.port().number()), TargetOf(ingress, view));
   }
   if (sidecar.ingress().empty()) {
-    for (const auto& [port, inbound] : index.InboundPortsOf(view.address)) {
-      targets[port] = {inbound.protocol, view.address, port, nullptr};
+    for (const auto& [port, inbound] : index.InboundPortsOf(view)) {
+      targets[port] = {inbound.protocol, OwnAddress(view), port, nullptr};
     }
   }
   for (auto& [port, target] : targets) {

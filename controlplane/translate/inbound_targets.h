@@ -18,7 +18,8 @@ namespace weft {
 
 struct InboundTarget {
   Protocol protocol = Protocol::kTcp;
-  std::string address;  // an IP, or "unix:///path"
+  // An IP, or "unix:///path"; empty: the one of the pod's addresses that the client dialed.
+  std::string address;
   uint16_t port = 0;
   const istio::networking::v1alpha3::ConnectionPoolSettings* pool = nullptr;  // null: no limits
 };

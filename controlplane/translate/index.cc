@@ -111,6 +111,16 @@ bool Stated(const PeerAuthentication::MutualTLS& mtls, MtlsMode& mode) {
   }
 }
 
+// What Kubernetes says of a pod's port comes before what a ServiceEntry says.
+void Insert(const Service* service, std::vector<const Service*>& services) {
+  const auto by_key = [](const Service* a, const Service* b) {
+    return std::make_pair(a->entry.has_value(), a->key()) <
+           std::make_pair(b->entry.has_value(), b->key());
+  };
+  const auto at = std::lower_bound(services.begin(), services.end(), service, by_key);
+  if (at == services.end() || *at != service) services.insert(at, service);
+}
+
 }  // namespace
 
 bool IsHttp(Protocol protocol) { return protocol == Protocol::kHttp || IsHttp2(protocol); }
@@ -139,25 +149,21 @@ void TranslationIndex::IndexServices() {
 }
 
 void TranslationIndex::AddAddresses(const Service& service) {
-  // What Kubernetes says of a pod's port comes before what a ServiceEntry says.
-  const auto by_key = [](const Service* a, const Service* b) {
-    return std::make_pair(a->entry.has_value(), a->key()) <
-           std::make_pair(b->entry.has_value(), b->key());
-  };
   for (const Endpoint& endpoint : EndpointsOf(service)) {
-    if (endpoint.remote()) continue;
-    std::vector<const Service*>& there = services_at_[endpoint.address];
-    const auto at = std::lower_bound(there.begin(), there.end(), &service, by_key);
-    if (at == there.end() || *at != &service) there.insert(at, &service);
+    for (const std::string& address : {endpoint.address, endpoint.other_address}) {
+      if (!address.empty()) Insert(&service, services_at_[address]);
+    }
   }
 }
 
 void TranslationIndex::RemoveAddresses(const Service& service) {
   for (const Endpoint& endpoint : EndpointsOf(service)) {
-    const auto found = services_at_.find(endpoint.address);
-    if (found == services_at_.end()) continue;
-    std::erase(found->second, &service);
-    if (found->second.empty()) services_at_.erase(found);
+    for (const std::string& address : {endpoint.address, endpoint.other_address}) {
+      const auto found = services_at_.find(address);
+      if (found == services_at_.end()) continue;
+      std::erase(found->second, &service);
+      if (found->second.empty()) services_at_.erase(found);
+    }
   }
 }
 
@@ -272,6 +278,7 @@ OutboundScope TranslationIndex::ScopeOf(const ProxyView& view) const {
       view.namespace_, {}, view.locality, sidecars_.OutboundOf(view.namespace_, view.labels)};
   scope.access_logs = telemetries_.ClientLogsOf(view.namespace_, view.labels);
   scope.credentials = view.identified && HasCredentialRule(view.namespace_, view.labels);
+  scope.families = view.families();
   for (const auto& [key, value] : view.labels) {
     if (selected_labels_.count(key) > 0) scope.labels.emplace(key, value);
   }
@@ -349,7 +356,7 @@ const TranslationIndex::VirtualServiceConfig* TranslationIndex::VirtualServiceFo
 std::vector<const TranslationIndex::GatewayConfig*> TranslationIndex::GatewaysFor(
     const ProxyView& view) const {
   const auto stands_before = [&](absl::string_view hosts) {
-    const auto& services = ServicesAt(view.address);
+    const auto services = ServicesAt(view);
     return std::any_of(services.begin(), services.end(), [&](const Service* service) {
       const std::vector<absl::string_view> named = absl::StrSplit(hosts, ',');
       return !service->entry.has_value() &&
@@ -387,27 +394,31 @@ std::vector<const TranslationIndex::DestinationRuleConfig*> TranslationIndex::De
 }
 
 // Whoever may write a ServiceEntry must not so decide what pods of others take connections as.
-bool TranslationIndex::SpeaksFor(const Service& service, const std::string& address) const {
+bool TranslationIndex::SpeaksFor(const Service& service, const ProxyView& view) const {
   if (!service.entry.has_value()) return true;
-  const auto workload = world_.workloads.find(address);
+  const auto workload = world_.workloads.find(view.address);
   return workload != world_.workloads.end() && workload->second->namespace_ == service.namespace_;
 }
 
-const std::vector<const Service*>& TranslationIndex::ServicesAt(const std::string& address) const {
-  static const std::vector<const Service*> kNone;
-  const auto found = services_at_.find(address);
-  return found == services_at_.end() ? kNone : found->second;
+std::vector<const Service*> TranslationIndex::ServicesAt(const ProxyView& view) const {
+  std::vector<const Service*> services;
+  for (const std::string& address : {view.address, view.other_address}) {
+    const auto found = services_at_.find(address);
+    if (found == services_at_.end()) continue;
+    for (const Service* service : found->second) Insert(service, services);
+  }
+  return services;
 }
 
 std::map<uint16_t, TranslationIndex::InboundPort> TranslationIndex::InboundPortsOf(
-    const std::string& address) const {
+    const ProxyView& view) const {
   std::map<uint16_t, InboundPort> ports;
-  for (const Service* service : ServicesAt(address)) {
-    if (!SpeaksFor(*service, address)) continue;
+  for (const Service* service : ServicesAt(view)) {
+    if (!SpeaksFor(*service, view)) continue;
     for (const ServicePort& port : service->ports) {
       if (port.protocol == Protocol::kUdp) continue;
       for (const Endpoint& endpoint : EndpointsOf(*service)) {
-        if (endpoint.address != address) continue;
+        if (!IsAt(endpoint, view)) continue;
         const auto target = endpoint.target_ports.find(port.port);
         if (target != endpoint.target_ports.end()) {
           ports.try_emplace(target->second, InboundPort{service, port.protocol});

@@ -35,6 +35,7 @@ struct OutboundScope {
   bool credentials = false;      // it is given those of its namespace's Secrets that rules name
   bool by_server_name = false;   // of a router: clusters by server name, for AUTO_PASSTHROUGH
   std::string access_logs = {};  // of the Telemetries in force (TelemetryIndex::ClientLogsOf)
+  IpFamilies families = {};      // in which it can dial
 
   friend bool operator==(const OutboundScope&, const OutboundScope&) = default;
   friend auto operator<=>(const OutboundScope&, const OutboundScope&) = default;
@@ -51,6 +52,14 @@ bool IsHttp2(Protocol protocol);
 // chose themselves.
 inline bool IsHeadless(const Service& service) {
   return service.address.empty() && !service.entry.has_value();
+}
+
+// Whether the endpoint is of that pod.
+inline bool IsAt(const Endpoint& endpoint, const ProxyView& view) {
+  const auto is_of = [&](const std::string& address) {
+    return !address.empty() && (address == view.address || address == view.other_address);
+  };
+  return is_of(endpoint.address) || is_of(endpoint.other_address);
 }
 
 // Whether `labels` has all of `selector`. (Both kinds of label map that the code meets.)
@@ -139,11 +148,11 @@ class TranslationIndex {
   // Whether a DestinationRule of its own namespace selects a workload and names a Secret for TLS.
   bool HasCredentialRule(const std::string& workload_namespace, const Labels& labels) const;
 
-  // Those with an endpoint at a pod's address, in order of key, ServiceEntries last.
-  const std::vector<const Service*>& ServicesAt(const std::string& address) const;
+  // Those with an endpoint at one of the pod's addresses, in order of key, ServiceEntries last.
+  std::vector<const Service*> ServicesAt(const ProxyView& view) const;
 
-  // Ports of the pod at `address` by number.
-  std::map<uint16_t, InboundPort> InboundPortsOf(const std::string& address) const;
+  // Ports of the pod by number.
+  std::map<uint16_t, InboundPort> InboundPortsOf(const ProxyView& view) const;
 
   // How a workload takes connections; without a port: on ports that have no setting of their own.
   MtlsMode MtlsModeOf(absl::string_view workload_namespace, const Labels& labels) const;
@@ -184,8 +193,8 @@ class TranslationIndex {
   const PeerAuthenticationConfig* WorkloadPolicy(absl::string_view workload_namespace,
                                                  const Labels& labels) const;
 
-  // Whether it may decide what the pod at the address takes connections as.
-  bool SpeaksFor(const Service& service, const std::string& address) const;
+  // Whether it may decide what the pod takes connections as.
+  bool SpeaksFor(const Service& service, const ProxyView& view) const;
   void AddAddresses(const Service& service);
   void RemoveAddresses(const Service& service);
 

@@ -110,6 +110,7 @@ std::vector<Listener> EntryListeners(const RouteContext& context, ListenersByPor
     std::set<std::string> addresses(service->entry->addresses.begin(),
                                     service->entry->addresses.end());
     addresses.insert(service->address);  // empty, if it has none at all
+    if (!service->other_address.empty()) addresses.insert(service->other_address);
     for (const std::string& address : addresses) {
       if (IsBlock(address)) {
         anywhere[port->port].push_back({service, port, address});
@@ -123,7 +124,8 @@ std::vector<Listener> EntryListeners(const RouteContext& context, ListenersByPor
   for (const auto& [port, candidates] : anywhere) {
     auto [found, added] = by_port.try_emplace(port);
     if (added) {
-      found->second = NewOutboundListener(absl::StrCat("0.0.0.0_", port), "0.0.0.0", port);
+      found->second = NewOutboundListener(absl::StrCat("0.0.0.0_", port),
+                                          WildcardsOf(context.scope.families), port);
       found->second.mutable_bind_to_port()->set_value(false);
     }
     AddChains(context, candidates, /*by_name=*/true, found->second);
@@ -131,7 +133,8 @@ std::vector<Listener> EntryListeners(const RouteContext& context, ListenersByPor
   std::vector<Listener> listeners;
   for (const auto& [place, candidates] : by_address) {
     const auto& [address, port] = place;
-    Listener listener = NewOutboundListener(absl::StrCat(address, "_", port), address, port);
+    if (AddressesFor(context.scope.families, address, "").empty()) continue;
+    Listener listener = NewOutboundListener(absl::StrCat(address, "_", port), {address}, port);
     listener.mutable_bind_to_port()->set_value(false);
     AddChains(context, candidates, /*by_name=*/candidates.size() > 1, listener);
     listeners.push_back(std::move(listener));

@@ -127,10 +127,10 @@ void AddRest(const Guards& guards, MtlsMode mode, Listener& listener) {
   AddFilters(rest, guards, /*mtls=*/false, *chain);
 }
 
-Listener NewVirtualInbound() {
+Listener NewVirtualInbound(IpFamilies families) {
   Listener listener;
   listener.set_name("virtualInbound");
-  *listener.mutable_address() = SocketAddressOf("0.0.0.0", kInboundPort);
+  ListenAt(WildcardsOf(families), kInboundPort, listener);
   listener.set_traffic_direction(envoy::config::core::v3::INBOUND);
   *listener.add_listener_filters() = OriginalDstFilter();
   *listener.add_listener_filters() = TlsInspectorFilter();
@@ -147,7 +147,7 @@ Listener NewVirtualInbound() {
 }  // namespace
 
 EncodedResources InboundListeners(const TranslationIndex& index, const ProxyView& view) {
-  Listener listener = NewVirtualInbound();
+  Listener listener = NewVirtualInbound(view.families());
   const Guards guards = GuardsOf(index, view);
   const auto ports = InboundTargetsOf(index, view);
   const MtlsMode rest = index.MtlsModeOf(view.namespace_, view.labels);

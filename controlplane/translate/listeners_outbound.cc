@@ -18,7 +18,8 @@ using envoy::config::listener::v3::Filter;
 using envoy::config::listener::v3::Listener;
 
 Listener VirtualOutbound(const RouteContext& context) {
-  Listener listener = NewOutboundListener("virtualOutbound", "0.0.0.0", kOutboundPort);
+  Listener listener =
+      NewOutboundListener("virtualOutbound", WildcardsOf(context.scope.families), kOutboundPort);
   listener.mutable_use_original_dst()->set_value(true);
   // A connection to this very port would be passed on to itself without end.
   auto* loop = listener.add_filter_chains();
@@ -40,9 +41,9 @@ Filter HttpFilter(const std::string& listener, const std::string& routes) {
   return HttpFilterOf(http);
 }
 
-Listener HttpListener(uint16_t port) {
+Listener HttpListener(IpFamilies families, uint16_t port) {
   const std::string name = absl::StrCat("0.0.0.0_", port);
-  Listener listener = NewOutboundListener(name, "0.0.0.0", port);
+  Listener listener = NewOutboundListener(name, WildcardsOf(families), port);
   listener.mutable_bind_to_port()->set_value(false);
   *listener.add_filter_chains()->add_filters() = HttpFilter(name, absl::StrCat(port));
   return listener;
@@ -50,34 +51,42 @@ Listener HttpListener(uint16_t port) {
 
 Listener TcpListener(const RouteContext& context, const Service& service, const ServicePort& port,
                      const std::string& address, uint16_t listened, const std::string& own) {
-  Listener listener = NewOutboundListener(absl::StrCat(address, "_", listened), address, listened);
+  Listener listener =
+      NewOutboundListener(absl::StrCat(address, "_", listened), {address}, listened);
   listener.mutable_bind_to_port()->set_value(false);
   AddConnectionRoutes(context, service, port, own, listener);
   return listener;
 }
 
-// A service's own address; or, of a headless one, those of its pods here, at the ports that they
-// listen on: its clients have them from DNS and call one of their choice.
+// A service's own addresses; or, of a headless one, those of its pods here, at the ports that they
+// listen on: its clients have them from DNS and call one of their choice. A listener for each, as a
+// route may be for one of them (destinationSubnets).
 std::vector<Listener> TcpListeners(const RouteContext& context, const Service& service,
                                    const ServicePort& port) {
-  if (!IsHeadless(service)) {
-    return {TcpListener(context, service, port, service.address, port.port,
-                        OutboundClusterName(port.port, "", service.host))};
-  }
   std::vector<Listener> listeners;
+  const auto add = [&](const std::string& address, const std::string& other, uint16_t listened,
+                       const std::string& own) {
+    for (const std::string& one : AddressesFor(context.scope.families, address, other)) {
+      listeners.push_back(TcpListener(context, service, port, one, listened, own));
+    }
+  };
+  if (!IsHeadless(service)) {
+    add(service.address, service.other_address, port.port,
+        OutboundClusterName(port.port, "", service.host));
+    return listeners;
+  }
   const std::string pods = OutboundPodsClusterName(port.port, service.host);
   for (const Endpoint& endpoint : context.index.EndpointsOf(service)) {
     auto target = endpoint.target_ports.find(port.port);
     if (endpoint.remote() || target == endpoint.target_ports.end()) continue;
-    listeners.push_back(
-        TcpListener(context, service, port, endpoint.address, target->second, pods));
+    add(endpoint.address, endpoint.other_address, target->second, pods);
   }
   return listeners;
 }
 
 // Of TCP services of one port the first counts: nothing tells them apart.
 Listener ListenerOf(const RouteContext& context, const BoundListener& bound) {
-  Listener listener = NewOutboundListener(bound.name(), bound.ip, bound.port);
+  Listener listener = NewOutboundListener(bound.name(), {bound.ip}, bound.port);
   if (bound.http) {
     *listener.add_filter_chains()->add_filters() = HttpFilter(bound.name(), bound.name());
   } else if (!bound.services.empty()) {
@@ -94,10 +103,11 @@ Listener ListenerOf(const RouteContext& context, const BoundListener& bound) {
 
 }  // namespace
 
-Listener NewOutboundListener(const std::string& name, absl::string_view ip, uint16_t port) {
+Listener NewOutboundListener(const std::string& name, const std::vector<std::string>& ips,
+                             uint16_t port) {
   Listener listener;
   listener.set_name(name);
-  *listener.mutable_address() = SocketAddressOf(ip, port);
+  ListenAt(ips, port, listener);
   listener.set_traffic_direction(envoy::config::core::v3::OUTBOUND);
   return listener;
 }
@@ -111,7 +121,7 @@ EncodedResources OutboundListeners(const RouteContext& context) {
   add(VirtualOutbound(context));
   ListenersByPort by_port;
   for (const auto& [port, services] : context.services.http_ports()) {
-    by_port.emplace(port, HttpListener(port));
+    by_port.emplace(port, HttpListener(context.scope.families, port));
   }
   for (const auto& [service, port] : context.services.tcp_ports()) {
     if (service->entry.has_value()) continue;

@@ -13,73 +13,89 @@ namespace {
 using istio::networking::nds::v1::NameTable;
 using NameInfo = NameTable::NameInfo;
 
+// Those that are not empty.
+void Insert(const std::string& address, const std::string& other, std::set<std::string>& to) {
+  if (!address.empty()) to.insert(address);
+  if (!other.empty()) to.insert(other);
+}
+
 std::set<std::string> AddressesOf(const TranslationIndex& index, const Service& service) {
   if (service.entry.has_value()) {
     std::set<std::string> stated;
     for (const std::string& address : service.entry->addresses) {
       if (!absl::StrContains(address, "/")) stated.insert(address);
     }
-    if (!service.address.empty()) stated.insert(service.address);
+    Insert(service.address, service.other_address, stated);
     return stated;
   }
-  if (!service.address.empty()) return {service.address};
   std::set<std::string> addresses;
+  Insert(service.address, service.other_address, addresses);
+  if (!addresses.empty()) return addresses;
   for (const Endpoint& endpoint : index.EndpointsOf(service)) {
-    if (!endpoint.remote() && endpoint.ready) addresses.insert(endpoint.address);
+    if (endpoint.ready) Insert(endpoint.address, endpoint.other_address, addresses);
   }
   return addresses;
 }
 
+void AddIps(const std::set<std::string>& addresses, const OutboundScope& client, NameInfo& info) {
+  for (const std::string& address : addresses) {
+    if (IsIpv6(address) ? client.families.v6 : client.families.v4) info.add_ips(address);
+  }
+}
+
 // The table's entry for a service under its own name or another.
 NameInfo InfoOf(const std::set<std::string>& addresses, const std::string& namespace_,
-                const std::string& name, const std::string& client_namespace) {
+                const std::string& name, const OutboundScope& client) {
   NameInfo info;
-  for (const std::string& address : addresses) info.add_ips(address);
+  AddIps(addresses, client, info);
   info.set_registry("Kubernetes");
   info.set_shortname(name);
   info.set_namespace_(namespace_);
   info.add_alt_hosts(absl::StrCat(name, ".", namespace_));
   info.add_alt_hosts(absl::StrCat(name, ".", namespace_, ".svc"));
-  if (namespace_ == client_namespace) info.add_alt_hosts(name);
+  if (namespace_ == client.namespace_) info.add_alt_hosts(name);
   return info;
 }
 
 // "db-0.db.default.svc.cluster.local": a pod of a headless service that has a name of its own.
-void AddPods(const TranslationIndex& index, const Service& service,
-             const std::string& client_namespace, NameTable& table) {
+void AddPods(const TranslationIndex& index, const Service& service, const OutboundScope& client,
+             NameTable& table) {
   for (const Endpoint& endpoint : index.EndpointsOf(service)) {
     if (endpoint.remote() || endpoint.hostname.empty()) continue;
     const std::string name = absl::StrCat(endpoint.hostname, ".", service.name);
     NameInfo& info = (*table.mutable_table())[absl::StrCat(endpoint.hostname, ".", service.host)];
-    info = InfoOf({endpoint.address}, service.namespace_, name, client_namespace);
+    std::set<std::string> addresses;
+    Insert(endpoint.address, endpoint.other_address, addresses);
+    info = InfoOf(addresses, service.namespace_, name, client);
   }
 }
 
-void AddEntry(const Service& service, const std::set<std::string>& addresses, NameTable& table) {
+void AddEntry(const Service& service, const std::set<std::string>& addresses,
+              const OutboundScope& client, NameTable& table) {
   if (addresses.empty() || absl::StartsWith(service.host, "*")) return;
   NameInfo& info = (*table.mutable_table())[service.host];
-  for (const std::string& address : addresses) info.add_ips(address);
+  AddIps(addresses, client, info);
   info.set_registry("External");
   info.set_namespace_(service.namespace_);
 }
 
 }  // namespace
 
-EncodedResources NameTableFor(const TranslationIndex& index, const std::string& client_namespace,
+EncodedResources NameTableFor(const TranslationIndex& index, const OutboundScope& client,
                               const VisibleServices& services) {
   NameTable table;
   for (const auto& [host, service] : services.known()) {
     const std::set<std::string> addresses = AddressesOf(index, *service);
     if (service->entry.has_value()) {
-      AddEntry(*service, addresses, table);
+      AddEntry(*service, addresses, client, table);
     } else {
       (*table.mutable_table())[host] =
-          InfoOf(addresses, service->namespace_, service->name, client_namespace);
+          InfoOf(addresses, service->namespace_, service->name, client);
     }
-    if (IsHeadless(*service)) AddPods(index, *service, client_namespace, table);
+    if (IsHeadless(*service)) AddPods(index, *service, client, table);
     for (const Alias* alias : index.AliasesOf(*service)) {
       (*table.mutable_table())[alias->host] =
-          InfoOf(addresses, alias->namespace_, alias->name, client_namespace);
+          InfoOf(addresses, alias->namespace_, alias->name, client);
     }
   }
   return {{"", EncodeResource(table)}};

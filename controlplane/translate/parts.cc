@@ -70,6 +70,14 @@ envoy::config::core::v3::Address AddressOf(absl::string_view address, uint16_t p
   return pipe;
 }
 
+void ListenAt(const std::vector<std::string>& ips, uint16_t port,
+              envoy::config::listener::v3::Listener& listener) {
+  *listener.mutable_address() = SocketAddressOf(ips.front(), port);
+  for (size_t i = 1; i < ips.size(); ++i) {
+    *listener.add_additional_addresses()->mutable_address() = SocketAddressOf(ips[i], port);
+  }
+}
+
 envoy::config::core::v3::ConfigSource AdsSource() {
   envoy::config::core::v3::ConfigSource source;
   source.mutable_ads();

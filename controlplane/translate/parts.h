@@ -37,6 +37,9 @@ std::string InboundClusterName(uint16_t target_port);
 envoy::config::core::v3::Address SocketAddressOf(absl::string_view ip, uint16_t port);
 // The same, but "unix:///path" is a Unix socket.
 envoy::config::core::v3::Address AddressOf(absl::string_view address, uint16_t port);
+// Where a listener takes connections: one or more IPs.
+void ListenAt(const std::vector<std::string>& ips, uint16_t port,
+              envoy::config::listener::v3::Listener& listener);
 envoy::config::core::v3::ConfigSource AdsSource();
 
 // A time as Istio's YAML spells it ("1.5s", "1h30m"); `otherwise` if empty, malformed or negative.

@@ -17,8 +17,8 @@ namespace weft {
 Resources RefreshOutbound(const TranslationIndex& index, const OutboundScope& scope,
                           const std::vector<std::string>& keys, const Resources& former);
 // The same of GatewayResources, and of ProxylessResources.
-Resources RefreshGateway(const TranslationIndex& index, const std::vector<std::string>& keys,
-                         const Resources& former);
+Resources RefreshGateway(const TranslationIndex& index, IpFamilies families,
+                         const std::vector<std::string>& keys, const Resources& former);
 Resources RefreshProxyless(const TranslationIndex& index, const OutboundScope& scope,
                            const std::vector<std::string>& keys, const Resources& former);
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "controlplane/model/ip_families.h"
 #include "controlplane/model/world.h"
 
 namespace weft {
@@ -25,7 +26,8 @@ enum class ProxyRole {
 struct ProxyView {
   ProxyRole role = ProxyRole::kSidecar;
   std::string namespace_;
-  std::string address;  // the pod's IP
+  std::string address;             // the pod's IP
+  std::string other_address = {};  // of the other IP family, if it has one
   std::string service_account;
   std::string cluster;
   std::string network;
@@ -34,6 +36,7 @@ struct ProxyView {
   // It has proven who it is. Private keys of Secrets are sent to nobody else.
   bool identified = false;
 
+  IpFamilies families() const { return FamiliesOf(address, other_address); }
   friend bool operator==(const ProxyView&, const ProxyView&) = default;
   friend auto operator<=>(const ProxyView&, const ProxyView&) = default;
 };

@@ -53,8 +53,11 @@ class ListenerBuilder {
 
   std::optional<Listener> Build() && {
     listener_.set_name(port_.listener_name());
-    *listener_.mutable_address() =
-        AddressOf(port_.bind.empty() ? "0.0.0.0" : port_.bind, port_.port);
+    if (port_.bind.empty()) {
+      ListenAt(WildcardsOf(context_.scope.families), port_.port, listener_);
+    } else {
+      *listener_.mutable_address() = AddressOf(port_.bind, port_.port);
+    }
     listener_.set_traffic_direction(envoy::config::core::v3::OUTBOUND);
     switch (port_.carries) {
       case RouterPort::Carries::kHttp:

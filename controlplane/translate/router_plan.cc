@@ -83,10 +83,10 @@ class Planner {
   // Clients dial the Service in front; its port leads to one of the pod.
   std::set<uint16_t> PortsOf(uint32_t number) const {
     std::set<uint16_t> ports;
-    for (const Service* service : index_.ServicesAt(view_.address)) {
+    for (const Service* service : index_.ServicesAt(view_)) {
       if (service->entry.has_value()) continue;
       for (const Endpoint& endpoint : index_.EndpointsOf(*service)) {
-        if (endpoint.address != view_.address) continue;
+        if (!IsAt(endpoint, view_)) continue;
         const auto target = endpoint.target_ports.find(static_cast<uint16_t>(number));
         if (target != endpoint.target_ports.end()) ports.insert(target->second);
       }

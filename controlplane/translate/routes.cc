@@ -22,11 +22,12 @@ using envoy::config::route::v3::VirtualHost;
 
 constexpr uint16_t kHttpPort = 80;
 
-// With and without the port. A name taken by another service stays with it: they are unique in a
-// configuration.
+// With and without the port, an address as URLs have it. A name taken by another service stays with
+// it: they are unique in a configuration.
 void AddDomain(const std::string& name, uint16_t port, std::set<std::string>& taken,
                VirtualHost& host) {
-  for (std::string domain : {name, absl::StrCat(name, ":", port)}) {
+  const std::string written = IsIpv6(name) ? absl::StrCat("[", name, "]") : name;
+  for (std::string domain : {written, absl::StrCat(written, ":", port)}) {
     if (taken.insert(domain).second) host.add_domains(std::move(domain));
   }
 }
@@ -56,7 +57,10 @@ void AddDomains(const RouteContext& context, const Service& service, uint16_t po
       AddDomain(name, port, taken, host);
     }
   }
-  if (!service.address.empty()) AddDomain(service.address, port, taken, host);
+  for (const std::string& address :
+       AddressesFor(context.scope.families, service.address, service.other_address)) {
+    AddDomain(address, port, taken, host);
+  }
 }
 
 void AddAliases(const RouteContext& context, const Service& service, uint16_t port,

@@ -18,6 +18,7 @@ using istio::networking::v1alpha3::OutboundTrafficPolicy;
 using istio::networking::v1alpha3::Sidecar;
 
 constexpr char kLoopback[] = "127.0.0.1";
+constexpr char kIpv6Loopback[] = "::1";
 
 std::unique_ptr<const Sidecar> Parse(const std::string& egress) {
   auto sidecar = std::make_unique<Sidecar>();
@@ -222,7 +223,8 @@ void VisibleServices::AddPort(const ByHost& services, uint16_t number) {
 
 void VisibleServices::AddBound(const Egress& egress, const ByHost& services) {
   BoundListener listener;
-  listener.ip = egress.bind().empty() ? kLoopback : egress.bind();
+  const char* loopback = scope_.families.v4 ? kLoopback : kIpv6Loopback;
+  listener.ip = egress.bind().empty() ? loopback : egress.bind();
   listener.port = static_cast<uint16_t>(egress.port().number());
   listener.http = IsHttp(NamedProtocol(egress.port().protocol()).value_or(Protocol::kTcp));
   for (const auto& [host, service] : services) {

@@ -28,7 +28,7 @@ Resources OutboundResources(const TranslationIndex& index, const OutboundScope& 
   resources.routes = OutboundRoutes(context);
   resources.secrets = TrustSecrets(index.world());
   AddCredentials(index, scope, clusters, resources.secrets);
-  resources.name_table = NameTableFor(index, scope.namespace_, services);
+  resources.name_table = NameTableFor(index, scope, services);
   return resources;
 }
 
@@ -50,7 +50,9 @@ void AddResources(const Resources& more, Resources& to) {
 }
 
 Resources Translate(const TranslationIndex& index, const ProxyView& view) {
-  if (view.role == ProxyRole::kGateway) return GatewayResources(index);
+  if (view.role == ProxyRole::kGateway) {
+    return GatewayResources(index, view.families());
+  }
   if (view.role == ProxyRole::kProxyless) return ProxylessResources(index, index.ScopeOf(view));
   if (view.role == ProxyRole::kRouter) {
     const OutboundScope scope = RouterScopeOf(index, view);

@@ -38,6 +38,7 @@ absl::StatusOr<std::unique_ptr<GrpcPort>> GrpcPort::Listen(EventLoop& loop, cons
                                                            Options options) {
   Listener::Options listening;
   listening.reuse_port = false;  // two processes on one port would each get a part of the proxies
+  listening.ipv4_compat = address.family() == AF_INET6;
   auto listener = Listener::Create(loop, address, listening);
   if (!listener.ok()) return listener.status();
   return std::unique_ptr<GrpcPort>(

@@ -52,19 +52,22 @@ absl::StatusOr<std::vector<int>> Ports(absl::string_view name, absl::string_view
   return ports;
 }
 
-bool IsIpv4Range(const std::string& text) {
+bool IsIpv6(const std::string& range) { return absl::StrContains(range, ':'); }
+
+bool IsRange(const std::string& text) {
   std::vector<std::string> parts = absl::StrSplit(text, '/');
-  in_addr address;
-  int bits = 32;
-  if (parts.size() > 2 || inet_pton(AF_INET, parts[0].c_str(), &address) != 1) return false;
-  return parts.size() == 1 || (absl::SimpleAtoi(parts[1], &bits) && bits >= 0 && bits <= 32);
+  in6_addr address;
+  const int most = IsIpv6(text) ? 128 : 32;
+  int bits = most;
+  if (inet_pton(IsIpv6(text) ? AF_INET6 : AF_INET, parts[0].c_str(), &address) != 1) return false;
+  if (parts.size() == 1) return true;
+  return parts.size() == 2 && absl::SimpleAtoi(parts[1], &bits) && bits >= 0 && bits <= most;
 }
 
 absl::StatusOr<std::vector<std::string>> Ranges(absl::string_view name, absl::string_view list) {
   std::vector<std::string> ranges;
   for (const std::string& item : Items(list)) {
-    if (absl::StrContains(item, ':')) continue;  // IPv6 is not captured
-    if (!IsIpv4Range(item)) {
+    if (!IsRange(item)) {
       return absl::InvalidArgumentError(
           absl::StrCat(name, ": '", item, "' is no range: give ADDRESS/BITS, separated by commas"));
     }
@@ -113,14 +116,25 @@ void LineForSet(std::string* rules, absl::string_view before, const std::vector<
   Line(rules, absl::StrCat(before, " { ", absl::StrJoin(set, ", "), " } ", after));
 }
 
+// As above, of destinations: a line for each IP family.
+void LinesForRanges(std::string* rules, absl::string_view before,
+                    const std::vector<std::string>& ranges, absl::string_view after) {
+  std::vector<std::string> v4, v6;
+  for (const std::string& range : ranges) (IsIpv6(range) ? v6 : v4).push_back(range);
+  LineForSet(rules, absl::StrCat(before, "ip daddr"), v4, after);
+  LineForSet(rules, absl::StrCat(before, "ip6 daddr"), v6, after);
+}
+
 void AppendOutput(const CaptureOptions& options, std::string* rules) {
   Line(rules, absl::StrCat("ip saddr ", kProxySource, " return"));
+  Line(rules, absl::StrCat("ip6 saddr ", kProxyIpv6Source, " return"));
   // The proxy calling its own pod's address goes through the inbound side like any other caller.
   for (std::string own :
        {absl::StrCat("meta mark ", kProxyMark), absl::StrCat("meta skuid ", kProxyUser)}) {
-    Line(rules,
-         absl::StrCat("oifname \"lo\" ", own,
-                      " meta l4proto tcp ip daddr != 127.0.0.0/8 redirect to :", kInboundPort));
+    for (const char* elsewhere : {"ip daddr != 127.0.0.0/8", "ip6 daddr != ::1"}) {
+      Line(rules, absl::StrCat("oifname \"lo\" ", own, " meta l4proto tcp ", elsewhere,
+                               " redirect to :", kInboundPort));
+    }
   }
   Line(rules, absl::StrCat("meta mark ", kProxyMark, " return"));
   Line(rules, absl::StrCat("meta skuid ", kProxyUser, " return"));
@@ -128,15 +142,16 @@ void AppendOutput(const CaptureOptions& options, std::string* rules) {
   Line(rules, absl::StrCat("tcp dport 53 redirect to :", kDnsPort));
   Line(rules, "oifname \"lo\" return");
   Line(rules, "ip daddr 127.0.0.0/8 return");
+  Line(rules, "ip6 daddr { ::1, fe80::/10 } return");
   LineForSet(rules, "tcp dport", options.excluded_outbound_ports, "return");
-  LineForSet(rules, "ip daddr", options.excluded_outbound_ranges, "return");
+  LinesForRanges(rules, "", options.excluded_outbound_ranges, "return");
   std::string redirect = absl::StrCat("redirect to :", kOutboundPort);
   if (options.all_outbound) {
     Line(rules, absl::StrCat("meta l4proto tcp ", redirect));
     return;
   }
   LineForSet(rules, "tcp dport", options.outbound_ports, redirect);
-  LineForSet(rules, "meta l4proto tcp ip daddr", options.outbound_ranges, redirect);
+  LinesForRanges(rules, "meta l4proto tcp ", options.outbound_ranges, redirect);
 }
 
 void AppendInput(const CaptureOptions& options, std::string* rules) {
@@ -202,9 +217,9 @@ absl::StatusOr<CaptureOptions> CaptureFromFlags(const std::vector<std::string>& 
 std::string CaptureRules(const CaptureOptions& options) {
   // Declaring before deleting makes the deletion succeed the first time too.
   std::string rules =
-      "table ip weft_capture\n"
-      "delete table ip weft_capture\n"
-      "table ip weft_capture {\n"
+      "table inet weft_capture\n"
+      "delete table inet weft_capture\n"
+      "table inet weft_capture {\n"
       "  chain output {\n"
       "    type nat hook output priority -100\n";
   AppendOutput(options, &rules);

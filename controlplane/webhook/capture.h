@@ -5,7 +5,10 @@
 //
 // How the rules know the proxy's own traffic: it marks its outbound sockets (SO_MARK) or, where it
 // has a user of its own, runs as that user; and it connects to the local application from
-// 127.0.0.6.
+// 127.0.0.6 or ::6. The latter is no address of a machine by itself, so loopback has to be given
+// it.
+//
+// Both IP families are captured alike, whether the pod has an address of them or not.
 #ifndef CONTROLPLANE_WEBHOOK_CAPTURE_H_
 #define CONTROLPLANE_WEBHOOK_CAPTURE_H_
 
@@ -24,6 +27,7 @@ inline constexpr int kOutboundPort = 15001;
 inline constexpr int kInboundPort = 15006;
 inline constexpr int kDnsPort = 15053;
 inline constexpr char kProxySource[] = "127.0.0.6";
+inline constexpr char kProxyIpv6Source[] = "::6";
 
 struct CaptureOptions {
   bool all_inbound = true;  // else only inbound_ports

@@ -17,20 +17,24 @@ std::string RulesFor(const Annotations& annotations) {
 
 TEST(Capture, TakesOverEverythingButTheProxysOwn) {
   EXPECT_EQ(RulesFor({}),
-            R"nft(table ip weft_capture
-delete table ip weft_capture
-table ip weft_capture {
+            R"nft(table inet weft_capture
+delete table inet weft_capture
+table inet weft_capture {
   chain output {
     type nat hook output priority -100
     ip saddr 127.0.0.6 return
+    ip6 saddr ::6 return
     oifname "lo" meta mark 1337 meta l4proto tcp ip daddr != 127.0.0.0/8 redirect to :15006
+    oifname "lo" meta mark 1337 meta l4proto tcp ip6 daddr != ::1 redirect to :15006
     oifname "lo" meta skuid 1337 meta l4proto tcp ip daddr != 127.0.0.0/8 redirect to :15006
+    oifname "lo" meta skuid 1337 meta l4proto tcp ip6 daddr != ::1 redirect to :15006
     meta mark 1337 return
     meta skuid 1337 return
     udp dport 53 redirect to :15053
     tcp dport 53 redirect to :15053
     oifname "lo" return
     ip daddr 127.0.0.0/8 return
+    ip6 daddr { ::1, fe80::/10 } return
     meta l4proto tcp redirect to :15001
   }
   chain prerouting {
@@ -62,6 +66,12 @@ TEST(Capture, FollowsThePodsAnnotations) {
       {"includeOutboundIPRanges", "10.96.0.0/16",
        "    meta l4proto tcp ip daddr { 10.96.0.0/16 } redirect to :15001\n",
        "    meta l4proto tcp redirect to :15001\n"},
+      {"excludeOutboundIPRanges", "10.1.0.0/16, fd00:1::/32, fd00::7",
+       "    ip daddr { 10.1.0.0/16 } return\n    ip6 daddr { fd00:1::/32, fd00::7 } return\n",
+       nullptr},
+      {"includeOutboundIPRanges", "fd00::/8",
+       "    meta l4proto tcp ip6 daddr { fd00::/8 } redirect to :15001\n",
+       "    meta l4proto tcp redirect to :15001\n"},
       {"includeOutboundIPRanges", "*", "    meta l4proto tcp redirect to :15001\n", nullptr},
   };
   for (const Case& c : cases) {
@@ -74,11 +84,17 @@ TEST(Capture, FollowsThePodsAnnotations) {
 }
 
 TEST(Capture, NamesTheAnnotationThatIsWrong) {
-  for (const auto& [name, value] : Annotations{{"excludeInboundPorts", "80,http"},
-                                               {"excludeOutboundPorts", "0"},
-                                               {"includeOutboundPorts", "65536"},
-                                               {"excludeOutboundIPRanges", "10.0.0.0/33"},
-                                               {"includeOutboundIPRanges", "} flush ruleset"}}) {
+  const std::pair<std::string, std::string> wrong[] = {
+      {"excludeInboundPorts", "80,http"},
+      {"excludeOutboundPorts", "0"},
+      {"includeOutboundPorts", "65536"},
+      {"excludeOutboundIPRanges", "10.0.0.0/33"},
+      {"excludeOutboundIPRanges", "fd00::/129"},
+      {"excludeOutboundIPRanges", "fd00::/8/8"},
+      {"includeOutboundIPRanges", "fd00::} flush ruleset"},
+      {"includeOutboundIPRanges", "} flush ruleset"},
+  };
+  for (const auto& [name, value] : wrong) {
     absl::StatusOr<CaptureOptions> options =
         CaptureFromAnnotations({{"traffic.sidecar.istio.io/" + name, value}});
     ASSERT_FALSE(options.ok()) << name;

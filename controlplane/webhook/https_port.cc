@@ -74,6 +74,7 @@ absl::StatusOr<std::unique_ptr<HttpsPort>> HttpsPort::Listen(
     Handler handler) {
   Listener::Options options;
   options.reuse_port = false;  // a second process on the port is a mistake to be told of
+  options.ipv4_compat = address.family() == AF_INET6;
   auto listener = Listener::Create(loop, address, options);
   if (!listener.ok()) return listener.status();
   return std::unique_ptr<HttpsPort>(

@@ -245,7 +245,7 @@ struct ClusterConfig {
   std::shared_ptr<const ClientTlsContext> tls;
   ProxyProtocolOut proxy_protocol = ProxyProtocolOut::kNone;
   TcpKeepalive keepalive;
-  std::optional<Address> source_address;     // to bind outgoing sockets to
+  std::vector<Address> source_addresses;     // to bind outgoing sockets to: see SourceFor
   std::optional<uint32_t> mark;              // SO_MARK from upstream_bind_config's socket options
   CircuitBreakerLimits limits;               // of requests of the default priority
   CircuitBreakerLimits high_limits;          // of those of routes with priority HIGH
@@ -255,6 +255,16 @@ struct ClusterConfig {
   absl::Duration idle_timeout = absl::Hours(1);  // of a pooled connection; infinite: none
   std::string metadata_json;                     // filter_metadata, for telemetry; "" if none
 };
+
+// What a connection to `endpoint` is bound to: the first address of its IP family. Without one the
+// first of all, so that it fails rather than go out under an address that nobody asked for.
+inline std::optional<Address> SourceFor(const ClusterConfig& cluster, const Address& endpoint) {
+  if (cluster.source_addresses.empty() || endpoint.family() == AF_UNIX) return std::nullopt;
+  for (const Address& source : cluster.source_addresses) {
+    if (source.family() == endpoint.family()) return source;
+  }
+  return cluster.source_addresses.front();
+}
 
 // Whether the endpoint is to be left out, by what is stated and what was checked.
 inline bool IsUnhealthy(const EndpointConfig& endpoint) {

@@ -95,7 +95,17 @@ absl::Status CompileBind(const core::BindConfig& from, ClusterConfig& to) {
   if (from.has_source_address()) {
     absl::StatusOr<Address> address = CompileSocketAddress(from.source_address());
     if (!address.ok()) return Under("source_address", address.status());
-    to.source_address = *address;
+    to.source_addresses.push_back(*address);
+  }
+  for (int i = 0; i < from.extra_source_addresses_size(); ++i) {
+    const core::ExtraSourceAddress& extra = from.extra_source_addresses(i);
+    const std::string field = Index("extra_source_addresses", i);
+    if (extra.has_socket_options()) {
+      return Invalid(absl::StrCat(field, ".socket_options"), "is not supported by this proxy");
+    }
+    absl::StatusOr<Address> address = CompileSocketAddress(extra.address());
+    if (!address.ok()) return Under(absl::StrCat(field, ".address"), address.status());
+    to.source_addresses.push_back(*address);
   }
   for (int i = 0; i < from.socket_options_size(); ++i) {
     const core::SocketOption& option = from.socket_options(i);

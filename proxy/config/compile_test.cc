@@ -220,7 +220,10 @@ TEST(CompileRoutes, LevelsAboveGiveWhatTheRouteLeavesOpen) {
 TEST(CompileCluster, PrioritiesWeightsAndTheSourceAddress) {
   auto cluster = CompileCluster(FromText<envoy::config::cluster::v3::Cluster>(R"(
       name: "inbound|80||" lb_policy: RING_HASH
-      upstream_bind_config { source_address { address: "127.0.0.6" port_value: 0 } }
+      upstream_bind_config {
+        source_address { address: "127.0.0.6" port_value: 0 }
+        extra_source_addresses { address { address: "::6" port_value: 0 } }
+      }
       circuit_breakers { thresholds { max_retries { value: 9 } } }
       load_assignment {
         endpoints { priority: 1 lb_endpoints { endpoint { address { socket_address {
@@ -229,7 +232,12 @@ TEST(CompileCluster, PrioritiesWeightsAndTheSourceAddress) {
           address: "10.0.0.2" port_value: 80 } } } } } })"),
                                 nullptr, Secrets{});
   ASSERT_TRUE(cluster.ok()) << cluster.status();
-  EXPECT_EQ((*cluster)->source_address->ToString(), "127.0.0.6:0");
+  const auto source_for = [&](const char* endpoint) {
+    return SourceFor(**cluster, *Address::Parse(endpoint))->ToString();
+  };
+  EXPECT_EQ(source_for("10.0.0.1:80"), "127.0.0.6:0");
+  EXPECT_EQ(source_for("[fd00::1]:80"), "[::6]:0");
+  EXPECT_FALSE(SourceFor(**cluster, *Address::Parse("unix:/run/app.sock")).has_value());
   EXPECT_EQ((*cluster)->limits.max_retries, 9u);
   const EndpointSet& set = *(*cluster)->endpoints;
   ASSERT_EQ(set.priorities.size(), 2u);

@@ -652,7 +652,9 @@ struct ConfigState::State {
       if (entry.active == nullptr) continue;
       snapshot->listeners.emplace(name, entry.active);
       if (entry.active->bind_to_port) continue;
-      snapshot->listeners_by_address.emplace(ListenerKey(entry.active->address), entry.active);
+      for (const ListenSocket& socket : entry.active->sockets) {
+        snapshot->listeners_by_address.emplace(ListenerKey(socket.address), entry.active);
+      }
     }
     return snapshot;
   }

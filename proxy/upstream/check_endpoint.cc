@@ -64,11 +64,12 @@ Task<absl::StatusOr<Stream>> Reach(EventLoop& loop, const ClusterConfig& cluster
                                    const EndpointConfig& endpoint,
                                    std::optional<uint32_t> default_mark, MonotonicTime deadline) {
   ConnectOptions options;
-  options.source = cluster.source_address;
+  const Address target = TargetOf(*cluster.health_check, endpoint);
+  options.source = SourceFor(cluster, target);
   options.keepalive = cluster.keepalive;
   options.mark = cluster.mark.has_value() ? cluster.mark : default_mark;
   options.deadline = deadline;
-  auto connected = co_await Connect(loop, TargetOf(*cluster.health_check, endpoint), options);
+  auto connected = co_await Connect(loop, target, options);
   if (!connected.ok()) co_return connected.status();
   Stream stream = std::move(*connected);
   if (endpoint.tls == nullptr) co_return stream;

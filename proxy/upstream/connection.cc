@@ -15,7 +15,7 @@ Task<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> ConnectUpstream(
     std::optional<uint32_t> default_mark, MonotonicTime deadline, ProxiedAddresses proxied,
     absl::string_view alpn) {
   ConnectOptions options;
-  options.source = cluster.source_address;
+  options.source = SourceFor(cluster, endpoint.address);
   options.keepalive = cluster.keepalive;
   options.mark = cluster.mark.has_value() ? cluster.mark : default_mark;
   options.deadline = std::min(deadline, loop.Now() + cluster.connect_timeout);

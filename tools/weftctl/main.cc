@@ -59,6 +59,7 @@ void AddUp(CLI::App* sandbox, Arguments* a) {
   up->add_option("--export", a->up.exports, "what other clusters see of these")
       ->check(CLI::IsMember({"all", "none"}))
       ->capture_default_str();
+  up->add_flag("--dual-stack", a->up.dual_stack, "pods and services may have IPv6 addresses, too");
   up->add_option("--timeout", a->up.timeout_seconds, "seconds until everything has to be ready")
       ->capture_default_str();
   up->add_flag("--lenient", a->up.lenient, "start although objects have problems");

@@ -107,6 +107,9 @@ absl::Status Cluster::StartNetwork() {
   absl::Status s = RunTool({"ip", "-batch", "-"}, RouterCommands(index_), router_.get());
   if (s.ok()) s = SetSysctl(router_.get(), "ipv4/ip_forward", "1");
   if (s.ok()) s = SetSysctl(router_.get(), "ipv4/conf/all/send_redirects", "0");
+  if (s.ok() && sandbox_.dual_stack) {
+    s = SetSysctl(router_.get(), "ipv6/conf/all/forwarding", "1");
+  }
   if (s.ok()) s = dns_.Listen(router_.get(), kDnsIp);
   return s;
 }
@@ -118,7 +121,7 @@ absl::Status Cluster::StartWeftd() {
   PodPlan plan;
   plan.pod_namespace = kSystemNamespace;
   plan.name = plan.workload = kWeftdName;
-  plan.ip = kWeftdIp;
+  plan.ips.v4 = kWeftdIp;
   plan.view.hostname = kWeftdName;
   plan.view.private_run = false;
   ContainerPlan weftd;
@@ -156,7 +159,7 @@ absl::Status Cluster::StartWeftd() {
                 sandbox_.exports};
   weftd.ready = {15014, "/ready"};
   plan.containers.push_back(std::move(weftd));
-  absl::StatusOr<PodNamespaces> namespaces = AttachPod(kWeftdIp, plan.view);
+  absl::StatusOr<PodNamespaces> namespaces = AttachPod(plan.ips, plan.view);
   if (!namespaces.ok()) return namespaces.status();
   live.runner =
       std::make_unique<PodRunner>(loop_, std::move(plan), *std::move(namespaces),
@@ -284,7 +287,7 @@ void Cluster::CreatePod(Pod pod, const std::string& workload, const std::string&
     Log(absl::StrCat("pod ", key, ": ", live.problem));
     return;
   }
-  live.pod.mutable_status()->set_pod_ip(gateway ? kGatewayIp : PodAddress(next_pod_++));
+  AssignPodIps(&live.pod, gateway);
   live.pod.mutable_status()->set_host_ip(WanAddress(index_));
   absl::Status s = RunPod(key, &live);
   if (s.ok()) return;
@@ -335,7 +338,7 @@ absl::Status Cluster::RunPod(const std::string& key, LivePod* live) {
   context.exists = &ExistsLocally;
   absl::StatusOr<PodPlan> plan = PlanPod(live->pod, live->workload, context);
   if (!plan.ok()) return plan.status();
-  absl::StatusOr<PodNamespaces> namespaces = AttachPod(plan->ip, plan->view);
+  absl::StatusOr<PodNamespaces> namespaces = AttachPod(plan->ips, plan->view);
   if (!namespaces.ok()) return namespaces.status();
   live->runner =
       std::make_unique<PodRunner>(loop_, *std::move(plan), *std::move(namespaces),
@@ -346,13 +349,23 @@ absl::Status Cluster::RunPod(const std::string& key, LivePod* live) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<PodNamespaces> Cluster::AttachPod(const std::string& ip, const PodView& view) {
+void Cluster::AssignPodIps(Pod* pod, bool gateway) {
+  const int number = gateway ? 0 : next_pod_++;
+  kubernetes::PodStatus* status = pod->mutable_status();
+  status->set_pod_ip(gateway ? kGatewayIp : PodAddress(number));
+  status->clear_pod_ips();
+  status->add_pod_ips()->set_ip(status->pod_ip());
+  if (!sandbox_.dual_stack) return;
+  status->add_pod_ips()->set_ip(gateway ? kGatewayIpv6 : PodIpv6Address(number));
+}
+
+absl::StatusOr<PodNamespaces> Cluster::AttachPod(const PodIps& ips, const PodView& view) {
   absl::StatusOr<UniqueFd> net = NewNetNamespace();
   if (!net.ok()) return net.status();
   std::string link = absl::StrCat("pod", next_link_++);
-  absl::Status s = RunTool({"ip", "-batch", "-"}, AttachPodCommands(link, ip, FdPath(net->get())),
+  absl::Status s = RunTool({"ip", "-batch", "-"}, AttachPodCommands(link, ips, FdPath(net->get())),
                            router_.get());
-  if (s.ok()) s = RunTool({"ip", "-batch", "-"}, PodCommands(ip), net->get());
+  if (s.ok()) s = RunTool({"ip", "-batch", "-"}, PodCommands(ips), net->get());
   if (!s.ok()) return s;
   return MakePodNamespaces(*std::move(net), view);
 }

@@ -88,9 +88,10 @@ class Cluster {
   void CreatePod(kubernetes::Pod pod, const std::string& workload, const std::string& owner,
                  const std::string& template_hash, const std::string& source);
   absl::Status RunPod(const std::string& key, LivePod* live);
-  absl::StatusOr<PodNamespaces> AttachPod(const std::string& ip, const PodView& view);
+  absl::StatusOr<PodNamespaces> AttachPod(const PodIps& ips, const PodView& view);
   absl::StatusOr<kubernetes::Pod> Inject(const kubernetes::Pod& pod, const std::string& workload);
-  std::string ServiceIp(const std::string& key, const kubernetes::Service& service);
+  void AssignPodIps(kubernetes::Pod* pod, bool gateway);
+  void AssignServiceIps(const std::string& key, kubernetes::Service* service);
   std::string SignTokenFor(const kubernetes::Pod& pod, const std::string& audience) const;
 
   void Publish();
@@ -113,8 +114,8 @@ class Cluster {
   std::string ca_root_;
   std::unique_ptr<FolderWatch> objects_;
   ClusterObjects typed_;
-  std::vector<Problem> problems_;  // with the workloads, at the last reading
-  std::map<std::string, std::string> service_ips_;
+  std::vector<Problem> problems_;               // with the workloads, at the last reading
+  std::map<std::string, int> service_numbers_;  // of their addresses
   int next_service_ = 0;
   int next_pod_ = 0;
   int next_link_ = 0;

@@ -22,13 +22,26 @@ kubernetes::Namespace Cluster::NamespaceOf(const std::string& wanted) const {
   return made;
 }
 
-std::string Cluster::ServiceIp(const std::string& key, const kubernetes::Service& service) {
-  if (service.spec().type() == "ExternalName") return "";
-  const std::string& asked = service.spec().cluster_ip();
-  if (asked == "None" || absl::StartsWith(asked, "10.96.")) return asked;
-  std::string& ip = service_ips_[key];
-  if (ip.empty() && next_service_ < kMaxServices) ip = ServiceAddress(next_service_++);
-  return ip;
+void Cluster::AssignServiceIps(const std::string& key, kubernetes::Service* service) {
+  kubernetes::Service::Spec* spec = service->mutable_spec();
+  const std::string asked = spec->cluster_ip();
+  spec->clear_cluster_ip();
+  spec->clear_cluster_ips();
+  if (spec->type() == "ExternalName") return;
+  const std::vector<std::string> families = IpFamiliesOf(*service, sandbox_.dual_stack);
+  spec->mutable_ip_families()->Assign(families.begin(), families.end());
+  if (asked == "None" || absl::StartsWith(asked, "10.96.")) return spec->set_cluster_ip(asked);
+  const auto [found, is_new] = service_numbers_.try_emplace(key, next_service_);
+  if (is_new && next_service_ == kMaxServices) {
+    service_numbers_.erase(found);
+    return;
+  }
+  if (is_new) ++next_service_;
+  for (const std::string& family : families) {
+    spec->add_cluster_ips(family == "IPv6" ? ServiceIpv6Address(found->second)
+                                           : ServiceAddress(found->second));
+  }
+  spec->set_cluster_ip(spec->cluster_ips(0));
 }
 
 void Cluster::UpdatePodStatus(LivePod* live) {
@@ -58,19 +71,25 @@ void Cluster::Publish() {
   DnsTable names;
   for (const auto& [key, written] : typed_.services) {
     kubernetes::Service service = written;
-    service.mutable_spec()->set_cluster_ip(ServiceIp(key, service));
+    AssignServiceIps(key, &service);
     const kubernetes::ObjectMeta& meta = service.metadata();
     namespaces.insert(meta.namespace_());
     std::string file = absl::StrCat(meta.namespace_(), ".", meta.name(), ".json");
     files[absl::StrCat("Service.", file)] = ToJson(service);
     const std::string& ip = service.spec().cluster_ip();
     if (!ip.empty() && ip != "None") {
-      names[absl::StrCat(meta.name(), ".", meta.namespace_(), ".svc.cluster.local")] = ip;
+      std::vector<std::string>& ips =
+          names[absl::StrCat(meta.name(), ".", meta.namespace_(), ".svc.cluster.local")];
+      ips.push_back(ip);
+      if (service.spec().cluster_ips_size() > 1) ips.push_back(service.spec().cluster_ips(1));
     }
     if (service.spec().selector().empty()) continue;  // its endpoints are the user's business
-    kubernetes::EndpointSlice slice = SliceOfService(service, pods);
-    files[absl::StrCat("EndpointSlice.", file)] = ToJson(slice);
-    for (ServicePort& route : RoutesOfService(service, slice)) routes.push_back(std::move(route));
+    for (const std::string& family : service.spec().ip_families()) {
+      kubernetes::EndpointSlice slice = SliceOfService(service, family, pods);
+      files[absl::StrCat("EndpointSlice.", meta.namespace_(), ".", slice.metadata().name(),
+                         ".json")] = ToJson(slice);
+      for (ServicePort& route : RoutesOfService(service, slice)) routes.push_back(std::move(route));
+    }
   }
   for (const std::string& each : namespaces) {
     files[absl::StrCat("Namespace.", each, ".json")] = ToJson(NamespaceOf(each));
@@ -78,7 +97,7 @@ void Cluster::Publish() {
   files["Node.json"] = ToJson(NodeOf(config_, WanAddress(index_)));
   dns_.SetTable(std::move(names));
   absl::Status s = generated_.Set(files);
-  std::string rules = RouterRules(routes);
+  std::string rules = RouterRules(routes, sandbox_.dual_stack);
   if (s.ok() && rules != rules_) {
     s = RunTool({"nft", "-f", "-"}, rules, router_.get());
     rules_ = std::move(rules);

@@ -24,6 +24,7 @@ struct SandboxConfig {
   std::map<std::string, std::string> images;  // image → shell command
   std::string weftctl, weftd, weft_proxy;     // absolute paths of the binaries
   std::string exports = "all";                // or "none"
+  bool dual_stack = false;                    // pods and services may have IPv6 addresses, too
   bool operator==(const SandboxConfig&) const = default;
 };
 

@@ -73,9 +73,33 @@ int TargetPort(const kubernetes::ServicePort& port, const Pod& pod) {
   return 0;
 }
 
-void AppendEndpoint(const Pod& pod, bool ready, EndpointSlice* slice) {
+constexpr char kIpv4[] = "IPv4";
+constexpr char kIpv6[] = "IPv6";
+
+std::string FamilyOf(const std::string& ip) { return absl::StrContains(ip, ':') ? kIpv6 : kIpv4; }
+
+// What the pod or the service has of that family; empty if nothing.
+std::string AddressOf(const Pod& pod, absl::string_view family) {
+  const std::string& first = pod.status().pod_ip();
+  if (!first.empty() && FamilyOf(first) == family) return first;
+  for (const kubernetes::PodIP& one : pod.status().pod_ips()) {
+    if (FamilyOf(one.ip()) == family) return one.ip();
+  }
+  return "";
+}
+std::string AddressOf(const Service& service, absl::string_view family) {
+  const std::string& first = service.spec().cluster_ip();
+  if (first.empty() || first == "None") return "";
+  if (FamilyOf(first) == family) return first;
+  for (const std::string& ip : service.spec().cluster_ips()) {
+    if (FamilyOf(ip) == family) return ip;
+  }
+  return "";
+}
+
+void AppendEndpoint(const Pod& pod, const std::string& address, bool ready, EndpointSlice* slice) {
   EndpointSlice::Endpoint* endpoint = slice->add_endpoints();
-  endpoint->add_addresses(pod.status().pod_ip());
+  endpoint->add_addresses(address);
   endpoint->mutable_conditions()->set_ready(ready);
   endpoint->mutable_conditions()->set_serving(ready);
   endpoint->mutable_conditions()->set_terminating(false);
@@ -151,20 +175,36 @@ bool IsReady(const Pod& pod) {
   return false;
 }
 
-EndpointSlice SliceOfService(const Service& service, const std::vector<const Pod*>& pods) {
+std::vector<std::string> IpFamiliesOf(const Service& service, bool dual_stack) {
+  if (!dual_stack) return {kIpv4};
+  const auto& asked = service.spec().ip_families();
+  std::vector<std::string> families(asked.begin(), asked.end());
+  if (families.empty()) families.push_back(kIpv4);
+  const std::string& policy = service.spec().ip_family_policy();
+  if (families.size() == 1 && (policy == "PreferDualStack" || policy == "RequireDualStack")) {
+    families.push_back(families.front() == kIpv4 ? kIpv6 : kIpv4);
+  }
+  return families;
+}
+
+EndpointSlice SliceOfService(const Service& service, const std::string& family,
+                             const std::vector<const Pod*>& pods) {
   EndpointSlice slice;
   slice.set_api_version("discovery.k8s.io/v1");
   slice.set_kind("EndpointSlice");
-  slice.set_address_type("IPv4");
-  slice.mutable_metadata()->set_name(service.metadata().name());
+  slice.set_address_type(family);
+  slice.mutable_metadata()->set_name(
+      absl::StrCat(service.metadata().name(), family == kIpv6 ? "-ipv6" : ""));
   slice.mutable_metadata()->set_namespace_(service.metadata().namespace_());
   (*slice.mutable_metadata()->mutable_labels())["kubernetes.io/service-name"] =
       service.metadata().name();
   const Pod* example = nullptr;
   for (const Pod* pod : pods) {
-    if (!Selects(service, *pod) || pod->status().pod_ip().empty()) continue;
+    const std::string address = AddressOf(*pod, family);
+    if (!Selects(service, *pod) || address.empty()) continue;
     example = example == nullptr ? pod : example;
-    AppendEndpoint(*pod, IsReady(*pod) || service.spec().publish_not_ready_addresses(), &slice);
+    AppendEndpoint(*pod, address, IsReady(*pod) || service.spec().publish_not_ready_addresses(),
+                   &slice);
   }
   for (const kubernetes::ServicePort& port : service.spec().ports()) {
     // A named port is taken from the first pod: pods that disagree would need slices of their own.
@@ -181,8 +221,8 @@ EndpointSlice SliceOfService(const Service& service, const std::vector<const Pod
 
 std::vector<ServicePort> RoutesOfService(const Service& service, const EndpointSlice& slice) {
   std::vector<ServicePort> routes;
-  const std::string& ip = service.spec().cluster_ip();
-  if (ip.empty() || ip == "None") return routes;
+  const std::string ip = AddressOf(service, slice.address_type());
+  if (ip.empty()) return routes;
   for (const kubernetes::ServicePort& port : service.spec().ports()) {
     std::string protocol = ProtocolOf(port.protocol());
     if (protocol != "TCP" && protocol != "UDP") continue;

@@ -38,13 +38,19 @@ ReplicaPlan PlanReplicas(const kubernetes::Deployment& deployment,
 // The next pod of a Deployment: DEPLOYMENT-HASH-RANDOM; `random` gives 64 random bits.
 kubernetes::Pod PodOfDeployment(const kubernetes::Deployment& deployment, uint64_t random);
 
-// The one slice of a Service, from pods with their status; empty of endpoints where none match.
+// "IPv4", "IPv6" or both, the first one first, as Kubernetes chooses them by ipFamilies and
+// ipFamilyPolicy; IPv4 where the cluster has nothing else.
+std::vector<std::string> IpFamiliesOf(const kubernetes::Service& service, bool dual_stack);
+
+// The one slice of a Service of that family, from pods with their status; empty of endpoints where
+// none match.
 kubernetes::EndpointSlice SliceOfService(const kubernetes::Service& service,
+                                         const std::string& family,
                                          const std::vector<const kubernetes::Pod*>& pods);
 
 bool IsReady(const kubernetes::Pod& pod);
 
-// What kube-proxy needs to know of a Service and its slice. Nothing for headless services.
+// What kube-proxy needs to know of a Service and one of its slices. Nothing for headless services.
 std::vector<ServicePort> RoutesOfService(const kubernetes::Service& service,
                                          const kubernetes::EndpointSlice& slice);
 

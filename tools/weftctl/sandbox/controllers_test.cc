@@ -108,7 +108,7 @@ TEST(SliceOfService, HoldsTheSelectedPodsAndTheirReadiness) {
   (*other.mutable_metadata()->mutable_labels())["app"] = "db";
   Pod elsewhere = WebPod("d", "10.244.0.14", true);
   elsewhere.mutable_metadata()->set_namespace_("shop");
-  EndpointSlice slice = SliceOfService(WebService(), {&ready, &dead, &other, &elsewhere});
+  EndpointSlice slice = SliceOfService(WebService(), "IPv4", {&ready, &dead, &other, &elsewhere});
   ASSERT_EQ(slice.endpoints_size(), 2);
   EXPECT_TRUE(slice.endpoints(0).conditions().ready());
   EXPECT_FALSE(slice.endpoints(1).conditions().ready());
@@ -128,10 +128,41 @@ TEST(SliceOfService, ResolvesTargetPorts) {
     auto* port = service.mutable_spec()->mutable_ports(0);
     port->clear_target_port();
     if (!c.target.empty()) port->mutable_target_port()->set_string_value(c.target);
-    EndpointSlice slice = SliceOfService(service, {&pod});
+    EndpointSlice slice = SliceOfService(service, "IPv4", {&pod});
     ASSERT_EQ(slice.ports_size(), c.port == 0 ? 0 : 1) << c.target;
     if (c.port != 0) EXPECT_EQ(slice.ports(0).port(), c.port) << c.target;
   }
+}
+
+TEST(SliceOfService, HoldsTheAddressesOfItsFamily) {
+  Pod both = WebPod("web-1", "10.244.0.11", true);
+  both.mutable_status()->add_pod_ips()->set_ip("10.244.0.11");
+  both.mutable_status()->add_pod_ips()->set_ip("fd00:10:244::b");
+  const Pod v4 = WebPod("web-2", "10.244.0.12", true);
+  Service service = WebService();
+  service.mutable_spec()->add_cluster_ips("10.96.0.21");
+  service.mutable_spec()->add_cluster_ips("fd00:10:96::15");
+  const EndpointSlice slice = SliceOfService(service, "IPv6", {&both, &v4});
+  EXPECT_EQ(slice.metadata().name(), "web-ipv6");
+  EXPECT_EQ(slice.address_type(), "IPv6");
+  ASSERT_EQ(slice.endpoints_size(), 1);
+  EXPECT_EQ(slice.endpoints(0).addresses(0), "fd00:10:244::b");
+  const std::vector<ServicePort> routes = RoutesOfService(service, slice);
+  ASSERT_EQ(routes.size(), 1u);
+  EXPECT_EQ(routes[0].cluster_ip, "fd00:10:96::15");
+}
+
+TEST(IpFamiliesOf, AreWhatTheServiceAsksFor) {
+  using Families = std::vector<std::string>;
+  Service service = WebService();
+  EXPECT_EQ(IpFamiliesOf(service, true), Families({"IPv4"}));
+  service.mutable_spec()->set_ip_family_policy("PreferDualStack");
+  EXPECT_EQ(IpFamiliesOf(service, true), Families({"IPv4", "IPv6"}));
+  service.mutable_spec()->add_ip_families("IPv6");
+  EXPECT_EQ(IpFamiliesOf(service, true), Families({"IPv6", "IPv4"}));
+  service.mutable_spec()->set_ip_family_policy("SingleStack");
+  EXPECT_EQ(IpFamiliesOf(service, true), Families({"IPv6"}));
+  EXPECT_EQ(IpFamiliesOf(service, false), Families({"IPv4"}));
 }
 
 TEST(RoutesOfService, LeadToReadyPodsOnly) {
@@ -139,13 +170,13 @@ TEST(RoutesOfService, LeadToReadyPodsOnly) {
   Pod dead = WebPod("b", "10.244.0.12", false);
   Service service = WebService();
   std::vector<ServicePort> routes =
-      RoutesOfService(service, SliceOfService(service, {&ready, &dead}));
+      RoutesOfService(service, SliceOfService(service, "IPv4", {&ready, &dead}));
   ASSERT_EQ(routes.size(), 1u);
   ASSERT_EQ(routes[0].backends.size(), 1u);
   EXPECT_EQ(routes[0].backends[0].ip, "10.244.0.11");
   EXPECT_EQ(routes[0].backends[0].port, 8080);
   service.mutable_spec()->set_cluster_ip("None");
-  EXPECT_TRUE(RoutesOfService(service, SliceOfService(service, {&ready})).empty());
+  EXPECT_TRUE(RoutesOfService(service, SliceOfService(service, "IPv4", {&ready})).empty());
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ constexpr size_t kHeader = 12;
 constexpr int kResponse = 0x8000, kAuthoritative = 0x0400, kRecursionDesired = 0x0100,
               kRecursionAvailable = 0x0080, kOpcode = 0x7800;
 constexpr int kFormErr = 1, kNxDomain = 3, kNotImplemented = 4;
-constexpr int kTypeA = 1, kTypeAny = 255, kClassIn = 1;
+constexpr int kTypeA = 1, kTypeAaaa = 28, kTypeAny = 255, kClassIn = 1;
 constexpr char kTtl[] = {0, 0, 0, 5};  // CoreDNS's default for services, in seconds
 constexpr size_t kMaxStreams = 256;
 constexpr absl::Duration kStreamDeadline = absl::Seconds(10);
@@ -45,6 +45,18 @@ bool ReadName(absl::string_view query, size_t* at, std::string* name) {
   return false;
 }
 
+// What a record of this type holds, as bytes; empty if there is none.
+std::string RecordOf(int type, const std::vector<std::string>& addresses) {
+  const int family = type == kTypeAaaa ? AF_INET6 : AF_INET;
+  char bytes[sizeof(in6_addr)];
+  for (const std::string& address : addresses) {
+    if (inet_pton(family, address.c_str(), bytes) != 1) continue;
+    return std::string(bytes, family == AF_INET6 ? sizeof(in6_addr) : sizeof(in_addr));
+  }
+  return "";
+}
+
+// `address` is of 4 or 16 bytes, or empty.
 std::string Respond(absl::string_view query, int flags, absl::string_view question,
                     absl::string_view address) {
   std::string response(query.substr(0, 2));
@@ -56,10 +68,10 @@ std::string Respond(absl::string_view query, int flags, absl::string_view questi
   absl::StrAppend(&response, question);
   if (address.empty()) return response;
   Append16(&response, 0xc000 | kHeader);  // the question's name
-  Append16(&response, kTypeA);
+  Append16(&response, address.size() == sizeof(in6_addr) ? kTypeAaaa : kTypeA);
   Append16(&response, kClassIn);
   response.append(kTtl, sizeof(kTtl));
-  Append16(&response, 4);
+  Append16(&response, static_cast<int>(address.size()));
   absl::StrAppend(&response, address);
   return response;
 }
@@ -78,13 +90,9 @@ std::string AnswerDns(absl::string_view query, const DnsTable& table) {
   absl::string_view question = query.substr(kHeader, at + 4 - kHeader);
   auto found = table.find(name);
   if (found == table.end()) return Respond(query, kNxDomain, question, "");
-  in_addr address;
-  if ((type != kTypeA && type != kTypeAny) ||
-      inet_pton(AF_INET, found->second.c_str(), &address) != 1) {
-    return Respond(query, 0, question, "");  // the name exists, without that type
-  }
-  return Respond(query, 0, question,
-                 absl::string_view(reinterpret_cast<const char*>(&address), sizeof(address)));
+  // The name exists, if perhaps without that type.
+  const bool known = type == kTypeA || type == kTypeAaaa || type == kTypeAny;
+  return Respond(query, 0, question, known ? RecordOf(type, found->second) : "");
 }
 
 absl::Status DnsServer::Listen(int net_namespace, const std::string& ip) {

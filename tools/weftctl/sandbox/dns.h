@@ -1,4 +1,4 @@
-// The cluster's DNS in small, what CoreDNS is in a real cluster: A records for
+// The cluster's DNS in small, what CoreDNS is in a real cluster: A and AAAA records for
 // SVC.NS.svc.cluster.local, over UDP and TCP.
 #ifndef TOOLS_WEFTCTL_SANDBOX_DNS_H_
 #define TOOLS_WEFTCTL_SANDBOX_DNS_H_
@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -15,8 +16,8 @@
 
 namespace weft::sandbox {
 
-// Full lower-case name without the last dot → IPv4 address.
-using DnsTable = std::map<std::string, std::string>;
+// Full lower-case name without the last dot → addresses, at most one of each family.
+using DnsTable = std::map<std::string, std::vector<std::string>>;
 
 // The response to a query, or nothing when it deserves none (no header, or itself a response).
 std::string AnswerDns(absl::string_view query, const DnsTable& table);

@@ -15,7 +15,8 @@ std::string Query(const std::string& name, int type) {
 int Code(const std::string& response) { return response[3] & 15; }
 int Answers(const std::string& response) { return response[7]; }
 
-const DnsTable kTable = {{"web.shop.svc", "10.96.0.21"}};
+const DnsTable kTable = {{"web.shop.svc", {"10.96.0.21"}},
+                         {"both.shop.svc", {"10.96.0.22", "fd00::16"}}};
 
 TEST(AnswerDns, KnowsServicesInAnyCase) {
   std::string response = AnswerDns(Query("\3Web\4SHOP\3svc", 1), kTable);
@@ -30,6 +31,16 @@ TEST(AnswerDns, TellsAMissingTypeFromAMissingName) {
   EXPECT_EQ(Code(no_data), 0);
   EXPECT_EQ(Answers(no_data), 0);
   EXPECT_EQ(Code(AnswerDns(Query("\4none\4shop\3svc", 1), kTable)), 3);
+}
+
+TEST(AnswerDns, KnowsBothIpFamilies) {
+  const std::string v4 = AnswerDns(Query("\4both\4shop\3svc", 1), kTable);
+  ASSERT_EQ(Answers(v4), 1);
+  EXPECT_EQ(v4.substr(v4.size() - 6), std::string("\0\4\x0a\x60\x00\x16", 6));
+  const std::string v6 = AnswerDns(Query("\4both\4shop\3svc", 28), kTable);
+  ASSERT_EQ(Answers(v6), 1);
+  EXPECT_EQ(v6.substr(v6.size() - 18),
+            std::string("\0\x10\xfd", 3) + std::string(14, '\0') + "\x16");
 }
 
 TEST(AnswerDns, RefusesMalformedQueries) {

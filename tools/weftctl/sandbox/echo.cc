@@ -5,14 +5,17 @@
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/keyvalq_struct.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "tools/weftctl/sandbox/unique_fd.h"
 
 namespace weft::sandbox {
 namespace {
@@ -107,6 +110,24 @@ std::string ClientIdentity(absl::string_view forwarded_client_cert) {
   return "";
 }
 
+// Beside a socket for IPv4; libevent's own would want the port for both. False only if the port is
+// taken: where there is no IPv6 nobody calls over it.
+bool BindIpv6(evhttp* server, int port) {
+  UniqueFd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return true;
+  const int on = 1;
+  setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+  setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+  sockaddr_in6 address = {};
+  address.sin6_family = AF_INET6;
+  address.sin6_port = htons(static_cast<uint16_t>(port));
+  if (bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) {
+    return errno == EADDRNOTAVAIL;
+  }
+  if (listen(socket.get(), SOMAXCONN) != 0) return false;
+  return evhttp_accept_socket(server, socket.Release()) == 0;
+}
+
 int RunEcho(const EchoOptions& options) {
   signal(SIGPIPE, SIG_IGN);
   event_base* base = event_base_new();
@@ -114,7 +135,7 @@ int RunEcho(const EchoOptions& options) {
   evhttp_set_allowed_methods(server, 0xffff);
   evhttp_set_gencb(server, &Answer, const_cast<EchoOptions*>(&options));
   for (int port : options.ports) {
-    if (evhttp_bind_socket(server, "0.0.0.0", port) != 0) {
+    if (evhttp_bind_socket(server, "0.0.0.0", port) != 0 || !BindIpv6(server, port)) {
       fprintf(stderr, "echo: port %d: %s\n", port, strerror(errno));
       return 1;
     }

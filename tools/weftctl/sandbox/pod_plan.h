@@ -7,6 +7,7 @@
 
 #include "tools/weftctl/sandbox/namespaces.h"
 #include "tools/weftctl/sandbox/probe.h"
+#include "tools/weftctl/sandbox/topology.h"
 
 namespace weft::sandbox {
 
@@ -21,7 +22,7 @@ struct PodPlan {
   std::string pod_namespace;
   std::string name;
   std::string workload;  // the Deployment, or the pod itself
-  std::string ip;
+  PodIps ips;
   PodView view;
   std::vector<ContainerPlan> init_containers;  // one after the other, each to its end
   std::vector<ContainerPlan> containers;

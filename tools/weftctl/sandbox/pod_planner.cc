@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "tools/weftctl/sandbox/topology.h"
 
@@ -36,6 +37,13 @@ bool Subscript(absl::string_view path, absl::string_view prefix, std::string* ke
   return true;
 }
 
+std::vector<std::string> AllIps(const Pod& pod) {
+  std::vector<std::string> ips;
+  for (const kubernetes::PodIP& one : pod.status().pod_ips()) ips.push_back(one.ip());
+  if (ips.empty()) ips.push_back(pod.status().pod_ip());
+  return ips;
+}
+
 absl::StatusOr<std::string> FieldOf(const Pod& pod, const std::string& path) {
   std::string key;
   if (path == "metadata.name") return pod.metadata().name();
@@ -43,7 +51,8 @@ absl::StatusOr<std::string> FieldOf(const Pod& pod, const std::string& path) {
   if (path == "metadata.uid") return pod.metadata().uid();
   if (path == "spec.nodeName") return pod.spec().node_name();
   if (path == "spec.serviceAccountName") return ServiceAccountOf(pod);
-  if (path == "status.podIP" || path == "status.podIPs") return pod.status().pod_ip();
+  if (path == "status.podIP") return pod.status().pod_ip();
+  if (path == "status.podIPs") return absl::StrJoin(AllIps(pod), ",");
   if (path == "status.hostIP") return pod.status().host_ip();
   if (Subscript(path, "metadata.labels", &key)) return LabelOf(pod, key);
   if (Subscript(path, "metadata.annotations", &key)) {
@@ -256,9 +265,13 @@ absl::StatusOr<PodPlan> PlanPod(const Pod& pod, const std::string& workload,
   plan.pod_namespace = pod.metadata().namespace_();
   plan.name = pod.metadata().name();
   plan.workload = workload;
-  plan.ip = pod.status().pod_ip();
+  plan.ips.v4 = pod.status().pod_ip();
+  if (pod.status().pod_ips_size() > 1) plan.ips.v6 = pod.status().pod_ips(1).ip();
   plan.view.hostname = plan.name;
-  plan.view.hosts = absl::StrCat("127.0.0.1\tlocalhost\n", plan.ip, "\t", plan.name, "\n");
+  plan.view.hosts = absl::StrCat("127.0.0.1\tlocalhost\n", plan.ips.v4, "\t", plan.name, "\n");
+  if (!plan.ips.v6.empty()) {
+    absl::StrAppend(&plan.view.hosts, "::1\tlocalhost\n", plan.ips.v6, "\t", plan.name, "\n");
+  }
   plan.view.resolv_conf =
       absl::StrCat("nameserver ", kDnsIp, "\nsearch ", plan.pod_namespace,
                    ".svc.cluster.local svc.cluster.local cluster.local\n", "options ndots:5\n");

@@ -18,12 +18,16 @@ TEST(Topology, AddressesStayInTheirRangeAndNeverRepeat) {
   EXPECT_EQ(PodAddress(kMaxPods - 1), "10.244.240.10");
   for (const char* fixed : {kWeftdIp, kGatewayIp}) EXPECT_EQ(pods.count(fixed), 0u);
   EXPECT_EQ(services.count(kDnsIp), 0u);
+  EXPECT_EQ(PodIpv6Address(0), "fd00:10:244::b");
+  EXPECT_EQ(PodIpv6Address(kMaxPods - 1), "fd00:10:244::ea6a");
+  EXPECT_EQ(ServiceIpv6Address(0), "fd00:10:96::15");
 }
 
 TEST(RouterRules, SpreadAServiceOverItsBackends) {
   std::string rules =
       RouterRules({{"10.96.0.21", "tcp", 80, {{"10.244.0.11", 8080}, {"10.244.0.12", 8080}}},
-                   {"10.96.0.22", "tcp", 80, {}}});
+                   {"10.96.0.22", "tcp", 80, {}}},
+                  /*dual_stack=*/false);
   EXPECT_TRUE(absl::StrContains(
       rules,
       "    ip daddr 10.96.0.21 tcp dport 80 dnat ip addr . port to numgen random mod 2 map "
@@ -32,8 +36,21 @@ TEST(RouterRules, SpreadAServiceOverItsBackends) {
   EXPECT_FALSE(absl::StrContains(rules, "10.96.0.22")) << rules;
 }
 
+TEST(RouterRules, AreOfTheFamilyOfEachServiceAddress) {
+  const std::vector<ServicePort> services = {{"10.96.0.21", "tcp", 80, {{"10.244.0.11", 80}}},
+                                             {"fd00:10:96::15", "tcp", 80, {{"fd00::b", 80}}}};
+  const std::string rules = RouterRules(services, /*dual_stack=*/true);
+  const size_t ipv6 = rules.find("table ip6 weft {");
+  ASSERT_NE(ipv6, std::string::npos) << rules;
+  const size_t rule = rules.find(
+      "    ip6 daddr fd00:10:96::15 tcp dport 80 dnat ip6 addr . port to numgen random mod 1 map "
+      "{ 0 : fd00::b . 80 }\n");
+  EXPECT_TRUE(rule != std::string::npos && rule > ipv6) << rules;
+  EXPECT_LT(rules.find("10.96.0.21"), ipv6) << rules;
+}
+
 TEST(RouterRules, LetOnlyTheGatewayPortIn) {
-  std::string rules = RouterRules({});
+  std::string rules = RouterRules({}, /*dual_stack=*/false);
   EXPECT_TRUE(
       absl::StrContains(rules, "    iifname \"wan0\" tcp dport 15443 dnat to 10.244.0.4:15443\n"));
   EXPECT_TRUE(absl::StrContains(rules, "    iifname \"wan0\" drop\n"));
