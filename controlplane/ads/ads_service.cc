@@ -93,7 +93,7 @@ class AdsService::Stream {
 
  protected:
   struct Encoded {
-    GrpcPieces bytes;
+    std::unique_ptr<GrpcPayload> message;
     absl::string_view type;
   };
 
@@ -213,7 +213,7 @@ bool AdsService::Stream::SendDue() {
   for (Encoded& encoded : Next(*seen_)) {
     service_.metrics.Pushed(encoded.type);
     writing_.push_back(encoded.type);
-    call_.Send(std::move(encoded.bytes));
+    call_.Send(std::move(encoded.message));
   }
   return !writing_.empty();
 }

@@ -56,7 +56,7 @@ std::vector<typename BasicAdsClient<Of>::Response> BasicAdsClient<Of>::Next(
     if (!body.has_value()) continue;
     if (i == kClusters && subscriptions_[kEndpoints].has_value()) {
       // A cluster that changed is warmed anew, and waits for endpoints even if those are the same.
-      for (const std::string& name : body->changed) subscriptions_[kEndpoints]->Forget(name);
+      for (const auto& [name, cluster] : body->changed) subscriptions_[kEndpoints]->Forget(name);
     }
     Response response;
     response.type = &type;

@@ -100,8 +100,7 @@ std::optional<DeltaSubscriptionResponse> DeltaSubscription::Next(const EncodedRe
   const bool answer_due = std::exchange(answer_due_, false);
   if (difference.changed.empty() && response.removed.empty() && !answer_due) return std::nullopt;
 
-  for (const auto& [name, resource] : difference.changed) response.changed.push_back(name);
-  response.resources = std::move(difference.changed);
+  response.changed = std::move(difference.changed);
   response.version = sent_version_ = version;
   response.nonce = absl::StrCat(++responses_);
   unanswered_.emplace_back(response.nonce, version);

@@ -44,13 +44,13 @@ struct DeltaSubscriptionRequest {
 struct DeltaSubscriptionResponse {
   std::string version;
   std::string nonce;
-  std::vector<std::pair<std::string, EncodedResource>> resources;
+  EncodedResources changed;
   std::vector<std::string> removed;
-  std::vector<std::string> changed;  // names in `resources` that the client did not have like this
 };
 
-// Of a resource; says nothing but that bytes are the same.
+// Of a resource; says nothing but that bytes are the same. Its size is always the same.
 std::string VersionOf(const std::string& bytes);
+inline constexpr size_t kVersionSize = 16;
 
 class DeltaSubscription {
  public:

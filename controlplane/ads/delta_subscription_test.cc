@@ -15,6 +15,14 @@ namespace {
 constexpr DeliveryRules kCds = {.full_state = true, .wildcard = true};
 constexpr DeliveryRules kEds = {.full_state = false, .wildcard = false};
 
+std::string NamesIn(const EncodedResources& resources) {
+  std::string names;
+  for (const auto& [name, resource] : resources) {
+    absl::StrAppend(&names, names.empty() ? "" : " ", name);
+  }
+  return names;
+}
+
 EncodedResources Make(const std::vector<std::pair<std::string, std::string>>& resources) {
   EncodedResources made;
   for (const auto& [name, bytes] : resources) made[name] = std::make_shared<std::string>(bytes);
@@ -32,7 +40,7 @@ class Client {
     if (!response.has_value()) return "-";
     nonce_ = response->nonce;
     std::string text = absl::StrCat(nonce_, ":");
-    for (const auto& [name, resource] : response->resources) {
+    for (const auto& [name, resource] : response->changed) {
       absl::StrAppend(&text, " ", name, "=", *resource);
     }
     for (const std::string& name : response->removed) absl::StrAppend(&text, " -", name);
@@ -238,12 +246,12 @@ TEST(DeltaSubscription, AWholeMeshByNameSharesItsTable) {
   DeltaSubscriptionRequest request;
   request.subscribe = names;
   subscription.OnRequest(request);
-  ASSERT_EQ(subscription.Next(all, "v")->resources.size(), 500u);
+  ASSERT_EQ(subscription.Next(all, "v")->changed.size(), 500u);
   EXPECT_TRUE(subscription.interest().sent().SharesAllWith(all));
   all["n7"] = std::make_shared<std::string>("y");
   auto response = subscription.Next(all, "v");
   ASSERT_TRUE(response.has_value());
-  EXPECT_EQ(response->changed, std::vector<std::string>{"n7"});
+  EXPECT_EQ(NamesIn(response->changed), "n7");
   EXPECT_TRUE(subscription.interest().sent().SharesAllWith(all));
   // A name more, and one less, and it still knows which.
   all["new"] = std::make_shared<std::string>("z");
@@ -251,7 +259,7 @@ TEST(DeltaSubscription, AWholeMeshByNameSharesItsTable) {
   request.subscribe = {"new"};
   request.unsubscribe = {"n0"};
   subscription.OnRequest(request);
-  EXPECT_EQ(subscription.Next(all, "v")->changed, std::vector<std::string>{"new"});
+  EXPECT_EQ(NamesIn(subscription.Next(all, "v")->changed), "new");
   all["n0"] = std::make_shared<std::string>("unwanted");
   EXPECT_FALSE(subscription.Next(all, "v").has_value());
 }

@@ -128,16 +128,21 @@ Interest::Difference Interest::Advance(const EncodedResources& current) {
   settled_ = true;
   seen_ = current;
   if (!wildcard_ && names_.size() * kFewNames < current.size()) return AdvanceByName(current);
+  const bool all = wildcard_ || names_.Adopt(current);
+  if (all && sent_.empty()) {  // who connects is sent the table itself, and not a copy
+    sent_ = current;
+    return {current, {}};
+  }
   Difference difference;
   EncodedResources::Diff(sent_, current,
                          [&](const std::string& name, const auto* was, const auto* is) {
                            if (is == nullptr) {
                              difference.gone.push_back(name);
                            } else if (Wants(name) && (was == nullptr || !SameBytes(*was, *is))) {
-                             difference.changed.emplace_back(name, *is);
+                             difference.changed.emplace(name, *is);
                            }
                          });
-  if (wildcard_ || names_.Adopt(current)) {
+  if (all) {
     sent_ = current;
   } else {
     for (const std::string& name : difference.gone) sent_.erase(name);
@@ -154,7 +159,7 @@ Interest::Difference Interest::AdvanceByName(const EncodedResources& current) {
     if (is == current.end()) {
       if (was != sent_.end()) difference.gone.push_back(name);
     } else if (was == sent_.end() || !SameBytes(was->second, is->second)) {
-      difference.changed.emplace_back(name, is->second);
+      difference.changed.emplace(name, is->second);
     }
   }
   for (const std::string& name : difference.gone) sent_.erase(name);

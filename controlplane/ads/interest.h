@@ -9,7 +9,6 @@
 
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "controlplane/translate/resources.h"
@@ -44,8 +43,8 @@ using EncodedResource = std::shared_ptr<const std::string>;
 class Interest {
  public:
   struct Difference {
-    std::vector<std::pair<std::string, EncodedResource>> changed;  // new, or with other bytes
-    std::vector<std::string> gone;                                 // was sent, and is no more
+    EncodedResources changed;       // new, or with other bytes
+    std::vector<std::string> gone;  // was sent, and is no more
   };
 
   bool wildcard() const { return wildcard_; }

@@ -1,15 +1,17 @@
-// A DiscoveryResponse or DeltaDiscoveryResponse on the wire, made around resources that are encoded
-// already, whose bytes it shares.
+// A DiscoveryResponse or DeltaDiscoveryResponse as a message for the wire, made around resources that
+// are encoded already, whose bytes it shares.
 #ifndef WEFT_CONTROLPLANE_ADS_RESPONSE_H_
 #define WEFT_CONTROLPLANE_ADS_RESPONSE_H_
+
+#include <memory>
 
 #include "controlplane/ads/client.h"
 #include "controlplane/transport/grpc_call.h"
 
 namespace weft {
 
-GrpcPieces EncodeResponse(const AdsClient::Response& response);
-GrpcPieces EncodeResponse(const DeltaAdsClient::Response& response);
+std::unique_ptr<GrpcPayload> EncodeResponse(const AdsClient::Response& response);
+std::unique_ptr<GrpcPayload> EncodeResponse(const DeltaAdsClient::Response& response);
 
 }  // namespace weft
 

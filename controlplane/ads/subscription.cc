@@ -79,11 +79,8 @@ std::optional<SubscriptionResponse> Subscription::Next(const EncodedResources& c
   if (!due) return std::nullopt;
 
   SubscriptionResponse response = Respond(version);
-  if (rules_.full_state) response.resources = interest_.sent();
-  for (auto& [name, resource] : difference.changed) {
-    if (!rules_.full_state) response.resources.emplace(name, resource);
-    response.changed.push_back(std::move(name));
-  }
+  response.changed = std::move(difference.changed);
+  response.resources = rules_.full_state ? interest_.sent() : response.changed;
   return response;
 }
 

@@ -56,8 +56,8 @@ struct SubscriptionRequest {
 struct SubscriptionResponse {
   std::string version;
   std::string nonce;
-  EncodedResources resources;        // what to send: all that is wanted, or what changed of it
-  std::vector<std::string> changed;  // names in `resources` that the client did not have like this
+  EncodedResources resources;  // what to send: all that is wanted, or what changed of it
+  EncodedResources changed;    // those of them that the client did not have like this
 };
 
 class Subscription {

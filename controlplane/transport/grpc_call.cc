@@ -13,11 +13,24 @@ namespace {
 // (gRPC over HTTP/2, "Length-Prefixed-Message").
 constexpr size_t kPrefix = 5;
 
-std::shared_ptr<const std::string> PrefixOf(size_t length) {
+std::string PrefixOf(size_t length) {
   std::string prefix(kPrefix, '\0');
   absl::big_endian::Store32(&prefix[1], static_cast<uint32_t>(length));
-  return std::make_shared<const std::string>(std::move(prefix));
+  return prefix;
 }
+
+class WholeMessage : public GrpcPayload {
+ public:
+  explicit WholeMessage(std::string bytes) : bytes_(std::move(bytes)) {}
+  size_t size() const override { return bytes_.size(); }
+  absl::string_view Next() override {
+    return std::exchange(given_, true) ? absl::string_view() : absl::string_view(bytes_);
+  }
+
+ private:
+  const std::string bytes_;
+  bool given_ = false;
+};
 
 void AddStatus(const absl::Status& status, Headers* headers) {
   // absl's codes have the numbers of gRPC's.
@@ -90,19 +103,18 @@ Task<GrpcCall::Event> GrpcCall::Receive(std::string* message) {
   }
 }
 
-void GrpcCall::Send(GrpcPieces message) {
-  size_t length = 0;
-  for (const auto& piece : message) length += piece->size();
-  out_.push_back(PrefixOf(length));
-  for (auto& piece : message) {
-    if (!piece->empty()) out_.push_back(std::move(piece));
-  }
+void GrpcCall::Send(std::unique_ptr<GrpcPayload> message) {
+  out_.push_back(std::move(message));
+  if (out_.size() == 1) BeginMessage();
 }
 
 void GrpcCall::Send(std::string message) {
-  GrpcPieces pieces;
-  pieces.push_back(std::make_shared<const std::string>(std::move(message)));
-  Send(std::move(pieces));
+  Send(std::make_unique<WholeMessage>(std::move(message)));
+}
+
+void GrpcCall::BeginMessage() {
+  prefix_ = PrefixOf(out_.front()->size());
+  piece_ = prefix_;
 }
 
 void GrpcCall::WriteHead() {
@@ -117,12 +129,12 @@ bool GrpcCall::Flush() {
   if (out_.empty()) return true;
   WriteHead();
   while (!out_.empty()) {
-    const absl::string_view rest = absl::string_view(*out_.front()).substr(front_written_);
-    const size_t taken = stream_.Write(rest);
-    front_written_ += taken;
-    if (taken < rest.size()) break;
+    piece_.remove_prefix(stream_.Write(piece_));
+    if (!piece_.empty()) break;
+    piece_ = out_.front()->Next();
+    if (!piece_.empty()) continue;
     out_.pop_front();
-    front_written_ = 0;
+    if (!out_.empty()) BeginMessage();
   }
   stream_.Flush();
   return out_.empty();

@@ -36,9 +36,16 @@ struct GrpcPeer {
   std::optional<certs::SpiffeId> identity;  // nothing if no certificate was shown
 };
 
-// An encoded message in pieces, which it may share with other messages: what is the same for a
-// thousand streams is in memory once.
-using GrpcPieces = std::vector<std::shared_ptr<const std::string>>;
+// An encoded message that is made while it is written: what a client has not taken yet is not there
+// yet, and what is the same for a thousand of them is in memory once.
+class GrpcPayload {
+ public:
+  virtual ~GrpcPayload() = default;
+  // Of all pieces.
+  virtual size_t size() const = 0;
+  // The next piece, valid until the next call; empty: that was all.
+  virtual absl::string_view Next() = 0;
+};
 
 class GrpcCall {
  public:
@@ -64,7 +71,7 @@ class GrpcCall {
   // After kEnd: OK if the client has said all; else what to end the call with.
   const absl::Status& status() const { return status_; }
 
-  void Send(GrpcPieces message);
+  void Send(std::unique_ptr<GrpcPayload> message);
   void Send(std::string message);
   // Hands on what the connection takes; true if there is nothing left, else wait for writable().
   bool Flush();
@@ -79,6 +86,7 @@ class GrpcCall {
  private:
   bool TakeMessage(std::string* message);
   Event End(absl::Status status);
+  void BeginMessage();
   void WriteHead();
 
   EventLoop& loop_;
@@ -86,8 +94,9 @@ class GrpcCall {
   const GrpcPeer& peer_;
   const size_t max_message_;
   Buffer in_;  // of a message that is not complete yet
-  std::deque<std::shared_ptr<const std::string>> out_;
-  size_t front_written_ = 0;  // bytes of the first piece of `out_`
+  std::deque<std::unique_ptr<GrpcPayload>> out_;
+  std::string prefix_;       // of the first message of `out_`
+  absl::string_view piece_;  // of it, what is not written yet
   bool head_written_ = false;
   bool ended_ = false;
   absl::Status status_;

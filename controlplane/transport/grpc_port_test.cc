@@ -38,6 +38,22 @@ struct Counted {
   Calls& calls;
 };
 
+// A message in pieces of a byte, of which each is gone when the next one is there.
+class InPieces : public GrpcPayload {
+ public:
+  explicit InPieces(std::string bytes) : bytes_(std::move(bytes)) {}
+  size_t size() const override { return bytes_.size(); }
+  absl::string_view Next() override {
+    piece_ = next_ < bytes_.size() ? bytes_.substr(next_++, 1) : "";
+    return piece_;
+  }
+
+ private:
+  const std::string bytes_;
+  size_t next_ = 0;
+  std::string piece_;
+};
+
 // Every message comes back, until the client has said all; "fail" is refused.
 Task<absl::Status> Echo(GrpcCall& call, Calls& calls) {
   const Counted counted(calls);
@@ -47,11 +63,7 @@ Task<absl::Status> Echo(GrpcCall& call, Calls& calls) {
     if (event == GrpcCall::Event::kEnd) co_return call.status();
     if (message == "fail") co_return absl::NotFoundError("no 100% of \"it\"\n");
     if (message == "who") message = absl::StrCat(call.peer().address, " ", call.Metadata("x-a"));
-    GrpcPieces pieces;  // in three
-    pieces.push_back(std::make_shared<const std::string>(message.substr(0, message.size() / 2)));
-    pieces.push_back(std::make_shared<const std::string>());
-    pieces.push_back(std::make_shared<const std::string>(message.substr(message.size() / 2)));
-    call.Send(std::move(pieces));
+    call.Send(std::make_unique<InPieces>(std::move(message)));
   }
 }
 
