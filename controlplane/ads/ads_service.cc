@@ -25,6 +25,9 @@ using envoy::service::discovery::v3::DiscoveryRequest;
 // How much of a type that nobody knows is logged.
 constexpr size_t kMaxTypeShown = 2048;
 
+// Of a stream's last request, which acknowledgements in delta form are far below.
+constexpr size_t kKeptRequest = 4096;
+
 constexpr char kMethods[] = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
 
 // The loop's clock stands still within a turn, in which much is done.
@@ -156,6 +159,8 @@ Task<absl::Status> AdsService::Stream::Run() {
     if (event == GrpcCall::Event::kEnd) co_return call_.status();
     if (event == GrpcCall::Event::kMessage) {
       absl::Status status = HandleRequest(message);
+      // Room for thousands of names is not needed again.
+      if (message.capacity() > kKeptRequest) std::string().swap(message);
       if (!status.ok()) {
         Log(LogLevel::kWarning, "proxy_refused",
             {{"peer", call_.peer().address}, {"reason", std::string(status.message())}});

@@ -434,6 +434,7 @@ Endpoints Registry::EndpointsOf(const Name& name, const kubernetes::Service& obj
   JoinFamilies(places, by_address);
   AddMachines(name.first, object, by_address);
   Endpoints endpoints;
+  endpoints.reserve(by_address.size());  // not a byte more: there are many of them, and for long
   for (auto& [address, endpoint] : by_address) endpoints.push_back(std::move(endpoint));
   return endpoints;
 }
