@@ -13,7 +13,7 @@
 namespace weft {
 
 // As the model names kinds.
-inline constexpr char kGatewayApiClass[] = "GatewayClass.gateway.networking.k8s.io";
+inline constexpr char kGatewayApiClass[] = "GatewayClass";
 inline constexpr char kGatewayApiGateway[] = "Gateway.gateway.networking.k8s.io";
 bool IsGatewayApiRoute(const std::string& kind);
 

@@ -13,7 +13,7 @@ using Json = nlohmann::json;
 using testing::HasSubstr;
 
 const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
-const ObjectKey kClass = {"GatewayClass.gateway.networking.k8s.io", "", "weft"};
+const ObjectKey kClass = {"GatewayClass", "", "weft"};
 const ObjectKey kGateway = {"Gateway.gateway.networking.k8s.io", "shop", "gw"};
 const ObjectKey kRoute = {"HTTPRoute.gateway.networking.k8s.io", "shop", "web"};
 
