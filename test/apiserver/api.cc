@@ -1,6 +1,7 @@
 #include "test/apiserver/api.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <utility>
 
@@ -104,6 +105,14 @@ Result<Json> Patched(const Target& target, const Request& request, const Json& b
 bool TakesPatch(const Target& target, const std::string& type) {
   if (type == kStrategicPatch) return !target.resource->custom;
   return type == kJsonPatch || type == kMergePatch || type == kApplyPatch;
+}
+
+// What a client of Kubernetes' own writes where nothing is said.
+Json WithoutNulls(Json object) {
+  for (auto member = object.begin(); member != object.end();) {
+    member = member->is_null() ? object.erase(member) : std::next(member);
+  }
+  return object;
 }
 
 Response Text(std::string text) {
@@ -361,7 +370,7 @@ Response Api::IssueToken(const Target& target, const Request& request) {
     auto body = DecodeBody(request);
     if (!body.ok()) return body;
     Json& object = *body;
-    const Json spec = object.value("spec", Json::object());
+    const Json spec = WithoutNulls(object.value("spec", Json::object()));
     const int64_t seconds = spec.value("expirationSeconds", kTokenSeconds);
     if (seconds < kLeastTokenSeconds) {
       return Invalid({"authentication.k8s.io", "tokenrequests", "TokenRequest", ""},
@@ -375,7 +384,7 @@ Response Api::IssueToken(const Target& target, const Request& request) {
     token.uid = Parsed(target, **account)["metadata"].value("uid", "");
     token.audiences = spec.value("audiences", std::vector<std::string>());
     token.expires = absl::Now() + absl::Seconds(seconds);
-    if (spec.contains("boundObjectRef") && spec["boundObjectRef"].is_object()) {
+    if (spec.contains("boundObjectRef")) {
       if (auto refused = BindToPod(spec["boundObjectRef"], token)) return *std::move(refused);
     }
     object["kind"] = "TokenRequest";

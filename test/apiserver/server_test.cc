@@ -250,7 +250,8 @@ TEST_F(ServerTest, IssuesAndReviewsTokens) {
 
 TEST_F(ServerTest, BindsTokensToPods) {
   Put({{"apiVersion", "v1"}, {"kind", "ServiceAccount"}, {"metadata", {{"name", "sa"}}}});
-  Put({{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", {{"name", "p"}}}});
+  Put(Json::parse(R"({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+                      "spec": {"containers": [{"name": "app", "image": "app"}]}})"));
   const auto request = [&](const Json& spec) {
     return Do("POST", "/api/v1/namespaces/default/serviceaccounts/sa/token", {{"spec", spec}});
   };
