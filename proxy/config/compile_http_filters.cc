@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "api/envoy/cors.pb.h"
+#include "api/envoy/ext_authz.pb.h"
 #include "api/envoy/fault.pb.h"
 #include "api/envoy/header_mutation.pb.h"
 #include "api/envoy/http_rbac.pb.h"
@@ -14,6 +15,7 @@
 #include "api/envoy/local_ratelimit.pb.h"
 #include "api/envoy/route.pb.h"
 #include "api/envoy/router.pb.h"
+#include "proxy/config/compile_ext_authz.h"
 #include "proxy/config/compile_jwt.h"
 #include "proxy/config/compile_matchers.h"
 #include "proxy/config/compile_rbac.h"
@@ -231,6 +233,21 @@ absl::StatusOr<HttpFilterConfig> JwtOfRoute(const http::jwt_authn::v3::PerRouteC
       JwtFilterConfig{nullptr, std::make_shared<const JwtRouteConfig>(*std::move(compiled))});
 }
 
+absl::StatusOr<HttpFilterConfig> ExtAuthzFilter(const http::ext_authz::v3::ExtAuthz& from,
+                                                const Secrets& secrets) {
+  absl::StatusOr<std::shared_ptr<const ExtAuthzConfig>> compiled = CompileExtAuthz(from, secrets);
+  if (!compiled.ok()) return compiled.status();
+  return HttpFilterConfig(ExtAuthzFilterConfig{*std::move(compiled), nullptr});
+}
+
+absl::StatusOr<HttpFilterConfig> ExtAuthzOfRoute(
+    const http::ext_authz::v3::ExtAuthzPerRoute& from) {
+  absl::StatusOr<ExtAuthzRouteConfig> compiled = CompileExtAuthzPerRoute(from);
+  if (!compiled.ok()) return compiled.status();
+  return HttpFilterConfig(ExtAuthzFilterConfig{
+      nullptr, std::make_shared<const ExtAuthzRouteConfig>(*std::move(compiled))});
+}
+
 // The config that a filter, or an override of it, holds. `in_route`: all but two have other
 // messages there.
 absl::StatusOr<HttpFilterConfig> CompileConfig(const Any& any, bool in_route,
@@ -279,6 +296,14 @@ absl::StatusOr<HttpFilterConfig> CompileConfig(const Any& any, bool in_route,
   if (any.Is<http::jwt_authn::v3::PerRouteConfig>() && in_route) {
     auto message = Unpack<http::jwt_authn::v3::PerRouteConfig>(any);
     return message.ok() ? JwtOfRoute(*message) : message.status();
+  }
+  if (any.Is<http::ext_authz::v3::ExtAuthz>() && !in_route) {
+    auto message = Unpack<http::ext_authz::v3::ExtAuthz>(any);
+    return message.ok() ? ExtAuthzFilter(*message, secrets) : message.status();
+  }
+  if (any.Is<http::ext_authz::v3::ExtAuthzPerRoute>() && in_route) {
+    auto message = Unpack<http::ext_authz::v3::ExtAuthzPerRoute>(any);
+    return message.ok() ? ExtAuthzOfRoute(*message) : message.status();
   }
   return absl::UnimplementedError(TypeOf(any));
 }
@@ -362,6 +387,16 @@ HeaderMutationConfig Join(HeaderMutationConfig specific, const HeaderMutationCon
   return specific;
 }
 
+// Unless one of them switches it off: what the general one says of the request counts too.
+ExtAuthzFilterConfig Join(const ExtAuthzFilterConfig& specific,
+                          const ExtAuthzFilterConfig& general) {
+  if (specific.route->disabled || general.route->disabled) return specific;
+  auto joined = std::make_shared<ExtAuthzRouteConfig>(*specific.route);
+  joined->context_extensions.insert(general.route->context_extensions.begin(),
+                                    general.route->context_extensions.end());
+  return {nullptr, std::move(joined)};
+}
+
 template <typename Config>
 void JoinIf(const FilterOverride& general, FilterOverride& specific) {
   if (general.config == nullptr || specific.config == nullptr) return;
@@ -413,6 +448,7 @@ void InheritOverrides(const FilterOverrides& general, FilterOverrides& specific)
     }
     JoinIf<CorsConfig>(above, *own);
     JoinIf<HeaderMutationConfig>(above, *own);
+    JoinIf<ExtAuthzFilterConfig>(above, *own);
   }
 }
 

@@ -14,8 +14,6 @@ namespace matcher = envoy::type::matcher::v3;
 constexpr absl::string_view kJwtFilter = "envoy.filters.http.jwt_authn";
 constexpr absl::string_view kIstioFilter = "istio_authn";
 
-absl::StatusOr<ValueMatch> CompileValueMatch(const matcher::ValueMatcher& from);
-
 absl::Status CompileNumber(const matcher::DoubleMatcher& from, ValueMatch& to) {
   switch (from.match_pattern_case()) {
     case matcher::DoubleMatcher::kExact:
@@ -81,13 +79,6 @@ absl::Status CompileValue(const matcher::ValueMatcher& from, ValueMatch& to) {
   return Invalid("", "needs a match");
 }
 
-absl::StatusOr<ValueMatch> CompileValueMatch(const matcher::ValueMatcher& from) {
-  ValueMatch to;
-  absl::Status status = CompileValue(from, to);
-  if (!status.ok()) return status;
-  return to;
-}
-
 // What Istio's filter name and first key stand for.
 absl::Status CompileIstioSource(MetadataMatch& to) {
   const std::string key = to.path.front();
@@ -112,6 +103,13 @@ absl::Status CompileIstioSource(MetadataMatch& to) {
 }
 
 }  // namespace
+
+absl::StatusOr<ValueMatch> CompileValueMatch(const matcher::ValueMatcher& from) {
+  ValueMatch to;
+  absl::Status status = CompileValue(from, to);
+  if (!status.ok()) return status;
+  return to;
+}
 
 absl::StatusOr<MetadataMatch> CompileMetadataMatch(const matcher::MetadataMatcher& from) {
   MetadataMatch to;

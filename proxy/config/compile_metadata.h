@@ -10,6 +10,7 @@ namespace weft {
 
 absl::StatusOr<MetadataMatch> CompileMetadataMatch(
     const envoy::type::matcher::v3::MetadataMatcher& from);
+absl::StatusOr<ValueMatch> CompileValueMatch(const envoy::type::matcher::v3::ValueMatcher& from);
 
 }  // namespace weft
 

@@ -20,12 +20,14 @@
 
 namespace weft {
 
+struct ExtAuthzConfig;
+struct ExtAuthzRouteConfig;
 struct JwtAuthnConfig;
 struct JwtRouteConfig;
 struct RbacConfig;
 
-// These two are held by pointer: what they hold is written in terms of routes, which hold
-// overrides.
+// These are held by pointer: what the first two hold is written in terms of routes, which hold
+// overrides; the last is large, and few filters are of its kind.
 struct RbacFilterConfig {
   std::shared_ptr<const RbacConfig> rbac;  // never null; without rules it does nothing
 };
@@ -34,10 +36,16 @@ struct JwtFilterConfig {
   std::shared_ptr<const JwtAuthnConfig> authn;
   std::shared_ptr<const JwtRouteConfig> route;
 };
+struct ExtAuthzFilterConfig {
+  // Exactly one: of the filter, and of an override.
+  std::shared_ptr<const ExtAuthzConfig> authz;
+  std::shared_ptr<const ExtAuthzRouteConfig> route;
+};
 
 // Fields that matter where nothing overrides them: each is complete in itself.
-using HttpFilterConfig = std::variant<CorsConfig, FaultConfig, LocalRateLimitConfig,
-                                      HeaderMutationConfig, RbacFilterConfig, JwtFilterConfig>;
+using HttpFilterConfig =
+    std::variant<CorsConfig, FaultConfig, LocalRateLimitConfig, HeaderMutationConfig,
+                 RbacFilterConfig, JwtFilterConfig, ExtAuthzFilterConfig>;
 
 // By its address a worker finds what it keeps of one filter (its token bucket, its counters): made
 // by make_shared, so that a weak pointer keeps the address from being used again.
