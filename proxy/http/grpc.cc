@@ -1,15 +1,18 @@
 #include "proxy/http/grpc.h"
 
+#include <algorithm>
 #include <cstdint>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 
 namespace weft {
 namespace {
 
 constexpr absl::string_view kContentType = "application/grpc";
+constexpr size_t kMessagePrefix = 5;  // whether it is compressed, and its length
 
 std::optional<absl::Duration> Unit(char unit) {
   switch (unit) {
@@ -83,6 +86,24 @@ std::string GrpcMessage(absl::string_view text) {
   return message;
 }
 
+std::string FramedMessage(absl::string_view message) {
+  const auto size = static_cast<uint32_t>(message.size());
+  const char prefix[kMessagePrefix] = {0, static_cast<char>(size >> 24),
+                                       static_cast<char>(size >> 16), static_cast<char>(size >> 8),
+                                       static_cast<char>(size)};
+  return absl::StrCat(absl::string_view(prefix, kMessagePrefix), message);
+}
+
+std::optional<absl::string_view> OnlyMessage(absl::string_view body) {
+  if (body.size() < kMessagePrefix || body[0] != 0) return std::nullopt;
+  uint32_t size = 0;
+  for (const char c : body.substr(1, kMessagePrefix - 1)) {
+    size = size << 8 | static_cast<unsigned char>(c);
+  }
+  body.remove_prefix(kMessagePrefix);
+  return size == body.size() ? std::optional(body) : std::nullopt;
+}
+
 std::optional<absl::Duration> GrpcTimeout(const Headers& headers) {
   constexpr size_t kMostDigits = 8;
   const auto value = headers.Get("grpc-timeout");
@@ -97,6 +118,13 @@ std::optional<absl::Duration> GrpcTimeout(const Headers& headers) {
   const std::optional<absl::Duration> unit = Unit(value->back());
   if (!unit.has_value()) return std::nullopt;
   return count * *unit;
+}
+
+std::string GrpcTimeoutText(absl::Duration timeout) {
+  constexpr int64_t kMost = 99'999'999;
+  const int64_t milliseconds =
+      absl::ToInt64Milliseconds(absl::Ceil(timeout, absl::Milliseconds(1)));
+  return absl::StrCat(std::min(milliseconds, kMost), "m");
 }
 
 }  // namespace weft

@@ -25,9 +25,17 @@ std::optional<int> GrpcStatusIn(const Headers& headers);
 // A grpc-message: what is not printable ASCII, and '%', as %XX.
 std::string GrpcMessage(absl::string_view text);
 
+// A message as it goes over HTTP/2: not compressed, behind its length.
+std::string FramedMessage(absl::string_view message);
+// The message that is all of `body`; none if there is none, or more, or it is compressed. Points
+// into `body`.
+std::optional<absl::string_view> OnlyMessage(absl::string_view body);
+
 // grpc-timeout: at most 8 digits and a unit ("100m": milliseconds). None if there is none or it is
 // malformed.
 std::optional<absl::Duration> GrpcTimeout(const Headers& headers);
+// Its value, in milliseconds; the longest there is for what is longer.
+std::string GrpcTimeoutText(absl::Duration timeout);
 
 }  // namespace weft
 

@@ -40,6 +40,23 @@ TEST(Grpc, TimeoutHasAUnit) {
   EXPECT_EQ(GrpcTimeout(Headers()), std::nullopt);
 }
 
+TEST(Grpc, TimeoutIsWrittenInMilliseconds) {
+  EXPECT_EQ(GrpcTimeoutText(absl::Milliseconds(200)), "200m");
+  EXPECT_EQ(GrpcTimeoutText(absl::Microseconds(1)), "1m");
+  EXPECT_EQ(GrpcTimeoutText(absl::InfiniteDuration()), "99999999m");
+}
+
+TEST(Grpc, AMessageIsFramedByItsLength) {
+  const std::string framed = FramedMessage(std::string(258, 'x'));
+  EXPECT_EQ(framed.substr(0, 5), std::string("\0\0\0\1\2", 5));
+  EXPECT_EQ(OnlyMessage(framed), std::string(258, 'x'));
+  EXPECT_EQ(OnlyMessage(FramedMessage("")), "");
+  EXPECT_EQ(OnlyMessage(""), std::nullopt);
+  EXPECT_EQ(OnlyMessage(framed.substr(0, 100)), std::nullopt);
+  EXPECT_EQ(OnlyMessage(framed + framed), std::nullopt) << "one message, not two";
+  EXPECT_EQ(OnlyMessage(std::string("\1\0\0\0\0", 5)), std::nullopt) << "compressed";
+}
+
 TEST(Grpc, StatusIsReadFromTrailers) {
   EXPECT_EQ(GrpcStatusIn(With("grpc-status", "14")), 14);
   EXPECT_EQ(GrpcStatusIn(With("grpc-status", "x")), std::nullopt);

@@ -3,22 +3,23 @@
 #include <variant>
 #include <vector>
 
-#include "proxy/decide/jwt_auth.h"
 #include "proxy/serve/active_filter.h"
 #include "proxy/serve/cors_filter.h"
 #include "proxy/serve/exchange.h"
+#include "proxy/serve/ext_authz_filter.h"
 #include "proxy/serve/fault_filter.h"
 #include "proxy/serve/header_mutation_filter.h"
 #include "proxy/serve/jwt_filter.h"
 #include "proxy/serve/rate_limit_filter.h"
 #include "proxy/serve/rbac_filter.h"
+#include "proxy/serve/request_metadata.h"
 
 namespace weft {
 
 bool HasHttpFilters(const Exchange& x) { return !x.connection.config.filters.empty(); }
 
 Task<std::optional<Answer>> RunRequestFilters(Exchange& x) {
-  std::vector<VerifiedToken> tokens;
+  RequestMetadata metadata;
   for (const HttpFilter& filter : x.connection.config.filters) {
     const std::optional<ActiveFilter> active = ResolveFilter(x, filter);
     if (!active.has_value()) continue;
@@ -33,9 +34,11 @@ Task<std::optional<Answer>> RunRequestFilters(Exchange& x) {
     } else if (std::holds_alternative<HeaderMutationConfig>(kind)) {
       MutateRequest(x, *active);
     } else if (std::holds_alternative<RbacFilterConfig>(kind)) {
-      answer = RunRbac(x, *active, tokens);
+      answer = RunRbac(x, *active, metadata);
     } else if (std::holds_alternative<JwtFilterConfig>(kind)) {
-      answer = RunJwt(x, *active, tokens);
+      answer = RunJwt(x, *active, metadata.tokens);
+    } else if (std::holds_alternative<ExtAuthzFilterConfig>(kind)) {
+      answer = co_await RunExtAuthz(x, *active, metadata);
     }
     if (answer.has_value()) co_return answer;
   }
@@ -52,6 +55,7 @@ void RunResponseFilters(Exchange& x, ResponseHead& head) {
   }
   AddCorsToResponse(x, head.headers);
   AddLimitToResponse(x, head.headers);
+  AddAuthzToResponse(x, head);
 }
 
 }  // namespace weft

@@ -3,8 +3,10 @@
 #ifndef WEFT_PROXY_SERVE_HTTP_FILTERS_H_
 #define WEFT_PROXY_SERVE_HTTP_FILTERS_H_
 
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "proxy/config/http_filters.h"
 #include "proxy/http/head.h"
@@ -24,6 +26,7 @@ struct FilterNotes {
   uint64_t limit_most = 0;
   uint64_t limit_left = 0;
   int64_t limit_reset_s = 0;
+  std::unique_ptr<std::vector<HeaderToAdd>> authz;  // of authorizers; null: nothing
 };
 
 // Whether there is anything to run: ask before RunRequestFilters, whose coroutine costs.

@@ -4,9 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "proxy/config/rbac_config.h"
-#include "proxy/decide/jwt_auth.h"
 #include "proxy/serve/authorization.h"
 #include "proxy/serve/exchange.h"
+#include "proxy/serve/request_metadata.h"
 
 namespace weft {
 namespace {
@@ -55,8 +55,7 @@ Address RemoteAddressOf(const Exchange& x) {
 
 }  // namespace
 
-std::optional<Answer> RunRbac(Exchange& x, const ActiveFilter& active,
-                              const std::vector<VerifiedToken>& tokens) {
+std::optional<Answer> RunRbac(Exchange& x, const ActiveFilter& active, RequestMetadata& metadata) {
   const RbacConfig& config = *active.config<RbacFilterConfig>().rbac;
   if (!config.rules && !config.shadow_rules) return std::nullopt;
   RequestFacts facts = FactsOf(x.connection.downstream);
@@ -66,12 +65,16 @@ std::optional<Answer> RunRbac(Exchange& x, const ActiveFilter& active,
     remote = RemoteAddressOf(x);
     facts.remote_ip = remote.ip_bytes();
   }
-  const std::vector<TokenMetadata> metadata = MetadataOf(tokens);
-  facts.metadata = metadata;
+  const std::vector<VerifiedToken>& tokens = metadata.tokens;
+  const std::vector<TokenMetadata> payloads = MetadataOf(tokens);
+  facts.metadata = payloads;
   if (!tokens.empty()) facts.claims = &tokens.front().jwt->payload;
 
   const Authorization result = AuthorizeBy(config, facts);
   Count(x, active, result);
+  if (result.shadow_enforced) {
+    metadata.shadows.push_back({OwnConfig(active).shadow_stat_prefix, result.shadow});
+  }
   if (result.verdict.allowed) return std::nullopt;
   return Answer{403, ResponseFlag::kNone, DenialDetails(result.verdict), "RBAC: access denied", {}};
 }

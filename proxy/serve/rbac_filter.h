@@ -3,18 +3,17 @@
 #define WEFT_PROXY_SERVE_RBAC_FILTER_H_
 
 #include <optional>
-#include <vector>
 
 #include "proxy/serve/active_filter.h"
 #include "proxy/serve/answer.h"
 
 namespace weft {
 
-struct VerifiedToken;
+struct RequestMetadata;
 
-// `tokens`: those that JWT filters before this one verified.
-std::optional<Answer> RunRbac(Exchange& x, const ActiveFilter& active,
-                              const std::vector<VerifiedToken>& tokens);
+// By the tokens that JWT filters before this one verified; adds what its shadow rules say to
+// `metadata`, for the filters behind it.
+std::optional<Answer> RunRbac(Exchange& x, const ActiveFilter& active, RequestMetadata& metadata);
 
 }  // namespace weft
 

@@ -7,7 +7,6 @@
 #include <variant>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "proxy/decide/match_route.h"
 #include "proxy/decide/normalise_path.h"
@@ -16,11 +15,13 @@
 #include "proxy/decide/retry.h"
 #include "proxy/http/grpc.h"
 #include "proxy/serve/answer.h"
+#include "proxy/serve/choose_route.h"
 #include "proxy/serve/exchange.h"
 #include "proxy/serve/format_input.h"
 #include "proxy/serve/forward.h"
 #include "proxy/serve/http_filters.h"
 #include "proxy/serve/reply.h"
+#include "proxy/serve/request_body.h"
 #include "proxy/serve/upstream_choice.h"
 
 namespace weft {
@@ -119,16 +120,6 @@ bool MustUseTls(const Exchange& x) {
          !OriginOfPrepared(x.connection.config, x.connection.client, x.head.headers).trusted;
 }
 
-// What decides between weighted clusters: chance, or a header that keeps a client with one.
-uint64_t RandomFor(Exchange& x) {
-  const std::string& name = x.forward->random_value_header;
-  uint64_t value = 0;
-  if (name.empty() || !absl::SimpleAtoi(x.head.headers.Get(name).value_or(""), &value)) {
-    return x.worker().Random();
-  }
-  return value;
-}
-
 Answer Malformed(Exchange& x, const char* reason) {
   x.worker().CountRejection(reason);
   return {400, ResponseFlag::kDownstreamProtocolError, reason, reason, {}};
@@ -219,20 +210,6 @@ void RewriteForAttempt(Exchange& x, const EndpointConfig& endpoint, uint32_t att
   if (x.route->attempt_count_in_request) {
     x.head.headers.Set(KnownHeader::kXEnvoyAttemptCount, absl::StrCat(attempt));
   }
-}
-
-// The client holds its body back until it is told to go on; we are ready for it, whoever serves it.
-void AnswerExpectation(Exchange& x) {
-  const auto expect = x.head.headers.Get(KnownHeader::kExpect);
-  if (!expect.has_value() || !absl::EqualsIgnoreCase(*expect, "100-continue")) return;
-  if (x.connection.config.proxy_100_continue) return;
-  const bool has_body = x.body.framing == BodyFraming::kChunked || x.body.length > 0;
-  if (!has_body || x.head.version == HttpVersion::kHttp10) return;
-  x.head.headers.Remove(KnownHeader::kExpect);
-  ResponseHead go_on;
-  go_on.status = 100;
-  x.client.WriteHead(go_on, BodyLength());
-  x.client.Flush();
 }
 
 // Counts against the cluster's max_retries from when another attempt is decided on.
@@ -352,25 +329,6 @@ bool MustShed(Exchange& x) {
   return true;
 }
 
-// Finds the route, and which of its clusters. False: there is none.
-bool ChooseRoute(Exchange& x) {
-  Worker& worker = x.worker();
-  x.routes = x.config->FindRoutes(x.connection.config);
-  x.route = x.routes != nullptr ? MatchRoute(*x.routes, x.head, worker.Random()) : nullptr;
-  if (x.route == nullptr) return false;
-  for (const std::string& name : x.routes->internal_only_headers) {
-    if (!x.head.headers.Has(name)) continue;
-    if (!OriginOfPrepared(x.connection.config, x.connection.client, x.head.headers).trusted) {
-      x.head.headers.Remove(name);
-    }
-  }
-  x.forward = std::get_if<ForwardAction>(&x.route->action);
-  if (x.forward != nullptr) {
-    x.target = ChooseTarget(x.forward->clusters, x.forward->total_weight, RandomFor(x));
-  }
-  return true;
-}
-
 // What a route says that is not to be forwarded; nullopt: it is.
 std::optional<Answer> AnswerOfRoute(const Exchange& x) {
   if (MustUseTls(x)) return ToHttps(x.head);
@@ -404,9 +362,9 @@ std::optional<Answer> ChooseCluster(Exchange& x) {
 Task<> ServeRequest(Exchange& x) {
   std::optional<Answer> answer = Receive(x);
   if (!answer.has_value()) {
-    const bool routed = ChooseRoute(x);
+    ChooseRoute(x);
     if (HasHttpFilters(x)) answer = co_await RunRequestFilters(x);
-    if (!answer.has_value()) answer = routed ? AnswerOfRoute(x) : NoRoute(x);
+    if (!answer.has_value()) answer = x.route != nullptr ? AnswerOfRoute(x) : NoRoute(x);
   }
   if (!answer.has_value()) answer = ChooseCluster(x);
   // One place for all answers: each would have its own room in this coroutine's frame.
