@@ -52,6 +52,7 @@ constexpr struct {
   absl::string_view label;
 } kFilters[] = {
     {".cors.", "envoy_http_conn_manager_prefix"},
+    {".ext_authz.", "envoy_http_conn_manager_prefix"},
     {".fault.", "envoy_http_conn_manager_prefix"},
     {".http_local_rate_limit.", "envoy_local_http_ratelimit_prefix"},
     {".jwt_authn.", "envoy_http_conn_manager_prefix"},
@@ -59,9 +60,10 @@ constexpr struct {
 };
 
 // A counter of a filter by its parts: "http.in.fault.aborts_injected" is "fault_aborts_injected" of
-// "in".
+// "in". Some are of the cluster that the request was for: "cluster.up.ext_authz.ok".
 struct FilterCounter {
   std::string name;
+  absl::string_view prefix;
   absl::string_view subject;
   absl::string_view label;
   absl::string_view whole;
@@ -69,13 +71,14 @@ struct FilterCounter {
 };
 
 FilterCounter PartsOf(absl::string_view whole, uint64_t count) {
-  FilterCounter counter = {"", "", "", whole, count};
+  const bool of_cluster = absl::StartsWith(whole, "cluster.");
+  FilterCounter counter = {"", of_cluster ? "cluster" : "http", "", "", whole, count};
   absl::string_view rest = whole;
   for (const auto& [part, label] : kFilters) {
     const size_t at = whole.find(part);
     if (at == absl::string_view::npos) continue;
-    counter.subject = absl::StripPrefix(whole.substr(0, at), "http.");
-    counter.label = label;
+    counter.subject = absl::StripPrefix(whole.substr(0, at), of_cluster ? "cluster." : "http.");
+    counter.label = of_cluster ? "envoy_cluster_name" : label;
     rest = whole.substr(at + 1);
     break;
   }
@@ -153,7 +156,7 @@ class Walk {
       return std::tie(a.name, a.whole) < std::tie(b.name, b.whole);
     });
     for (const FilterCounter& counter : counters) {
-      Value value = {"http", counter.subject, counter.label, counter.name};
+      Value value = {counter.prefix, counter.subject, counter.label, counter.name};
       value.number = static_cast<double>(counter.count);
       value.flat_name = counter.whole;
       Give(value);

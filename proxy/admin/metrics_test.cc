@@ -82,10 +82,10 @@ TEST(Metrics, AFamilyIsWrittenOnce) {
 
 TEST(Metrics, FiltersCountByTheirWholeNames) {
   Statistics statistics;
-  statistics.counters.filters = {{"http.in.0.fault.aborts_injected", 1},
-                                 {"http.in.rbac.policy.a-b.denied", 2},
-                                 {"http.in.rbac.dry_shadow_denied", 3},
-                                 {"s.http_local_rate_limit.enabled", 4}};
+  statistics.counters.filters = {
+      {"http.in.0.fault.aborts_injected", 1}, {"http.in.rbac.policy.a-b.denied", 2},
+      {"http.in.rbac.dry_shadow_denied", 3},  {"s.http_local_rate_limit.enabled", 4},
+      {"http.in.ext_authz.waf.ok", 5},        {"cluster.up.ext_authz.ok", 6}};
   const std::string flat = FormatStats(statistics, {});
   EXPECT_THAT(flat, HasSubstr("http.in.0.fault.aborts_injected: 1\n"));
   EXPECT_THAT(flat, HasSubstr("http.in.rbac.policy.a-b.denied: 2\n"));
@@ -96,6 +96,8 @@ TEST(Metrics, FiltersCountByTheirWholeNames) {
            "envoy_http_rbac_policy_a_b_denied{envoy_http_conn_manager_prefix=\"in\"} 2\n",
            "envoy_http_rbac_dry_shadow_denied{envoy_http_conn_manager_prefix=\"in\"} 3\n",
            "envoy_http_local_rate_limit_enabled{envoy_local_http_ratelimit_prefix=\"s\"} 4\n",
+           "envoy_http_ext_authz_waf_ok{envoy_http_conn_manager_prefix=\"in\"} 5\n",
+           "envoy_cluster_ext_authz_ok{envoy_cluster_name=\"up\"} 6\n",
        }) {
     EXPECT_THAT(prometheus, HasSubstr(line));
   }
