@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "api/envoy/cors.pb.h"
+#include "api/envoy/ext_authz.pb.h"
 #include "api/envoy/fault.pb.h"
 #include "api/envoy/header_mutation.pb.h"
 #include "api/envoy/http_connection_manager.pb.h"
@@ -14,6 +15,7 @@
 #include "api/envoy/route.pb.h"
 #include "api/envoy/router.pb.h"
 #include "proxy/config/compile.h"
+#include "proxy/config/ext_authz_config.h"
 #include "proxy/config/http_filters.h"
 #include "proxy/config/jwt_config.h"
 #include "proxy/config/rbac_config.h"
@@ -428,6 +430,107 @@ TEST(CompileRoute, VirtualHostFieldsReachTheirRoutes) {
   EXPECT_EQ(forward.mirrors[0].cluster, "m");
   EXPECT_EQ(forward.cluster_header, "x-to");
   EXPECT_EQ((*routes)->clusters, std::vector<std::string>{"m"});
+}
+
+// ---- ext_authz.
+
+const ExtAuthzConfig& AuthzOf(const HttpFilter& filter) {
+  return *std::get<ExtAuthzFilterConfig>(*filter.config).authz;
+}
+
+constexpr char kAuthzOverHttp[] =
+    "http_service { server_uri { uri: 'http://a.example' cluster: 'a' } } ";
+
+TEST(CompileExtAuthz, TakesEitherService) {
+  const auto manager = Manager(absl::StrCat(
+      Filter(
+          "h", "ext_authz.v3.ExtAuthz",
+          "http_service { server_uri { uri: 'http://a.example' cluster: 'a' timeout { seconds: "
+          "600 } } path_prefix: '/p' authorization_request { allowed_headers { patterns { exact: "
+          "'X-Old' } } } authorization_response { allowed_client_headers { patterns { prefix: "
+          "'x-' } } } } failure_mode_allow: true status_on_error { code: ServiceUnavailable } "
+          "with_request_body { max_request_bytes: 9 allow_partial_message: true } "
+          "clear_route_cache: true"),
+      Filter("g", "ext_authz.v3.ExtAuthz",
+             "grpc_service { envoy_grpc { cluster_name: 'b' } } stat_prefix: 's'")));
+  ASSERT_TRUE(manager.ok()) << manager.status();
+  const ExtAuthzConfig& http = AuthzOf(manager->filters.at(0));
+  EXPECT_EQ(http.cluster, "a");
+  EXPECT_EQ(http.timeout, absl::Seconds(600));
+  EXPECT_TRUE(http.told_headers->Has("x-old"));
+  EXPECT_TRUE(http.told_headers->Has("X-OLD"));
+  EXPECT_FALSE(http.told_headers->Has("x-older"));
+  EXPECT_EQ(http.most_body, 9);
+  EXPECT_TRUE(http.partial_body && http.allow_on_error && http.clear_route_cache);
+  EXPECT_EQ(http.status_on_error, 503);
+  const auto& service = std::get<ExtAuthzConfig::Http>(http.service);
+  EXPECT_EQ(service.path_prefix, "/p");
+  EXPECT_TRUE(service.client->Has("x-any"));
+  const ExtAuthzConfig& grpc = AuthzOf(manager->filters.at(1));
+  EXPECT_EQ(std::get<ExtAuthzConfig::Grpc>(grpc.service).authority, "b");
+  EXPECT_EQ(grpc.timeout, absl::Milliseconds(200));
+  EXPECT_EQ(grpc.stat_prefix, "s");
+  EXPECT_FALSE(grpc.told_headers.has_value());
+}
+
+TEST(CompileExtAuthz, NamesTheFieldThatIsWrong) {
+  const struct {
+    std::string config;
+    const char* field;
+  } rows[] = {
+      {"", "needs one of grpc_service, http_service"},
+      {"grpc_service { }", "grpc_service.envoy_grpc.cluster_name"},
+      {"http_service { server_uri { uri: 'http://a' } }", "http_service.server_uri.cluster"},
+      {"http_service { server_uri { uri: 'a' cluster: 'a' } }", "http_service.server_uri.uri"},
+      {"http_service { server_uri { uri: 'http://a' cluster: 'a' } path_prefix: 'p' }",
+       "http_service.path_prefix"},
+      {"http_service { server_uri { uri: 'http://a' cluster: 'a' timeout { } } }",
+       "http_service.server_uri.timeout"},
+      {"http_service { server_uri { uri: 'http://a' cluster: 'a' } authorization_request { "
+       "headers_to_add { key: 'host' value: 'x' } } }",
+       "headers_to_add[0]"},
+      {absl::StrCat(kAuthzOverHttp, "with_request_body { }"),
+       "with_request_body.max_request_bytes"},
+      {absl::StrCat(kAuthzOverHttp, "status_on_error { code: Continue }"), "status_on_error.code"},
+      {absl::StrCat(kAuthzOverHttp, "include_peer_certificate: true"), "include_peer_certificate"},
+      {absl::StrCat(kAuthzOverHttp, "allowed_headers { patterns { } }"),
+       "allowed_headers.patterns[0]"},
+      {absl::StrCat(kAuthzOverHttp,
+                    "filter_enabled_metadata { filter: 'other' path { key: 'k' } "
+                    "value { present_match: true } }"),
+       "filter_enabled_metadata.filter"},
+      {absl::StrCat(kAuthzOverHttp,
+                    "filter_enabled_metadata { filter: 'envoy.filters.http.rbac' "
+                    "path { key: 'k' } }"),
+       "filter_enabled_metadata.value"},
+  };
+  for (const auto& row : rows) {
+    const auto manager = Manager(Filter("f", "ext_authz.v3.ExtAuthz", row.config));
+    ASSERT_FALSE(manager.ok()) << row.config;
+    EXPECT_TRUE(absl::StrContains(manager.status().message(), row.field)) << manager.status();
+  }
+}
+
+TEST(CompileExtAuthz, LevelsOfRoutesAreJoined) {
+  const auto routes = Routes(
+      absl::StrCat("name: 'r' virtual_hosts { name: 'v' domains: '*' ",
+                   Override("a", "ext_authz.v3.ExtAuthzPerRoute",
+                            "check_settings { context_extensions { key: 'x' value: 'general' } "
+                            "context_extensions { key: 'y' value: 'general' } }"),
+                   "routes { match { prefix: '/off' } route { cluster: 'c' } ",
+                   Override("a", "ext_authz.v3.ExtAuthzPerRoute", "disabled: true"),
+                   "} routes { match { prefix: '/' } route { cluster: 'c' } ",
+                   Override("a", "ext_authz.v3.ExtAuthzPerRoute",
+                            "check_settings { context_extensions { key: 'x' value: 'own' } }"),
+                   "} }"));
+  ASSERT_TRUE(routes.ok()) << routes.status();
+  const auto& all = (*routes)->virtual_hosts.at(0).routes;
+  const auto of = [](const Route& route) {
+    return std::get<ExtAuthzFilterConfig>(*FindOverride(route.filters, "a")->config).route;
+  };
+  EXPECT_TRUE(of(all.at(0))->disabled);
+  EXPECT_EQ(of(all.at(1))->context_extensions,
+            (std::map<std::string, std::string>{{"x", "own"}, {"y", "general"}}));
 }
 
 }  // namespace
