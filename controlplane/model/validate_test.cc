@@ -732,9 +732,7 @@ TEST(Validate, AuthorizationPolicy) {
       {"{action: AUDIT, rules: [{}]}", ""},
       {"{action: REFUSE}", "spec.action"},
       {"{action: CUSTOM, rules: [{}]}", "spec.provider.name: is missing for CUSTOM"},
-      {"{action: CUSTOM, provider: {name: x}, rules: [{}]}",
-       "warning: AuthorizationPolicy default/x: spec.action: CUSTOM: weft-proxy asks no external "
-       "authorizer"},
+      {"{action: CUSTOM, provider: {name: x}, rules: [{}]}", ""},
       {"{provider: {name: x}}", "spec.provider: is for the action CUSTOM only"},
       {"{selector: {matchLabels: {app: 'a*'}}}", "spec.selector.matchLabels"},
       {"{selector: {matchLabels: {a: b}}, targetRef: {kind: Service, name: s}}",
