@@ -966,6 +966,8 @@ TEST(Validate, MeshConfig) {
       {http("service: a, port: 80, timeout: soon"), "timeout: not a duration"},
       {http("service: a, port: 80, statusOnError: x"), "statusOnError: 'x' is not a status"},
       {http("service: a, port: 80, pathPrefix: x"), "pathPrefix: 'x' does not begin with '/'"},
+      {http("service: a, port: 80, includeAdditionalHeadersInCheck: {Host: y}"),
+       "includeAdditionalHeadersInCheck[Host]: 'Host' cannot be set"},
       {http("service: a, port: 80, includeRequestBodyInCheck: {}"),
        "includeRequestBodyInCheck.maxRequestBytes: 0 is out of range"},
       {http("service: a, port: 80, headersToUpstreamOnAllow: ['a b']"),
