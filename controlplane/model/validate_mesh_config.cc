@@ -127,6 +127,12 @@ void CheckAuthorizer(const Authorizer& authorizer, Checker& check) {
   }
 }
 
+// A message's own, which a proxy sets itself.
+bool IsOfFrame(absl::string_view name) {
+  return absl::EqualsIgnoreCase(name, "host") || absl::EqualsIgnoreCase(name, "content-length") ||
+         absl::EqualsIgnoreCase(name, "transfer-encoding");
+}
+
 void CheckHttpAuthorizer(const ExtensionProvider::ExternalAuthorizationHttp& authorizer,
                          Checker& check) {
   CheckAuthorizer(authorizer, check);
@@ -138,8 +144,10 @@ void CheckHttpAuthorizer(const ExtensionProvider::ExternalAuthorizationHttp& aut
   CheckHeaderPatterns("includeRequestHeadersInCheck", authorizer.include_request_headers_in_check(),
                       check);
   for (const auto& [name, value] : authorizer.include_additional_headers_in_check()) {
-    check.HeaderName(absl::StrCat("includeAdditionalHeadersInCheck[", name, "]"), name);
-    CheckFormat(absl::StrCat("includeAdditionalHeadersInCheck[", name, "]"), value, check);
+    const std::string field = absl::StrCat("includeAdditionalHeadersInCheck[", name, "]");
+    check.HeaderName(field, name);
+    if (IsOfFrame(name)) check.Error(field, absl::StrCat("'", name, "' cannot be set"));
+    CheckFormat(field, value, check);
   }
   CheckHeaderPatterns("headersToUpstreamOnAllow", authorizer.headers_to_upstream_on_allow(), check);
   CheckHeaderPatterns("headersToDownstreamOnDeny", authorizer.headers_to_downstream_on_deny(),

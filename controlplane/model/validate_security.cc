@@ -253,9 +253,6 @@ void CheckAction(const AuthorizationPolicy& spec, Checker& check) {
     return;
   }
   if (spec.provider().name().empty()) check.Error("provider.name", "is missing for CUSTOM");
-  check.Warning("action",
-                "CUSTOM: weft-proxy asks no external authorizer, so what the rules select is "
-                "denied");
 }
 
 // ---- RequestAuthentication.

@@ -1,9 +1,10 @@
 // A workload's AuthorizationPolicies as the RBAC filters of its inbound listener.
 //
 // In Istio's order: what CUSTOM policies select, then DENY, then ALLOW; AUDIT decides nothing. As
-// soon as there is an ALLOW policy, what none of them matches is denied. weft-proxy asks no
-// external authorizer, so what a CUSTOM policy selects is denied, as it is in Istio where the
-// provider is missing. A policy annotated `istio.io/dry-run: "true"` is only counted.
+// soon as there is an ALLOW policy, what none of them matches is denied. What a CUSTOM policy
+// selects is asked about at its provider (external_authorization.h); where that cannot be asked, or
+// the workload's policies name several, and on ports without HTTP, it is denied. A policy annotated
+// `istio.io/dry-run: "true"` is only counted.
 #ifndef WEFT_CONTROLPLANE_TRANSLATE_AUTHORIZATION_H_
 #define WEFT_CONTROLPLANE_TRANSLATE_AUTHORIZATION_H_
 

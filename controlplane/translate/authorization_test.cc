@@ -6,6 +6,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "api/envoy/ext_authz.pb.h"
+#include "api/envoy/http_connection_manager.pb.h"
+#include "controlplane/translate/check.h"
 #include "controlplane/translate/check_policies.h"
 #include "controlplane/translate/inbound_verdict.h"
 #include "controlplane/translate/translate.h"
@@ -14,6 +17,9 @@
 
 namespace weft {
 namespace {
+
+using envoy::extensions::filters::http::ext_authz::v3::ExtAuthz;
+using envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 
 // helloworld in "default" with an HTTP port 5000 and a TCP port 9000, its pod at 10.244.0.2.
 WorldBuilder Helloworld() {
@@ -114,14 +120,217 @@ TEST(Authorization, OneOfSeveralAllowPoliciesIsEnough) {
   EXPECT_EQ(AskOf(Helloworld(), both, {.method = "POST"}), "denied: none");
 }
 
-// No external authorizer is asked, so what it was to decide is denied; the rest goes on.
-TEST(Authorization, CustomFailsClosed) {
-  const std::string custom = Policy("ext",
-                                    "{action: CUSTOM, provider: {name: opa}, rules: [{to: "
-                                    "[{operation: {paths: ['/admin*']}}]}]}");
-  EXPECT_EQ(AskOf(Helloworld(), custom + Policy("allow", "{rules: [{}]}"), {.path = "/admin"}),
+// ---- CUSTOM: a provider decides.
+
+std::string Providers(const std::string& providers) {
+  return absl::StrCat(
+      "---\nkind: ConfigMap\nmetadata: {name: weft, namespace: weft-system}\ndata:\n  mesh: |\n"
+      "    extensionProviders: [",
+      providers, "]\n");
+}
+
+constexpr char kOverHttp[] =
+    "{name: opa, envoyExtAuthzHttp: {service: authz.auth.svc.cluster.local, port: 8000}}";
+constexpr char kOverGrpc[] =
+    "{name: opa, envoyExtAuthzGrpc: {service: auth/authz.auth.svc.cluster.local, port: 9000}}";
+constexpr char kAdmin[] =
+    "{action: CUSTOM, provider: {name: opa}, rules: [{to: [{operation: {paths: ['/admin*']}}]}]}";
+constexpr char kAuthzCluster[] = "outbound|8000||authz.auth.svc.cluster.local";
+
+// With an authorizer in the namespace "auth".
+WorldBuilder WithAuthorizer() {
+  WorldBuilder builder = Helloworld();
+  builder.Service("auth", "authz",
+                  {{"http", 8000, Protocol::kHttp},
+                   {"grpc", 9000, Protocol::kGrpc},
+                   {"tcp", 9001, Protocol::kTcp}});
+  builder.Pod("auth", "authz", "v1");
+  return builder;
+}
+
+// The filter that asks, of the chain for port 5000; fails the test if there is none.
+ExtAuthz ExtAuthzOf(WorldBuilder builder, const std::string& yaml) {
+  EXPECT_TRUE(builder.Apply(yaml).ok()) << yaml;
+  const auto listener = ListenerIn(Translate(builder.world(), PodView()), "virtualInbound");
+  for (const auto& chain : listener.filter_chains()) {
+    HttpConnectionManager http;
+    if (!chain.filters().rbegin()->typed_config().UnpackTo(&http)) continue;
+    for (const auto& filter : http.http_filters()) {
+      ExtAuthz authz;
+      if (filter.typed_config().UnpackTo(&authz)) return authz;
+    }
+  }
+  ADD_FAILURE() << "no ext_authz filter";
+  return {};
+}
+
+TEST(Authorization, CustomAsksTheProviderOfWhatItSelects) {
+  WorldBuilder builder = WithAuthorizer();
+  ASSERT_TRUE(builder
+                  .Apply(Providers(kOverHttp) + Policy("ext", kAdmin) +
+                         Policy("allow", "{rules: [{to: [{operation: {methods: [GET]}}]}]}"))
+                  .ok());
+  InboundProxy proxy = ProxyIn(builder.world());
+  EXPECT_EQ(proxy.Ask({.path = "/admin/x"}), "allowed");
+  EXPECT_EQ(proxy.asked(), kAuthzCluster);
+  EXPECT_EQ(proxy.Ask({.path = "/hello"}), "allowed");
+  EXPECT_EQ(proxy.asked(), "");
+  EXPECT_EQ(proxy.Ask({.method = "POST", .path = "/admin/x"}), "denied: none")
+      << "the other policies count as well";
+  EXPECT_EQ(proxy.asked(), kAuthzCluster) << "CUSTOM comes first";
+}
+
+TEST(Authorization, CustomDeniesWhereNobodyCanBeAsked) {
+  const std::string two = Policy("ext", kAdmin) +
+                          Policy("more", "{action: CUSTOM, provider: {name: other}, rules: [{}]}");
+  const struct {
+    const char* name;
+    std::string yaml;
+    const char* problem;
+  } rows[] = {
+      {"no mesh config", Policy("ext", kAdmin),
+       "declare no authorizer of this name; there is none"},
+      {"another name",
+       Providers("{name: x, envoyExtAuthzHttp: {service: a.b, port: 1}}") + Policy("ext", kAdmin),
+       "there is x"},
+      {"a log of that name",
+       Providers("{name: opa, envoyFileAccessLog: {path: /dev/stdout}}") + Policy("ext", kAdmin),
+       "declare no authorizer of this name"},
+      {"no service",
+       Providers("{name: opa, envoyExtAuthzHttp: {service: gone.auth.svc.cluster.local, port: "
+                 "8000}}") +
+           Policy("ext", kAdmin),
+       "'gone.auth.svc.cluster.local' is not in the mesh"},
+      {"another namespace",
+       Providers("{name: opa, envoyExtAuthzHttp: {service: "
+                 "other/authz.auth.svc.cluster.local, port: 8000}}") +
+           Policy("ext", kAdmin),
+       "is not in the mesh"},
+      {"no such port",
+       Providers("{name: opa, envoyExtAuthzHttp: {service: authz.auth.svc.cluster.local, port: "
+                 "80}}") +
+           Policy("ext", kAdmin),
+       "has no port 80"},
+      {"a TCP port",
+       Providers("{name: opa, envoyExtAuthzHttp: {service: authz.auth.svc.cluster.local, port: "
+                 "9001}}") +
+           Policy("ext", kAdmin),
+       "has no HTTP on port 9001; name the port http or grpc"},
+      {"gRPC at a port of HTTP/1",
+       Providers("{name: opa, envoyExtAuthzGrpc: {service: authz.auth.svc.cluster.local, port: "
+                 "8000}}") +
+           Policy("ext", kAdmin),
+       "has no gRPC on port 8000"},
+      {"two providers",
+       Providers(absl::StrCat(kOverHttp,
+                              ", {name: other, envoyExtAuthzHttp: {service: "
+                              "authz.auth.svc.cluster.local, port: 8000}}")) +
+           two,
+       "a workload has one authorizer, and the policies that select"},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.name);
+    WorldBuilder builder = WithAuthorizer();
+    ASSERT_TRUE(builder.Apply(row.yaml).ok());
+    InboundProxy proxy = ProxyIn(builder.world());
+    EXPECT_EQ(proxy.Ask({.path = "/admin"}),
+              "denied: ns[default]-policy[ext]-rule[0]-deny-due-to-bad-CUSTOM-action");
+    EXPECT_EQ(proxy.asked(), "");
+    const std::vector<Problem> problems = CheckPolicies(TranslationIndex(builder.world()));
+    ASSERT_FALSE(problems.empty());
+    EXPECT_EQ(problems[0].field, "spec.provider.name");
+    EXPECT_TRUE(absl::StrContains(problems[0].message, row.problem)) << problems[0].message;
+  }
+}
+
+// A connection without requests has nothing to ask about.
+TEST(Authorization, CustomDeniesOnPortsWithoutHttpAndSaysSo) {
+  WorldBuilder builder = WithAuthorizer();
+  ASSERT_TRUE(builder
+                  .Apply(Providers(kOverHttp) +
+                         Policy("ext", "{action: CUSTOM, provider: {name: opa}, rules: [{}]}"))
+                  .ok());
+  InboundProxy proxy = ProxyIn(builder.world());
+  EXPECT_EQ(proxy.Ask({}), "allowed");
+  EXPECT_EQ(proxy.asked(), kAuthzCluster);
+  EXPECT_EQ(proxy.Ask({.port = 9000}),
             "denied: ns[default]-policy[ext]-rule[0]-deny-due-to-bad-CUSTOM-action");
-  EXPECT_TRUE(Allowed(custom, {.path = "/hello"}));
+}
+
+TEST(Authorization, CustomOnTrialAsksNobody) {
+  WorldBuilder builder = WithAuthorizer();
+  const char* trial = "{istio.io/dry-run: 'true'}";
+  ASSERT_TRUE(builder.Apply(Providers(kOverHttp) + Policy("ext", kAdmin, "default", trial)).ok());
+  InboundProxy proxy = ProxyIn(builder.world());
+  EXPECT_EQ(proxy.Ask({.path = "/admin"}), "allowed");
+  EXPECT_EQ(proxy.asked(), "");
+  EXPECT_EQ(proxy.on_trial(), std::vector<std::string>{"denied"});
+
+  ASSERT_TRUE(
+      builder.Apply(Policy("more", "{action: CUSTOM, provider: {name: opa}, rules: [{}]}")).ok());
+  InboundProxy both = ProxyIn(builder.world());
+  EXPECT_EQ(both.Ask({.path = "/admin"}), "allowed");
+  EXPECT_EQ(both.asked(), kAuthzCluster);
+}
+
+TEST(Authorization, TheProvidersServiceReachesTheProxyThoughASidecarHidesIt) {
+  WorldBuilder builder = WithAuthorizer();
+  ASSERT_TRUE(
+      builder
+          .Apply(Providers(kOverHttp) + Policy("ext", kAdmin) +
+                 "---\nkind: Sidecar\nmetadata: {name: s, namespace: default}\nspec: {egress: "
+                 "[{hosts: ['./*']}]}\n")
+          .ok());
+  const Resources resources = Translate(builder.world(), PodView());
+  EXPECT_EQ(ClusterIn(resources, kAuthzCluster).name(), kAuthzCluster);
+  EXPECT_EQ(AssignmentIn(resources, kAuthzCluster).endpoints_size(), 1);
+  EXPECT_TRUE(CheckResources(resources).empty());
+  ProxyView other = PodView();
+  other.namespace_ = "web";
+  EXPECT_EQ(TranslationIndex(builder.world()).ScopeOf(other).authorizer, "");
+}
+
+TEST(Authorization, EveryFieldOfAnHttpProviderIsTold) {
+  const ExtAuthz authz = ExtAuthzOf(
+      WithAuthorizer(),
+      Providers("{name: opa, envoyExtAuthzHttp: {service: auth/authz.auth.svc.cluster.local, port: "
+                "8000, timeout: 2s, pathPrefix: /check, failOpen: true, clearRouteCache: true, "
+                "statusOnError: '503', includeRequestHeadersInCheck: [x-a, x-b*, '*-c'], "
+                "includeAdditionalHeadersInCheck: {x-z: '1', x-y: '2'}, includeRequestBodyInCheck: "
+                "{maxRequestBytes: 7, allowPartialMessage: true}, headersToUpstreamOnAllow: ['*'], "
+                "headersToDownstreamOnDeny: [set-cookie], headersToDownstreamOnAllow: [x-d]}}") +
+          Policy("ext", kAdmin));
+  const auto& service = authz.http_service();
+  EXPECT_EQ(service.server_uri().uri(), "http://authz.auth.svc.cluster.local");
+  EXPECT_EQ(service.server_uri().cluster(), kAuthzCluster);
+  EXPECT_EQ(service.server_uri().timeout().seconds(), 2);
+  EXPECT_EQ(service.path_prefix(), "/check");
+  EXPECT_TRUE(authz.failure_mode_allow());
+  EXPECT_TRUE(authz.clear_route_cache());
+  EXPECT_EQ(static_cast<int>(authz.status_on_error().code()), 503);
+  ASSERT_EQ(authz.allowed_headers().patterns_size(), 3);
+  EXPECT_EQ(authz.allowed_headers().patterns(0).exact(), "x-a");
+  EXPECT_EQ(authz.allowed_headers().patterns(1).prefix(), "x-b");
+  EXPECT_EQ(authz.allowed_headers().patterns(2).suffix(), "-c");
+  ASSERT_EQ(service.authorization_request().headers_to_add_size(), 2);
+  EXPECT_EQ(service.authorization_request().headers_to_add(0).key(), "x-y");
+  EXPECT_EQ(authz.with_request_body().max_request_bytes(), 7u);
+  EXPECT_TRUE(authz.with_request_body().allow_partial_message());
+  const auto& answer = service.authorization_response();
+  EXPECT_EQ(answer.allowed_upstream_headers().patterns(0).safe_regex().regex(), ".*");
+  EXPECT_EQ(answer.allowed_client_headers().patterns(0).exact(), "set-cookie");
+  EXPECT_EQ(answer.allowed_client_headers_on_success().patterns(0).exact(), "x-d");
+}
+
+TEST(Authorization, EveryFieldOfAGrpcProviderIsTold) {
+  const ExtAuthz authz = ExtAuthzOf(WithAuthorizer(), Providers(kOverGrpc) + Policy("ext", kAdmin));
+  const auto& grpc = authz.grpc_service();
+  EXPECT_EQ(grpc.envoy_grpc().cluster_name(), "outbound|9000||authz.auth.svc.cluster.local");
+  EXPECT_EQ(grpc.envoy_grpc().authority(), "authz.auth.svc.cluster.local");
+  EXPECT_EQ(grpc.timeout().seconds(), 600) << "Istio's, as good as none";
+  EXPECT_FALSE(authz.failure_mode_allow());
+  EXPECT_FALSE(authz.has_status_on_error());
+  EXPECT_FALSE(authz.has_with_request_body());
 }
 
 TEST(Authorization, AuditDecidesNothing) {

@@ -7,10 +7,12 @@
 #include "api/envoy/listener.pb.h"
 #include "gtest/gtest.h"
 #include "proxy/config/compile.h"
+#include "proxy/config/ext_authz_config.h"
 #include "proxy/config/jwt_config.h"
 #include "proxy/config/rbac_config.h"
 #include "proxy/config/secrets.h"
 #include "proxy/decide/authorize.h"
+#include "proxy/decide/ext_authz.h"
 #include "proxy/decide/jwt_auth.h"
 #include "proxy/decide/match_chain.h"
 #include "proxy/decide/normalise_path.h"
@@ -122,6 +124,7 @@ std::string InboundProxy::Ask(const Call& call) {
   if (listener_ == nullptr) return "refused by the proxy";
   Shown shown(call);
   on_trial_.clear();
+  asked_.clear();
   const FilterChainConfig* chain = ChainFor(*listener_, call, shown);
   if (chain == nullptr) return "closed";
   for (const auto& config : chain->authorization) {
@@ -134,6 +137,7 @@ std::string InboundProxy::Ask(const Call& call) {
   head_ = HeadOf(call);
   if (NormalisePath(http.path, head_.path) == PathVerdict::kReject) return "malformed";
   std::vector<VerifiedToken> tokens;
+  std::vector<ShadowVerdict> shadows;
   for (const HttpFilter& filter : http.filters) {
     std::optional<std::string> answer;
     if (const auto* jwt = std::get_if<JwtFilterConfig>(&*filter.config)) {
@@ -144,6 +148,12 @@ std::string InboundProxy::Ask(const Call& call) {
       shown.facts.metadata = metadata;
       shown.facts.claims = tokens.empty() ? nullptr : &tokens.front().jwt->payload;
       answer = AskRbac(*rbac->rbac, shown.facts, on_trial_);
+      if (rbac->rbac->shadow_rules.has_value()) {
+        shadows.push_back(
+            {rbac->rbac->shadow_stat_prefix, Authorize(*rbac->rbac->shadow_rules, shown.facts)});
+      }
+    } else if (const auto* authz = std::get_if<ExtAuthzFilterConfig>(&*filter.config)) {
+      if (IsAskedAbout(*authz->authz, shadows, 0)) asked_ = authz->authz->cluster;
     }
     if (answer.has_value()) return *answer;
   }

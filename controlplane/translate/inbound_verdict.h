@@ -49,11 +49,14 @@ class InboundProxy {
   const RequestHead& forwarded() const { return head_; }
   // What the policies on trial said of the last request: "allowed" or "denied" each.
   const std::vector<std::string>& on_trial() const { return on_trial_; }
+  // The cluster whose authorizer is asked about the last request; "" if none is.
+  const std::string& asked() const { return asked_; }
 
  private:
   std::shared_ptr<const ListenerConfig> listener_;
   RequestHead head_;
   std::vector<std::string> on_trial_;
+  std::string asked_;
 };
 
 }  // namespace weft

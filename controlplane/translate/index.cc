@@ -10,6 +10,7 @@
 #include "api/istio/security.pb.h"
 #include "controlplane/model/gateway_api_name.h"
 #include "controlplane/model/gateway_name.h"
+#include "controlplane/translate/authorizers.h"
 #include "controlplane/translate/oldest_first.h"
 #include "controlplane/translate/policy_target.h"
 
@@ -279,6 +280,9 @@ OutboundScope TranslationIndex::ScopeOf(const ProxyView& view) const {
   scope.access_logs = telemetries_.ClientLogsOf(view.namespace_, view.labels);
   scope.credentials = view.identified && HasCredentialRule(view.namespace_, view.labels);
   scope.families = view.families();
+  const auto authorizer =
+      AuthorizerOf(*this, AuthorizersNamed(*this, view.namespace_, view.labels));
+  if (authorizer.ok()) scope.authorizer = authorizer->service->key();
   for (const auto& [key, value] : view.labels) {
     if (selected_labels_.count(key) > 0) scope.labels.emplace(key, value);
   }

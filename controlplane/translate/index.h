@@ -36,6 +36,7 @@ struct OutboundScope {
   bool by_server_name = false;   // of a router: clusters by server name, for AUTO_PASSTHROUGH
   std::string access_logs = {};  // of the Telemetries in force (TelemetryIndex::ClientLogsOf)
   IpFamilies families = {};      // in which it can dial
+  std::string authorizer = {};   // key of the service that its own requests are asked about at
 
   friend bool operator==(const OutboundScope&, const OutboundScope&) = default;
   friend auto operator<=>(const OutboundScope&, const OutboundScope&) = default;

@@ -55,6 +55,9 @@ VisibleServices::VisibleServices(const TranslationIndex& index, const OutboundSc
   } else {
     AddEgress();
   }
+  // Whatever else is hidden from it: the mesh's operator wants it asked.
+  const Service* authorizer = index_.FindService(scope.authorizer);
+  if (authorizer != nullptr) reachable_.try_emplace(authorizer->host, authorizer);
 }
 
 VisibleServices::~VisibleServices() = default;

@@ -114,9 +114,10 @@ void Report(const CallAnswer& answer, absl::Duration latency, bool late, Upstrea
   if (status_class >= 1 && status_class <= 5) ++counters.upstream_rq_xx[status_class];
 }
 
-// Whether to try once more is in `again`.
+// Whether to try once more is in `again`. `fresh`: on no connection that may have been closed
+// meanwhile.
 Task<CallAnswer> CallEndpoint(Worker& worker, UpstreamChoice& choice,
-                              const EndpointConfig& endpoint, const UpstreamCall& call,
+                              const EndpointConfig& endpoint, const UpstreamCall& call, bool fresh,
                               bool& again) {
   CallAnswer answer;
   ClusterState& state = choice.state();
@@ -124,6 +125,7 @@ Task<CallAnswer> CallEndpoint(Worker& worker, UpstreamChoice& choice,
   ++state.counters.upstream_rq_total;
   Pool::Wanted wanted{choice.cluster(), endpoint, worker.options().mark, call.deadline};
   wanted.http2_client = call.http2;
+  wanted.fresh = fresh;
   Lease lease =
       co_await Reach(worker, choice, state.PoolOf(endpoint), wanted, answer.failure, again);
   if (!lease) co_return answer;
@@ -135,8 +137,10 @@ Task<CallAnswer> CallEndpoint(Worker& worker, UpstreamChoice& choice,
   Progress progress = attempt.Move();
   bool late = false;
   while (progress == Progress::kWaiting && !late) {
-    late = !co_await Wait(loop, {&stream.readable(), &stream.writable()}, call.deadline);
-    if (!late) progress = attempt.Move();
+    const bool notified =
+        co_await Wait(loop, {&stream.readable(), &stream.writable()}, call.deadline);
+    late = !notified;
+    if (notified) progress = attempt.Move();
   }
   if (late) answer.failure = "timed out";
   Report(answer, loop.Now() - start, late, choice);
@@ -170,7 +174,7 @@ Task<CallAnswer> CallUpstream(Worker& worker, const ClusterConfig& cluster,
       co_return answer;
     }
     bool again = false;
-    answer = co_await CallEndpoint(worker, choice, *endpoint, call, again);
+    answer = co_await CallEndpoint(worker, choice, *endpoint, call, attempt > 0, again);
     if (!again) co_return answer;
   }
   co_return answer;

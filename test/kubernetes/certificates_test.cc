@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "api/istio/ca.grpc.pb.h"
@@ -94,9 +95,8 @@ TEST_F(CertificatesTest, ByReviewOfTheApiServer) {
 TEST_F(CertificatesTest, ForATokenThatKubectlCreates) {
   Start();
   cluster_.Out({"create", "serviceaccount", "web"});
-  std::string token = cluster_.Out({"create", "token", "web", "--audience", "weft-ca"});
-  token.pop_back();  // the end of the line
-  EXPECT_EQ(Ask(token), StatusCode::OK);
+  const std::string token = cluster_.Out({"create", "token", "web", "--audience", "weft-ca"});
+  EXPECT_EQ(Ask(std::string(absl::StripAsciiWhitespace(token))), StatusCode::OK);
 }
 
 TEST_F(CertificatesTest, Row109NotForATokenThatIsNoGood) {
