@@ -52,7 +52,7 @@ class CaRootTest : public testing::Test {
   size_t Writes(const std::string& name_space) {
     const auto all = server().requests();
     return static_cast<size_t>(std::count_if(all.begin(), all.end(), [&](const auto& one) {
-      return one.verb == "patch" && one.resource == "configmaps" &&
+      return one.user == "weftd" && one.verb == "patch" && one.resource == "configmaps" &&
              absl::StrContains(one.target, absl::StrCat("/namespaces/", name_space, "/"));
     }));
   }

@@ -83,8 +83,7 @@ class StatusTest : public testing::Test {
   size_t Patches(const std::string& user = "") {
     const auto all = server().requests();
     return static_cast<size_t>(std::count_if(all.begin(), all.end(), [&](const auto& one) {
-      return one.verb == "patch" && one.resource == kRoutes &&
-             (user.empty() || one.user == user);
+      return one.verb == "patch" && one.resource == kRoutes && (user.empty() || one.user == user);
     }));
   }
 
