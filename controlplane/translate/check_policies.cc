@@ -21,8 +21,11 @@ using PolicyConfig = TranslationIndex::AuthorizationPolicyConfig;
 using Findings = std::map<const PolicyConfig*, std::map<std::string, std::string>>;
 
 // A port without HTTP; 0: the workload has none.
-uint16_t PortWithoutHttp(const TranslationIndex& index, const std::string& address) {
-  for (const auto& [port, inbound] : index.InboundPortsOf(address)) {
+uint16_t PortWithoutHttp(const TranslationIndex& index, const Workload& workload) {
+  ProxyView view;
+  view.address = workload.address;
+  view.other_address = workload.other_address;
+  for (const auto& [port, inbound] : index.InboundPortsOf(view)) {
     if (!IsHttp(inbound.protocol)) return port;
   }
   return 0;
@@ -34,7 +37,7 @@ Findings DeniedThoughCustom(const TranslationIndex& index) {
   for (const auto& [address, workload] : index.world().workloads) {
     const auto names = AuthorizersNamed(index, workload->namespace_, workload->labels);
     if (names.empty()) continue;
-    const uint16_t port = PortWithoutHttp(index, address);
+    const uint16_t port = PortWithoutHttp(index, *workload);
     if (names.size() == 1 && port == 0) continue;
     for (const auto* config :
          index.AuthorizationPoliciesFor(workload->namespace_, workload->labels)) {

@@ -136,8 +136,8 @@ TEST(Validate, RefusesByTypeAndPathWhatIsNotSupported) {
   const Case kCases[] = {
       {WithFilter("{name: lua, typed_config: {\"@type\": $HTTP.lua.v3.Lua}}"), filters,
        "lua.v3.Lua"},
-      {WithFilter("{name: ext, typed_config: {\"@type\": $HTTP.ext_authz.v3.ExtAuthz}}"), filters,
-       "ext_authz.v3.ExtAuthz"},
+      {WithFilter("{name: ext, typed_config: {\"@type\": $HTTP.ext_proc.v3.ExternalProcessor}}"), filters,
+       "ext_proc.v3.ExternalProcessor"},
       {WithFilter("{name: wasm, typed_config: {\"@type\": $HTTP.wasm.v3.Wasm}}"), filters,
        "wasm.v3.Wasm"},
       {Chain("{name: redis, typed_config: {\"@type\": $NET.redis_proxy.v3.RedisProxy}}"),
