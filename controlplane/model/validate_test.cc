@@ -248,6 +248,9 @@ TEST(Validate, DestinationRule) {
            "consecutiveErrors: has no effect"},
           {"{host: r, trafficPolicy: {outlierDetection: {consecutiveLocalOriginFailures: 5}}}",
            "has no effect without splitExternalLocalOriginErrors"},
+          {"{host: r, trafficPolicy: {outlierDetection: {outlierDetectionHttpErrorCodes: "
+           "['429']}}}",
+           "outlierDetectionHttpErrorCodes: has no effect"},
           {"{host: r, trafficPolicy: {portLevelSettings: [{tls: {mode: SIMPLE}}]}}",
            "portLevelSettings[0].port.number: 0 is out of range"},
       });
@@ -582,6 +585,16 @@ TEST(Validate, WorkloadGroup) {
           {"{template: {}, probe: {exec: {}}}", "spec.probe.exec.command: is missing"},
           {"{template: {}, probe: {periodSeconds: -1, exec: {command: [a]}}}",
            "spec.probe.periodSeconds: -1 is negative"},
+          {"{template: {}, probe: {initialDelaySeconds: -1, exec: {command: [a]}}}",
+           "spec.probe.initialDelaySeconds: -1 is negative"},
+          {"{template: {}, probe: {timeoutSeconds: -1, exec: {command: [a]}}}",
+           "spec.probe.timeoutSeconds: -1 is negative"},
+          {"{template: {}, probe: {successThreshold: -1, exec: {command: [a]}}}",
+           "spec.probe.successThreshold: -1 is negative"},
+          {"{template: {}, probe: {failureThreshold: -1, exec: {command: [a]}}}",
+           "spec.probe.failureThreshold: -1 is negative"},
+          {"{template: {}, probe: {httpGet: {port: 80, httpHeaders: [{name: 'a b', value: c}]}}}",
+           "spec.probe.httpGet.httpHeaders[0].name: 'a b'"},
       });
 }
 
@@ -895,6 +908,10 @@ TEST(Validate, Telemetry) {
       {trace("providers: [{name: a}, {name: b}]"), "spec.tracing[0].providers: takes one"},
       {trace("customTags: {a: {literal: {value: b}}}"),
        "warning: Telemetry default/x: spec.tracing[0].customTags: has no effect"},
+      {trace("customTags: {a: {formatter: {}}}"), "customTags[a].formatter.value: is missing"},
+      {trace("customTags: {a: {header: {name: b, defaultValue: c}}}"),
+       "spec.tracing[0].customTags: has no effect"},
+      {trace("enableIstioTags: true"), "spec.tracing[0].enableIstioTags: has no effect"},
       {trace("customTags: {a: {}}"), "spec.tracing[0].customTags[a]: needs one of"},
       {trace("customTags: {a: {header: {}}}"), "customTags[a].header.name: is missing"},
       {trace("customTags: {a: {environment: {}}}"), "customTags[a].environment.name: is missing"},

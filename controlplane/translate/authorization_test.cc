@@ -1,6 +1,7 @@
 // World and call → verdict, through Translate, the proxy's compiler and its decisions.
 #include "controlplane/translate/authorization.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -180,6 +181,17 @@ TEST(Authorization, CustomAsksTheProviderOfWhatItSelects) {
   EXPECT_EQ(proxy.asked(), kAuthzCluster) << "CUSTOM comes first";
 }
 
+// What is said of the policies, with the pod among the workloads.
+std::vector<Problem> ProblemsOf(World world) {
+  Workload workload;
+  workload.namespace_ = "default";
+  workload.name = "helloworld-v1";
+  workload.address = PodView().address;
+  workload.labels = PodView().labels;
+  world.workloads[workload.address] = std::make_shared<const Workload>(workload);
+  return CheckPolicies(TranslationIndex(world));
+}
+
 TEST(Authorization, CustomDeniesWhereNobodyCanBeAsked) {
   const std::string two = Policy("ext", kAdmin) +
                           Policy("more", "{action: CUSTOM, provider: {name: other}, rules: [{}]}");
@@ -236,7 +248,7 @@ TEST(Authorization, CustomDeniesWhereNobodyCanBeAsked) {
     EXPECT_EQ(proxy.Ask({.path = "/admin"}),
               "denied: ns[default]-policy[ext]-rule[0]-deny-due-to-bad-CUSTOM-action");
     EXPECT_EQ(proxy.asked(), "");
-    const std::vector<Problem> problems = CheckPolicies(TranslationIndex(builder.world()));
+    const std::vector<Problem> problems = ProblemsOf(builder.world());
     ASSERT_FALSE(problems.empty());
     EXPECT_EQ(problems[0].field, "spec.provider.name");
     EXPECT_TRUE(absl::StrContains(problems[0].message, row.problem)) << problems[0].message;
@@ -255,6 +267,11 @@ TEST(Authorization, CustomDeniesOnPortsWithoutHttpAndSaysSo) {
   EXPECT_EQ(proxy.asked(), kAuthzCluster);
   EXPECT_EQ(proxy.Ask({.port = 9000}),
             "denied: ns[default]-policy[ext]-rule[0]-deny-due-to-bad-CUSTOM-action");
+  const std::vector<Problem> problems = ProblemsOf(builder.world());
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_EQ(problems[0].field, "spec.action");
+  EXPECT_TRUE(absl::StrContains(problems[0].message, "port 9000 of 'helloworld-v1' has no HTTP"))
+      << problems[0].message;
 }
 
 TEST(Authorization, CustomOnTrialAsksNobody) {
@@ -331,6 +348,19 @@ TEST(Authorization, EveryFieldOfAGrpcProviderIsTold) {
   EXPECT_FALSE(authz.failure_mode_allow());
   EXPECT_FALSE(authz.has_status_on_error());
   EXPECT_FALSE(authz.has_with_request_body());
+}
+
+TEST(Authorization, AProvidersOlderAndRarerFields) {
+  const ExtAuthz authz = ExtAuthzOf(
+      WithAuthorizer(),
+      Providers(
+          "{name: opa, envoyExtAuthzHttp: {service: authz.auth.svc.cluster.local, port: 8000, "
+          "includeHeadersInCheck: [x-a], includeRequestBodyInCheck: {maxRequestBytes: 7, "
+          "packAsBytes: true}}}") +
+          Policy("ext", kAdmin));
+  ASSERT_EQ(authz.allowed_headers().patterns_size(), 1);
+  EXPECT_EQ(authz.allowed_headers().patterns(0).exact(), "x-a");
+  EXPECT_TRUE(authz.with_request_body().pack_as_bytes());
 }
 
 TEST(Authorization, AuditDecidesNothing) {

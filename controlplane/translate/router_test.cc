@@ -347,14 +347,15 @@ TEST(Router, TlsThatEndsMayCarryBytes) {
 }
 
 // The TLS context of the one server, in protobuf's text.
-std::string ContextWith(const std::string& tls) {
+// `files`: it names such as the simulated proxy does not have.
+std::string ContextWith(const std::string& tls, bool files = false) {
   Edge edge;
   const std::string said = edge.Apply(
       SecretYaml("edge", "a") + SecretYaml("edge", "b") + SecretYaml("edge", "c", "c-roots") +
       RootsYaml("edge", "a-cacert") + GatewayOf("g", Https("s", "'*'", tls)) +
       RoutesOf("v", "hosts: ['*'], gateways: [g], http: [{@reviews}]"));
   EXPECT_EQ(said, "") << tls;
-  edge.Router();  // the proxy takes it
+  if (!files) edge.Router();  // the proxy takes it
   const auto listener = ListenerIn(*edge.mesh().ResourcesFor(edge.view()), "0.0.0.0_8443");
   envoy::extensions::transport_sockets::tls::v3::DownstreamTlsContext context;
   EXPECT_TRUE(listener.filter_chains(0).transport_socket().typed_config().UnpackTo(&context));
@@ -392,6 +393,9 @@ TEST(Router, FieldsOfTls) {
       {"mode: MUTUAL, credentialName: a, verifyCertificateHash: "
        "['aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa']",
        "verify_certificate_hash: \"aaaa"},
+      {"mode: MUTUAL, credentialName: a, verifyCertificateSpki: "
+       "['MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=']",
+       "verify_certificate_spki: \"MDEy"},
       {"mode: SIMPLE, serverCertificate: /etc/cert.pem, privateKey: /etc/key.pem",
        "certificate_chain { filename: \"/etc/cert.pem\" } private_key { filename: "
        "\"/etc/key.pem\""},
@@ -406,6 +410,11 @@ TEST(Router, FieldsOfTls) {
     EXPECT_TRUE(absl::StrContains(ContextWith(row.tls), row.expected)) << row.tls << "\n"
                                                                        << ContextWith(row.tls);
   }
+  EXPECT_TRUE(absl::StrContains(
+      ContextWith("mode: MUTUAL, serverCertificate: /etc/cert.pem, privateKey: /etc/key.pem, "
+                  "caCertificates: /etc/ca.pem, caCrl: /etc/crl.pem",
+                  /*files=*/true),
+      "crl { filename: \"/etc/crl.pem\""));
 }
 
 TEST(Router, AutoPassthroughSendsMeshTlsByItsServerName) {

@@ -170,6 +170,18 @@ TEST(Telemetry, TellsClientsAndServersApart) {
   }
 }
 
+TEST(Telemetry, EmptyValuesCanBeLeftOut) {
+  const auto log = [](const char* more) {
+    return Mesh(MeshConfig(absl::StrCat(
+                    "{extensionProviders: [{name: short, envoyFileAccessLog: {", more,
+                    "logFormat: {labels: {code: '%RESPONSE_CODE%', agent: '%REQ(X-NONE)%'}}}}]}")) +
+                Telemetry("t", kToShort))
+        .Log({});
+  };
+  EXPECT_EQ(log(""), "/dev/stdout: {\"agent\":null,\"code\":200}\n");
+  EXPECT_EQ(log("omitEmptyValues: true, "), "/dev/stdout: {\"code\":200}\n");
+}
+
 TEST(Telemetry, FiltersByExpression) {
   const Served ok, bad{.status = 503}, slow{.milliseconds = 1200},
       probe{.headers = {{"user-agent", "kube-probe/1.30"}}}, call{.grpc_status = 14},
