@@ -113,6 +113,18 @@ TEST_F(DualStack, APodIsReachedAtItsOwnIpv6Address) {
   EXPECT_TRUE(by_name.ok()) << by_name.code << ", curl " << by_name.curl;
 }
 
+TEST_F(DualStack, TheProxysOwnPortsAnswerOverIpv6) {
+  const std::string address = Dig("pods", "AAAA");
+  const Answer health =
+      Call("outsider", "-6", absl::StrCat("http://[", address, "]:15021/healthz/ready"));
+  EXPECT_TRUE(health.ok()) << health.code << ", curl " << health.curl;
+  // A nameserver of IPv6 that is not there: the query is captured on its way.
+  const Result captured =
+      sandbox_->Exec("east/client", {"dig", "+tries=1", "+time=4", "+short", "@fd00:10:96::a",
+                                     "both.default.svc.cluster.local", "AAAA"});
+  EXPECT_TRUE(absl::StartsWith(captured.out, "fd00:10:96::")) << captured.out;
+}
+
 // The policy is for one family, the service for both, and the sidecar dials IPv4 where it may.
 TEST_F(DualStack, APolicyForIpv6DestinationsHoldsOverIpv6) {
   const Answer by_service = Call("client", "-6", "http://raw:80/");
