@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace weft {
@@ -16,6 +17,12 @@ constexpr char kEverything[] = "*";
 const EncodedResource& SomethingElse() {
   static const EncodedResource kNone = std::make_shared<const std::string>();
   return kNone;
+}
+
+bool IsVersionOf(const std::string& version, const std::string& bytes) {
+  uint64_t hash = 0;
+  return version.size() == kVersionSize && absl::SimpleHexAtoi(version, &hash) &&
+         hash == XXH3_64bits(bytes.data(), bytes.size());
 }
 
 }  // namespace
@@ -74,17 +81,49 @@ Received DeltaSubscription::TakeAnswer(const DeltaSubscriptionRequest& request) 
   return Received::kAck;
 }
 
-// What the client has of old: as it is now, or something else, which is then replaced or removed.
-void DeltaSubscription::TakeInitialVersions(const EncodedResources& current) {
-  for (const auto& [name, version] : std::exchange(initial_versions_, {})) {
-    if (!interest_.Wants(name)) continue;
-    const auto found = current.find(name);
-    const bool same = found != current.end() && VersionOf(*found->second) == version;
-    interest_.Remember(name, same ? found->second : SomethingElse());
-    // There is something to say of it only if it is not what it was.
-    asked_.erase(name);
-    answer_due_ = false;
+// What a client that comes back has: as it is now, or something else, which is then replaced or
+// removed. After a restart that is nearly all there is, so it is made from that, and shared.
+EncodedResources DeltaSubscription::HeldOf(NamedVersions versions,
+                                           const EncodedResources& current) const {
+  std::sort(versions.begin(), versions.end());
+  std::vector<const EncodedResources::value_type*> same;
+  std::vector<const std::string*> missing;
+  std::vector<const std::string*> other;
+  auto had = versions.begin();
+  for (const auto& entry : current) {
+    const auto& [name, resource] = entry;
+    for (; had != versions.end() && had->first < name; ++had) other.push_back(&had->first);
+    if (had == versions.end() || had->first != name) {
+      missing.push_back(&name);
+      continue;
+    }
+    if (IsVersionOf(had->second, *resource)) {
+      same.push_back(&entry);
+    } else {
+      other.push_back(&name);
+    }
+    ++had;
   }
+  for (; had != versions.end(); ++had) other.push_back(&had->first);
+  EncodedResources held;
+  if (missing.size() < same.size()) {
+    held = current;
+    for (const std::string* name : missing) held.erase(*name);
+  } else {
+    for (const auto* entry : same) held.emplace(entry->first, entry->second);
+  }
+  for (const std::string* name : other) held[*name] = SomethingElse();
+  return held;
+}
+
+void DeltaSubscription::TakeInitialVersions(const EncodedResources& current) {
+  NamedVersions versions = std::exchange(initial_versions_, {});
+  std::erase_if(versions, [&](const auto& had) { return !interest_.Wants(had.first); });
+  if (versions.empty()) return;
+  // There is something to say of it only if it is not what it was.
+  for (const auto& [name, version] : versions) asked_.erase(name);
+  answer_due_ = false;
+  interest_.Remember(HeldOf(std::move(versions), current));
 }
 
 std::optional<DeltaSubscriptionResponse> DeltaSubscription::Next(const EncodedResources& current,

@@ -20,7 +20,6 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -32,11 +31,14 @@
 
 namespace weft {
 
+// Each name once, in any order.
+using NamedVersions = std::vector<std::pair<std::string, std::string>>;
+
 // The part of a DeltaDiscoveryRequest that counts after the type and the node were looked at.
 struct DeltaSubscriptionRequest {
   std::vector<std::string> subscribe;
   std::vector<std::string> unsubscribe;
-  std::map<std::string, std::string> initial_versions;
+  NamedVersions initial_versions;
   std::string nonce;
   std::optional<std::string> error;  // a NACK, and why
 };
@@ -82,12 +84,13 @@ class DeltaSubscription {
   void Subscribe(const std::string& name);
   void Unsubscribe(const std::string& name);
   void TakeInitialVersions(const EncodedResources& current);
+  EncodedResources HeldOf(NamedVersions versions, const EncodedResources& current) const;
   Received TakeAnswer(const DeltaSubscriptionRequest& request);
 
   const DeliveryRules rules_;
   Interest interest_;
   bool started_ = false;
-  std::map<std::string, std::string> initial_versions_;  // until the first Next()
+  NamedVersions initial_versions_;  // until the first Next()
   // Asked for since the last Next(): an answer is due even if there is none of it.
   std::set<std::string> asked_;
   bool answer_due_ = false;

@@ -58,7 +58,8 @@ class Client {
                const std::vector<std::pair<std::string, std::string>>& has) {
     DeltaSubscriptionRequest request;
     request.subscribe = std::move(subscribe);
-    for (const auto& [name, bytes] : has) request.initial_versions[name] = VersionOf(bytes);
+    for (const auto& [name, bytes] : has)
+      request.initial_versions.emplace_back(name, VersionOf(bytes));
     request.nonce = "of the stream before";
     EXPECT_EQ(subscription_.OnRequest(request), Received::kSubscribed);
   }
@@ -262,6 +263,36 @@ TEST(DeltaSubscription, AWholeMeshByNameSharesItsTable) {
   EXPECT_EQ(NamesIn(subscription.Next(all, "v")->changed), "new");
   all["n0"] = std::make_shared<std::string>("unwanted");
   EXPECT_FALSE(subscription.Next(all, "v").has_value());
+}
+
+// After a restart a thousand clients come back, each with nearly everything.
+TEST(DeltaSubscription, WhoComesBackSharesTheTable) {
+  EncodedResources all;
+  for (int i = 0; i < 500; ++i) all[absl::StrCat("n", i)] = std::make_shared<std::string>("x");
+  const auto returns = [&](int first, int last) {
+    DeltaSubscriptionRequest request;
+    for (int i = last; i-- > first;) {
+      request.initial_versions.emplace_back(absl::StrCat("n", i), VersionOf("x"));
+    }
+    return request;
+  };
+  for (const auto& [first, last] : {std::pair(0, 500), std::pair(10, 500), std::pair(0, 10)}) {
+    SCOPED_TRACE(absl::StrCat(first, " to ", last));
+    DeltaSubscription subscription(kCds);
+    DeltaSubscriptionRequest request = returns(first, last);
+    request.initial_versions.emplace_back("gone", VersionOf("x"));
+    request.initial_versions[0].second = VersionOf("old");
+    subscription.OnRequest(request);
+    const auto response = subscription.Next(all, "v");
+    ASSERT_TRUE(response.has_value());
+    EXPECT_EQ(response->changed.size(), 500u - static_cast<size_t>(last - first) + 1);
+    EXPECT_TRUE(response->changed.contains(request.initial_versions[0].first));
+    EXPECT_EQ(response->removed, std::vector<std::string>{"gone"});
+  }
+  DeltaSubscription subscription(kCds);
+  subscription.OnRequest(returns(0, 500));
+  EXPECT_FALSE(subscription.Next(all, "v").has_value());
+  EXPECT_TRUE(subscription.interest().sent().SharesAllWith(all));
 }
 
 }  // namespace

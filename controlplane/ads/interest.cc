@@ -118,9 +118,9 @@ void Interest::ForgetAll() {
   sent_.clear();
 }
 
-void Interest::Remember(const std::string& name, EncodedResource resource) {
+void Interest::Remember(EncodedResources held) {
   settled_ = false;
-  sent_[name] = std::move(resource);
+  sent_ = std::move(held);
 }
 
 Interest::Difference Interest::Advance(const EncodedResources& current) {

@@ -62,8 +62,8 @@ class Interest {
   // The client has forgotten, or will forget, what it has of the name; so it is sent again.
   void Forget(const std::string& name);
   void ForgetAll();
-  // The client says that it has this of the name.
-  void Remember(const std::string& name, EncodedResource resource);
+  // The client says that it has these, and no others.
+  void Remember(EncodedResources held);
 
   // What brings the client from what it was sent to `current`; counts as sent.
   Difference Advance(const EncodedResources& current);

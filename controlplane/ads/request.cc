@@ -65,7 +65,7 @@ bool ReadRequest(const std::string& bytes, DeltaDiscoveryRequest* message,
                             message->resource_names_subscribe().end());
   request->unsubscribe.assign(message->resource_names_unsubscribe().begin(),
                               message->resource_names_unsubscribe().end());
-  request->initial_versions.insert(message->initial_resource_versions().begin(),
+  request->initial_versions.assign(message->initial_resource_versions().begin(),
                                    message->initial_resource_versions().end());
   ReadAnswer(*message, request);
   return true;
