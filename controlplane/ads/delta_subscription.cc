@@ -19,32 +19,37 @@ const EncodedResource& SomethingElse() {
   return kNone;
 }
 
-bool IsVersionOf(const std::string& version, const std::string& bytes) {
+std::optional<uint64_t> HashIn(absl::string_view version) {
   uint64_t hash = 0;
-  return version.size() == kVersionSize && absl::SimpleHexAtoi(version, &hash) &&
-         hash == XXH3_64bits(bytes.data(), bytes.size());
+  if (version.size() != kVersionSize || !absl::SimpleHexAtoi(version, &hash)) return std::nullopt;
+  return hash;
 }
+
+uint64_t HashOf(const std::string& bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 }  // namespace
 
 std::string VersionOf(const std::string& bytes) {
-  return absl::StrCat(absl::Hex(XXH3_64bits(bytes.data(), bytes.size()), absl::kZeroPad16));
+  return absl::StrCat(absl::Hex(HashOf(bytes), absl::kZeroPad16));
 }
 
 Received DeltaSubscription::OnRequest(const DeltaSubscriptionRequest& request) {
   const bool first = !std::exchange(started_, true);
   if (first) {
-    initial_versions_ = request.initial_versions;
+    initial_versions_.reserve(request.initial_versions.size());
+    for (const auto& [name, version] : request.initial_versions) {
+      initial_versions_.emplace_back(name, HashIn(version));
+    }
     if (rules_.wildcard && request.subscribe.empty()) Subscribe(kEverything);
   }
-  for (const std::string& name : request.subscribe) Subscribe(name);
-  for (const std::string& name : request.unsubscribe) Unsubscribe(name);
+  for (const absl::string_view name : request.subscribe) Subscribe(std::string(name));
+  for (const absl::string_view name : request.unsubscribe) Unsubscribe(std::string(name));
   // A client that reconnects may bring the nonce of its last stream.
   if (first || request.nonce.empty()) return Received::kSubscribed;
   return TakeAnswer(request);
 }
 
-void DeltaSubscription::Subscribe(const std::string& name) {
+void DeltaSubscription::Subscribe(std::string name) {
   if (name == kEverything) {
     if (!rules_.wildcard || interest_.wildcard()) return;
     interest_.SetWildcard(true);
@@ -54,7 +59,7 @@ void DeltaSubscription::Subscribe(const std::string& name) {
   // Also one that it has, or has as part of everything.
   interest_.AddName(name);
   interest_.Forget(name);
-  asked_.insert(name);
+  asked_.insert(std::move(name));
 }
 
 void DeltaSubscription::Unsubscribe(const std::string& name) {
@@ -83,28 +88,28 @@ Received DeltaSubscription::TakeAnswer(const DeltaSubscriptionRequest& request) 
 
 // What a client that comes back has: as it is now, or something else, which is then replaced or
 // removed. After a restart that is nearly all there is, so it is made from that, and shared.
-EncodedResources DeltaSubscription::HeldOf(NamedVersions versions,
+EncodedResources DeltaSubscription::HeldOf(std::vector<Had> all,
                                            const EncodedResources& current) const {
-  std::sort(versions.begin(), versions.end());
+  std::sort(all.begin(), all.end());
   std::vector<const EncodedResources::value_type*> same;
   std::vector<const std::string*> missing;
   std::vector<const std::string*> other;
-  auto had = versions.begin();
+  auto had = all.begin();
   for (const auto& entry : current) {
     const auto& [name, resource] = entry;
-    for (; had != versions.end() && had->first < name; ++had) other.push_back(&had->first);
-    if (had == versions.end() || had->first != name) {
+    for (; had != all.end() && had->first < name; ++had) other.push_back(&had->first);
+    if (had == all.end() || had->first != name) {
       missing.push_back(&name);
       continue;
     }
-    if (IsVersionOf(had->second, *resource)) {
+    if (had->second == HashOf(*resource)) {
       same.push_back(&entry);
     } else {
       other.push_back(&name);
     }
     ++had;
   }
-  for (; had != versions.end(); ++had) other.push_back(&had->first);
+  for (; had != all.end(); ++had) other.push_back(&had->first);
   EncodedResources held;
   if (missing.size() < same.size()) {
     held = current;
@@ -117,13 +122,13 @@ EncodedResources DeltaSubscription::HeldOf(NamedVersions versions,
 }
 
 void DeltaSubscription::TakeInitialVersions(const EncodedResources& current) {
-  NamedVersions versions = std::exchange(initial_versions_, {});
-  std::erase_if(versions, [&](const auto& had) { return !interest_.Wants(had.first); });
-  if (versions.empty()) return;
+  std::vector<Had> all = std::exchange(initial_versions_, {});
+  std::erase_if(all, [&](const Had& had) { return !interest_.Wants(had.first); });
+  if (all.empty()) return;
   // There is something to say of it only if it is not what it was.
-  for (const auto& [name, version] : versions) asked_.erase(name);
+  for (const Had& had : all) asked_.erase(had.first);
   answer_due_ = false;
-  interest_.Remember(HeldOf(std::move(versions), current));
+  interest_.Remember(HeldOf(std::move(all), current));
 }
 
 std::optional<DeltaSubscriptionResponse> DeltaSubscription::Next(const EncodedResources& current,

@@ -26,19 +26,17 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "controlplane/ads/interest.h"
 #include "controlplane/ads/subscription.h"
 
 namespace weft {
 
-// Each name once, in any order.
-using NamedVersions = std::vector<std::pair<std::string, std::string>>;
-
 // The part of a DeltaDiscoveryRequest that counts after the type and the node were looked at.
 struct DeltaSubscriptionRequest {
-  std::vector<std::string> subscribe;
-  std::vector<std::string> unsubscribe;
-  NamedVersions initial_versions;
+  std::vector<absl::string_view> subscribe;
+  std::vector<absl::string_view> unsubscribe;
+  std::vector<std::pair<absl::string_view, absl::string_view>> initial_versions;  // in any order
   std::string nonce;
   std::optional<std::string> error;  // a NACK, and why
 };
@@ -81,16 +79,19 @@ class DeltaSubscription {
   // Of a client that answers nothing, no more than these are waited for.
   static constexpr size_t kMostUnanswered = 64;
 
-  void Subscribe(const std::string& name);
+  // What a client that comes back says it has: the version as VersionOf() has it, or none of ours.
+  using Had = std::pair<std::string, std::optional<uint64_t>>;
+
+  void Subscribe(std::string name);
   void Unsubscribe(const std::string& name);
   void TakeInitialVersions(const EncodedResources& current);
-  EncodedResources HeldOf(NamedVersions versions, const EncodedResources& current) const;
+  EncodedResources HeldOf(std::vector<Had> all, const EncodedResources& current) const;
   Received TakeAnswer(const DeltaSubscriptionRequest& request);
 
   const DeliveryRules rules_;
   Interest interest_;
   bool started_ = false;
-  NamedVersions initial_versions_;  // until the first Next()
+  std::vector<Had> initial_versions_;  // until the first Next()
   // Asked for since the last Next(): an answer is due even if there is none of it.
   std::set<std::string> asked_;
   bool answer_due_ = false;

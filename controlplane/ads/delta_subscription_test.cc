@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,6 +15,12 @@ namespace {
 
 constexpr DeliveryRules kCds = {.full_state = true, .wildcard = true};
 constexpr DeliveryRules kEds = {.full_state = false, .wildcard = false};
+
+// Requests hold places in what was received.
+absl::string_view Kept(std::string text) {
+  static auto& all = *new std::deque<std::string>;
+  return all.emplace_back(std::move(text));
+}
 
 std::string NamesIn(const EncodedResources& resources) {
   std::string names;
@@ -49,17 +56,17 @@ class Client {
 
   Received Asks(std::vector<std::string> subscribe, std::vector<std::string> unsubscribe = {}) {
     DeltaSubscriptionRequest request;
-    request.subscribe = std::move(subscribe);
-    request.unsubscribe = std::move(unsubscribe);
+    request.subscribe = {subscribe.begin(), subscribe.end()};
+    request.unsubscribe = {unsubscribe.begin(), unsubscribe.end()};
     return subscription_.OnRequest(request);
   }
   // The first request of a stream, of a client that has these bytes.
   void Returns(std::vector<std::string> subscribe,
                const std::vector<std::pair<std::string, std::string>>& has) {
     DeltaSubscriptionRequest request;
-    request.subscribe = std::move(subscribe);
+    request.subscribe = {subscribe.begin(), subscribe.end()};
     for (const auto& [name, bytes] : has)
-      request.initial_versions.emplace_back(name, VersionOf(bytes));
+      request.initial_versions.emplace_back(name, Kept(VersionOf(bytes)));
     request.nonce = "of the stream before";
     EXPECT_EQ(subscription_.OnRequest(request), Received::kSubscribed);
   }
@@ -70,7 +77,7 @@ class Client {
     DeltaSubscriptionRequest request;
     request.nonce = nonce.empty() ? nonce_ : std::move(nonce);
     request.error = std::move(error);
-    request.subscribe = std::move(subscribe);
+    request.subscribe = {subscribe.begin(), subscribe.end()};
     return subscription_.OnRequest(request);
   }
   const DeltaSubscription& subscription() const { return subscription_; }
@@ -245,7 +252,7 @@ TEST(DeltaSubscription, AWholeMeshByNameSharesItsTable) {
   }
   DeltaSubscription subscription(kEds);
   DeltaSubscriptionRequest request;
-  request.subscribe = names;
+  request.subscribe = {names.begin(), names.end()};
   subscription.OnRequest(request);
   ASSERT_EQ(subscription.Next(all, "v")->changed.size(), 500u);
   EXPECT_TRUE(subscription.interest().sent().SharesAllWith(all));
@@ -272,7 +279,7 @@ TEST(DeltaSubscription, WhoComesBackSharesTheTable) {
   const auto returns = [&](int first, int last) {
     DeltaSubscriptionRequest request;
     for (int i = last; i-- > first;) {
-      request.initial_versions.emplace_back(absl::StrCat("n", i), VersionOf("x"));
+      request.initial_versions.emplace_back(Kept(absl::StrCat("n", i)), Kept(VersionOf("x")));
     }
     return request;
   };
@@ -280,13 +287,13 @@ TEST(DeltaSubscription, WhoComesBackSharesTheTable) {
     SCOPED_TRACE(absl::StrCat(first, " to ", last));
     DeltaSubscription subscription(kCds);
     DeltaSubscriptionRequest request = returns(first, last);
-    request.initial_versions.emplace_back("gone", VersionOf("x"));
-    request.initial_versions[0].second = VersionOf("old");
+    request.initial_versions.emplace_back("gone", Kept(VersionOf("x")));
+    request.initial_versions[0].second = Kept(VersionOf("old"));
     subscription.OnRequest(request);
     const auto response = subscription.Next(all, "v");
     ASSERT_TRUE(response.has_value());
     EXPECT_EQ(response->changed.size(), 500u - static_cast<size_t>(last - first) + 1);
-    EXPECT_TRUE(response->changed.contains(request.initial_versions[0].first));
+    EXPECT_TRUE(response->changed.contains(std::string(request.initial_versions[0].first)));
     EXPECT_EQ(response->removed, std::vector<std::string>{"gone"});
   }
   DeltaSubscription subscription(kCds);

@@ -1,6 +1,7 @@
 #include "controlplane/ads/request.h"
 
 #include <cstdint>
+#include <utility>
 
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/wire_format_lite.h"
@@ -15,28 +16,42 @@ using google::protobuf::internal::WireFormatLite;
 // A NACK's text is the proxy's; what is kept and logged of it is bounded.
 constexpr size_t kMaxError = 2048;
 
-constexpr uint32_t kNameTag = WireFormatLite::MakeTag(DiscoveryRequest::kResourceNamesFieldNumber,
-                                                      WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+constexpr uint32_t TagOf(int field) {
+  return WireFormatLite::MakeTag(field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+}
 
-// Takes the names out of a DiscoveryRequest's bytes; `rest` is a message without them.
-bool TakeNames(const std::string& bytes, std::vector<absl::string_view>* names, std::string* rest) {
+// Shows `take` the fields of a message that have a length, by their tag; those that it does not
+// take and all others are in `rest`, which is a message again. False if the bytes are none.
+template <typename Take>  // bool(uint32_t tag, absl::string_view value)
+bool TakeFields(absl::string_view bytes, std::string* rest, Take take) {
   google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()),
                                             static_cast<int>(bytes.size()));
   while (true) {
     const int begin = in.CurrentPosition();
     const uint32_t tag = in.ReadTag();
     if (tag == 0) return in.ConsumedEntireMessage();
-    if (tag != kNameTag) {
+    if (WireFormatLite::GetTagWireType(tag) != WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
       if (!WireFormatLite::SkipField(&in, tag)) return false;
-      rest->append(bytes, begin, in.CurrentPosition() - begin);
+      rest->append(bytes.data() + begin, in.CurrentPosition() - begin);
       continue;
     }
     uint32_t size;
     if (!in.ReadVarint32(&size)) return false;
     const int at = in.CurrentPosition();
     if (size > bytes.size() - at || !in.Skip(static_cast<int>(size))) return false;
-    names->push_back(absl::string_view(bytes).substr(at, size));
+    if (take(tag, bytes.substr(at, size))) continue;
+    rest->append(bytes.data() + begin, in.CurrentPosition() - begin);
   }
+}
+
+// An entry of a map of text (protobuf encoding, "Maps").
+bool ReadEntry(absl::string_view bytes, std::pair<absl::string_view, absl::string_view>* entry) {
+  std::string rest;
+  return TakeFields(bytes, &rest, [&](uint32_t tag, absl::string_view value) {
+    if (tag == TagOf(1)) entry->first = value;
+    if (tag == TagOf(2)) entry->second = value;
+    return true;
+  });
 }
 
 // The part that both forms have.
@@ -53,20 +68,36 @@ void ReadAnswer(const Message& message, Request* request) {
 bool ReadRequest(const std::string& bytes, DiscoveryRequest* message,
                  SubscriptionRequest* request) {
   std::string rest;
-  if (!TakeNames(bytes, &request->names, &rest) || !message->ParseFromString(rest)) return false;
+  const bool read = TakeFields(bytes, &rest, [&](uint32_t tag, absl::string_view value) {
+    if (tag != TagOf(DiscoveryRequest::kResourceNamesFieldNumber)) return false;
+    request->names.push_back(value);
+    return true;
+  });
+  if (!read || !message->ParseFromString(rest)) return false;
   ReadAnswer(*message, request);
   return true;
 }
 
 bool ReadRequest(const std::string& bytes, DeltaDiscoveryRequest* message,
                  DeltaSubscriptionRequest* request) {
-  if (!message->ParseFromString(bytes)) return false;
-  request->subscribe.assign(message->resource_names_subscribe().begin(),
-                            message->resource_names_subscribe().end());
-  request->unsubscribe.assign(message->resource_names_unsubscribe().begin(),
-                              message->resource_names_unsubscribe().end());
-  request->initial_versions.assign(message->initial_resource_versions().begin(),
-                                   message->initial_resource_versions().end());
+  std::string rest;
+  bool entries = true;
+  const bool read = TakeFields(bytes, &rest, [&](uint32_t tag, absl::string_view value) {
+    switch (tag) {
+      case TagOf(DeltaDiscoveryRequest::kResourceNamesSubscribeFieldNumber):
+        request->subscribe.push_back(value);
+        return true;
+      case TagOf(DeltaDiscoveryRequest::kResourceNamesUnsubscribeFieldNumber):
+        request->unsubscribe.push_back(value);
+        return true;
+      case TagOf(DeltaDiscoveryRequest::kInitialResourceVersionsFieldNumber):
+        entries = entries && ReadEntry(value, &request->initial_versions.emplace_back());
+        return true;
+      default:
+        return false;
+    }
+  });
+  if (!read || !entries || !message->ParseFromString(rest)) return false;
   ReadAnswer(*message, request);
   return true;
 }

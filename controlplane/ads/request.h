@@ -12,8 +12,9 @@ namespace weft {
 
 // Both return false if the bytes are no such message.
 //
-// In the state-of-the-world form each ACK repeats all names, a thousand and more: `request` has
-// them as places in `bytes`, which have to outlive it, and `message` has none.
+// A request may have a thousand names and more: in the state-of-the-world form each ACK repeats all
+// of them, in the other one who comes back says all that it has. `request` has them as places in
+// `bytes`, which have to outlive it, and `message` has none.
 bool ReadRequest(const std::string& bytes, envoy::service::discovery::v3::DiscoveryRequest* message,
                  SubscriptionRequest* request);
 bool ReadRequest(const std::string& bytes,

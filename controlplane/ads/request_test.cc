@@ -63,6 +63,30 @@ TEST(ReadRequest, RefusesWhatIsCutOff) {
   }
 }
 
+TEST(ReadRequest, RefusesDeltaThatIsCutOff) {
+  DeltaDiscoveryRequest sent;
+  sent.mutable_node()->set_id("sidecar~10.0.0.1~a.b~c");
+  sent.add_resource_names_subscribe("a");
+  sent.add_resource_names_unsubscribe("b");
+  (*sent.mutable_initial_resource_versions())["c"] = "1";
+  (*sent.mutable_initial_resource_versions())["d"] = "";
+  sent.set_response_nonce("n");
+  const std::string bytes = sent.SerializeAsString();
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const std::string cut = bytes.substr(0, i);
+    DeltaDiscoveryRequest message;
+    DeltaSubscriptionRequest request;
+    EXPECT_EQ(ReadRequest(cut, &message, &request), DeltaDiscoveryRequest().ParseFromString(cut))
+        << i;
+  }
+  // An entry whose name is longer than the entry.
+  for (const std::string& bad : {std::string("\x2a\x02\x0a\x05"), std::string("\x2a\x01\x0a")}) {
+    DeltaDiscoveryRequest message;
+    DeltaSubscriptionRequest request;
+    EXPECT_FALSE(ReadRequest(bad, &message, &request));
+  }
+}
+
 TEST(ReadRequest, ReadsDelta) {
   DeltaDiscoveryRequest sent;
   sent.add_resource_names_subscribe("a");
@@ -71,7 +95,8 @@ TEST(ReadRequest, ReadsDelta) {
   sent.set_response_nonce("n");
   DeltaDiscoveryRequest message;
   DeltaSubscriptionRequest request;
-  ASSERT_TRUE(ReadRequest(sent.SerializeAsString(), &message, &request));
+  const std::string bytes = sent.SerializeAsString();
+  ASSERT_TRUE(ReadRequest(bytes, &message, &request));
   EXPECT_THAT(request.subscribe, ElementsAre("a"));
   EXPECT_THAT(request.unsubscribe, ElementsAre("b"));
   EXPECT_THAT(request.initial_versions, ElementsAre(Pair("c", "1")));
