@@ -171,7 +171,7 @@ Lease Pool::TakeHttp1(const Wanted& wanted, MonotonicTime now) {
     std::unique_ptr<Http1> connection;
     if (wanted.endpoint.fanout > 1) {
       connection = std::move(idle_.front());
-      idle_.pop_front();
+      idle_.erase(idle_.begin());
     } else {
       connection = std::move(idle_.back());
       idle_.pop_back();

@@ -14,7 +14,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <list>
 #include <memory>
 #include <optional>
@@ -161,7 +160,9 @@ class Pool {
   ClusterUsage& usage_;
   ClusterCounters& counters_;
   H2Counters& http2_counters_;
-  std::deque<std::unique_ptr<Http1>> idle_;    // the longest idle first
+  // The longest idle first. No deque, which takes and gives back a block whenever its end goes back
+  // and forth over the border of one.
+  std::vector<std::unique_ptr<Http1>> idle_;
   std::vector<std::unique_ptr<Http2>> http2_;  // idle and in use
   size_t open_ = 0;                            // idle, in use, and being made
   size_t being_made_ = 0;
