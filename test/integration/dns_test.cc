@@ -103,6 +103,7 @@ TEST_F(Dns, ANameGoneFromTheOtherClusterIsDenied) {
 
 // What west exported is kept on disk: east's weftd restarts knowing it, though nobody can tell it.
 TEST_F(Dns, AServiceOnlyInTheOtherClusterOutlivesBothControlPlanes) {
+  absl::SleepFor(absl::Milliseconds(2500));  // it is written once a second, if something changed
   ASSERT_EQ(sandbox_->Kill("west/weftd").status, 0);
   ASSERT_EQ(sandbox_->Kill("east/weftd").status, 0);
   ASSERT_EQ(sandbox_->Restart("east/weftd").status, 0);
