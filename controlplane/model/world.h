@@ -231,8 +231,9 @@ struct TlsSecret {
 };
 
 struct GatewayAddress {
-  std::string address;  // an IP
-  uint16_t port = 0;
+  std::string address;       // an IP
+  uint16_t port = 0;         // takes mesh TLS by its server name
+  uint16_t tunnel_port = 0;  // takes tunnels (api/weft/tunnel.proto); 0: none
 
   friend bool operator==(const GatewayAddress&, const GatewayAddress&) = default;
 };
@@ -244,6 +245,10 @@ struct Peer {
   std::string trust_domain;
   std::string roots_pem;  // vouch for identities of its trust domain and of no other
   std::vector<GatewayAddress> gateways;
+  // Nobody can dial it: its gateways dial ours, and what is for it goes over that.
+  bool outbound_only = false;
+  bool draining = false;  // any other cluster is to be preferred
+  uint32_t cost = 0;      // of several clusters the ones of lower cost come first
 
   friend bool operator==(const Peer&, const Peer&) = default;
 };

@@ -1,0 +1,61 @@
+// WorldMaker: from objects and what peers say to Worlds. The engine without its edges: no I/O, no
+// clock, no loop, so that the simulator (test/simulation) runs the very same code.
+//
+// Belongs to one thread.
+#ifndef WEFT_CONTROLPLANE_WORLD_MAKER_H_
+#define WEFT_CONTROLPLANE_WORLD_MAKER_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controlplane/federation/exports.h"
+#include "controlplane/model/gateway_api.h"
+#include "controlplane/model/problem.h"
+#include "controlplane/model/raw_object.h"
+#include "controlplane/model/registry.h"
+#include "controlplane/model/world.h"
+#include "controlplane/model/world_change.h"
+
+namespace weft {
+
+class WorldMaker {
+ public:
+  WorldMaker(std::shared_ptr<const ClusterIdentity> self, ExportPolicy exports);
+
+  // Objects of this cluster. Problems are those of the objects themselves.
+  std::vector<Problem> Apply(const std::vector<ObjectDelta>& deltas);
+  // Every other cluster, by name: linked ones and remotes; replaces the last.
+  void SetPeers(std::map<std::string, PeerState> peers);
+  void SetKeySets(std::map<std::string, std::shared_ptr<const std::string>> key_sets);
+
+  struct Made {
+    std::shared_ptr<const World> world;
+    // From the World before, for who follows it; kMore for the first.
+    WorldChange change;
+    std::vector<Problem> merged;      // found in joining what peers export
+    std::vector<Problem> references;  // objects that lead nowhere and are held in their last form
+  };
+  // The next World; nothing if it would be the same.
+  std::optional<Made> Make();
+
+  const std::shared_ptr<const World>& world() const { return world_; }  // null before the first
+  // This cluster's own part of it: what it exports is made of that.
+  const World& local() const { return local_; }
+  PeerExports exports() const { return Exports(local_); }
+
+ private:
+  Registry registry_;
+  GatewayApiMerge gateway_api_;
+  std::map<std::string, PeerState> peers_;
+  std::map<std::string, std::shared_ptr<const std::string>> key_sets_;
+  bool all_changed_ = true;  // peers or key sets did, since the last World
+  World local_;
+  std::shared_ptr<const World> world_;
+};
+
+}  // namespace weft
+
+#endif  // WEFT_CONTROLPLANE_WORLD_MAKER_H_
