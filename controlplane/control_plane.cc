@@ -24,6 +24,8 @@
 #include "controlplane/debug/metrics.h"
 #include "controlplane/debug/pages.h"
 #include "controlplane/engine.h"
+#include "controlplane/federation/peer_dial.h"
+#include "controlplane/federation/peer_service.h"
 #include "controlplane/own_certificate.h"
 #include "controlplane/remote_clusters.h"
 #include "controlplane/status/leader.h"
@@ -132,7 +134,6 @@ struct ControlPlane::Running {
   Metrics metrics;
   Translations translations;
   std::unique_ptr<AdsService> ads;
-  std::unique_ptr<PeerServer> peer_server;
   std::unique_ptr<Engine> engine;
   GrpcServices xds_services;
   GrpcServices peer_services;
@@ -183,8 +184,6 @@ void ControlPlane::Running::MakeServices() {
       loop, metrics, [this](const std::shared_ptr<const World>& world, const ProxyView& view) {
         return translations.Of(world, view);
       });
-  peer_server = std::make_unique<PeerServer>(
-      loop, epoch, [this](const certs::SpiffeId& identity) { return engine->FindPeer(identity); });
   EngineOptions of_engine;
   of_engine.self = self;
   of_engine.exports = options.exports;
@@ -194,12 +193,12 @@ void ControlPlane::Running::MakeServices() {
   of_engine.remote_expiry = options.remote_expiry;
   of_engine.allow_remote_exec = options.allow_remote_exec;
   of_engine.peers_folder = options.peers_folder;
+  of_engine.epoch = epoch;
   of_engine.data_folder = options.data_folder;
   of_engine.gateways = options.gateways;
   if (options.registry_server.has_value()) of_engine.status = &status_book;
   engine = std::make_unique<Engine>(
-      loop, std::move(of_engine), translations, *ads, *peer_server,
-      [this] { return certificate->Get(); },
+      loop, std::move(of_engine), translations, *ads, [this] { return certificate->Get(); },
       [this](const std::map<std::string, PeerState>& peers) { OnPeers(peers); });
 }
 
@@ -239,7 +238,8 @@ absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ControlPlane::Running::P
   tls.certificate = certificate->Get();
   tls.client_trust.emplace();
   tls.client_trust->bundles = std::move(bundles);
-  tls.require_client_certificate = true;
+  // Who joins has none that we know yet; the Watch itself insists.
+  tls.require_client_certificate = false;
   tls.alpn = {"h2"};
   tls.tls13_only = true;
   return ServerTlsContext::Create(std::move(tls));
@@ -259,7 +259,8 @@ absl::Status ControlPlane::Running::StartPorts() {
   ads->AddTo(xds_services);
   AddLoadReportService(metrics, xds_services);
   AddCaService(authority, *authenticator, xds_services);
-  peer_server->AddTo(peer_services);
+  AddPeerService([this](const certs::SpiffeId& identity) { return engine->FindLink(identity); },
+                 peer_services);
   auto xds_context = XdsContext();
   if (!xds_context.ok()) return xds_context.status();
   auto peer_context = PeerContext({});

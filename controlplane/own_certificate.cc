@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_join.h"
 #include "certs/key.h"
-#include "controlplane/federation/peer_server.h"
+#include "controlplane/federation/control_plane_id.h"
 
 namespace weft {
 

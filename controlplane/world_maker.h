@@ -47,8 +47,11 @@ class WorldMaker {
   // first one.
   World Preview();
 
+  // This cluster's own part as it is now, whether a World was made of it or not.
+  const World& LocalNow() { return registry_.BuildLocal(); }
+
   const std::shared_ptr<const World>& world() const { return world_; }  // null before the first
-  // This cluster's own part of it: what it exports is made of that.
+  // This cluster's own part of that: what it exports is made of it.
   const World& local() const { return local_; }
   PeerExports exports() const { return Exports(local_); }
   // Of the Gateway API's objects in the last World.
