@@ -124,7 +124,8 @@ class ResourceCheck {
   }
 
   void CheckAction(const envoy::config::route::v3::Route& route, const std::string& where) {
-    if (!route.has_route()) return;
+    // What a header names, nobody knows before the request.
+    if (!route.has_route() || route.route().has_cluster_header()) return;
     if (route.route().has_weighted_clusters()) {
       for (const auto& share : route.route().weighted_clusters().clusters()) {
         CheckCluster(share.name(), where);

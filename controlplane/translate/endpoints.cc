@@ -183,7 +183,8 @@ ClusterLoadAssignment AssignmentOf(const std::string& name, std::vector<Place> p
   return assignment;
 }
 
-// Shares of the localities instead of the weights of their endpoints; who gets none is left out.
+// Shares of the localities instead of the weights of their endpoints; who gets none is left out,
+// and priorities are closed up.
 void Distribute(const LocalityRules& rules, ClusterLoadAssignment& assignment) {
   std::vector<std::pair<Locality, uint32_t>> localities;
   for (const auto& group : assignment.endpoints()) {
@@ -194,10 +195,13 @@ void Distribute(const LocalityRules& rules, ClusterLoadAssignment& assignment) {
   if (!shares.has_value()) return;
   google::protobuf::RepeatedPtrField<envoy::config::endpoint::v3::LocalityLbEndpoints> groups;
   groups.Swap(assignment.mutable_endpoints());
+  std::map<uint32_t, uint32_t> priorities;  // as they were and as they are now
   for (int i = 0; i < groups.size(); ++i) {
     if ((*shares)[i] == 0) continue;
     auto* group = assignment.add_endpoints();
     group->Swap(groups.Mutable(i));
+    const auto next = static_cast<uint32_t>(priorities.size());
+    group->set_priority(priorities.try_emplace(group->priority(), next).first->second);
     group->mutable_load_balancing_weight()->set_value((*shares)[i]);
   }
 }

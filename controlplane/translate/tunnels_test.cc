@@ -81,7 +81,8 @@ ProxyView Gateway() {
 // "172.16.0.2:15008 tunnel x3" for each place: its address, tlsMode and fanout, in order.
 std::vector<std::string> PlacesOf(const Resources& resources) {
   std::vector<std::string> places;
-  for (const auto& group : AssignmentIn(resources, kHello).endpoints()) {
+  const auto assignment = AssignmentIn(resources, kHello);
+  for (const auto& group : assignment.endpoints()) {
     for (const auto& endpoint : group.lb_endpoints()) {
       const auto& address = endpoint.endpoint().address().socket_address();
       const auto& metadata = endpoint.metadata().filter_metadata();
@@ -139,7 +140,6 @@ HttpConnectionManager ManagerIn(const envoy::config::listener::v3::FilterChain& 
 }
 
 TEST(TunnelClients, DialWhatTheyKnowAndTheGatewayTakes) {
-  const Peer west{"west", "net-west", "west.local", "WEST ROOT", {}};
   struct Row {
     const char* name;
     bool tunnels;
