@@ -64,6 +64,11 @@ absl::Status Engine::Start() {
   return StartSource();
 }
 
+void Engine::SetDraining(bool draining) {
+  registry_.SetDraining(draining);
+  Rebuild();
+}
+
 absl::Status Engine::StartSource() {
   if (options_.registry_server.has_value()) {
     KubernetesSource::Options of_source;
@@ -349,7 +354,7 @@ void Engine::Publish(World world) {
 
 void Engine::PublishOwnState() {
   auto own = std::make_shared<OwnState>();
-  own->self = options_.self;
+  own->self = local_.self;
   own->gateways = options_.gateways;
   own->exports = Exports(local_);
   peer_server_.Publish(std::move(own));

@@ -70,6 +70,9 @@ class Engine {
 
   absl::Status Start();
 
+  // Tells our proxies and our peers at once whether this cluster is being drained.
+  void SetDraining(bool draining);
+
   // All that was in the registry at the start is in a World that discovery serves. Peers do not
   // gate it.
   bool ready() const { return world_ != nullptr; }

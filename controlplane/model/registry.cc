@@ -87,6 +87,13 @@ Registry::Registry(std::shared_ptr<const ClusterIdentity> self, ExportPolicy exp
   local_.self = self_;
 }
 
+void Registry::SetDraining(bool draining) {
+  if (self_->draining == draining) return;
+  auto changed = std::make_shared<ClusterIdentity>(*self_);
+  changed->draining = draining;
+  local_.self = self_ = std::move(changed);
+}
+
 // ---- Objects in.
 
 std::vector<Problem> Registry::Apply(const std::vector<ObjectDelta>& deltas) {
