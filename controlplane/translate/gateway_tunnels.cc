@@ -34,6 +34,9 @@ constexpr char kReverseProtocol[] = "weft-reverse";
 constexpr uint32_t kDialedConnections = 4;
 // Streams of one client's connection; a sidecar opens another one beyond.
 constexpr uint32_t kMostStreams = 1000;
+// A client that is gone without a word would hold connections with pods for ever.
+constexpr absl::Duration kPingInterval = absl::Seconds(10);
+constexpr absl::Duration kPingTimeout = absl::Seconds(5);
 constexpr absl::Duration kConnectTimeout = absl::Seconds(2);
 // The address of a reverse cluster's endpoint is not used; this one is of a block that nobody has
 // (RFC 5737).
@@ -117,8 +120,11 @@ void SetRoutes(HttpConnectionManager& http) {
 Filter TunnelManager(const World& world) {
   HttpConnectionManager http = NewHttpConnectionManager("tunnels");
   http.set_codec_type(HttpConnectionManager::HTTP2);
-  http.mutable_http2_protocol_options()->set_allow_connect(true);
-  http.mutable_http2_protocol_options()->mutable_max_concurrent_streams()->set_value(kMostStreams);
+  auto& http2 = *http.mutable_http2_protocol_options();
+  http2.set_allow_connect(true);
+  http2.mutable_max_concurrent_streams()->set_value(kMostStreams);
+  SetDuration(kPingInterval, http2.mutable_connection_keepalive()->mutable_interval());
+  SetDuration(kPingTimeout, http2.mutable_connection_keepalive()->mutable_timeout());
   http.clear_upgrade_configs();
   http.add_upgrade_configs()->set_upgrade_type("CONNECT");
   const HttpFilter router = http.http_filters(0);
