@@ -21,10 +21,6 @@ constexpr char kZone[] = "topology.kubernetes.io/zone";
 constexpr char kNetwork[] = "topology.istio.io/network";
 constexpr char kCluster[] = "topology.istio.io/cluster";
 
-bool IsOff(const LocalityLoadBalancerSetting* setting) {
-  return setting != nullptr && setting->has_enabled() && !setting->enabled();
-}
-
 }  // namespace
 
 bool MatchesLocality(const std::string& pattern, const Locality& locality) {
@@ -56,7 +52,7 @@ LocalityRules::LocalityRules(const LocalityLoadBalancerSetting* setting, const S
 }
 
 void LocalityRules::ApplySetting(const LocalityLoadBalancerSetting& setting) {
-  if (IsOff(&setting)) {
+  if (setting.has_enabled() && !setting.enabled()) {
     by_locality_ = false;
     return;
   }
