@@ -55,8 +55,9 @@ bool AllTakeMeshTls(const TranslationIndex& index, const OutboundCluster& from) 
   return any;
 }
 
-envoy::config::core::v3::TransportSocket MeshTls(const TranslationIndex& index,
-                                                 const OutboundCluster& from) {
+// With the service itself, whatever it goes through.
+envoy::config::core::v3::TransportSocket EndToEndTls(const TranslationIndex& index,
+                                                     const OutboundCluster& from) {
   std::string server_name = OutboundServerName(
       from.port->port, from.subset ? from.subset->name() : "", from.service->host);
   std::set<std::string> identities = IdentitiesOf(index, *from.service);
@@ -65,8 +66,12 @@ envoy::config::core::v3::TransportSocket MeshTls(const TranslationIndex& index,
     const auto& names = stated->subject_alt_names();
     if (!names.empty()) identities = {names.begin(), names.end()};
   }
-  return Proxied(from.policy, MeshUpstreamTls(server_name, identities,
-                                              SpeaksHttp2(from.policy, from.port->protocol)));
+  return MeshUpstreamTls(server_name, identities, SpeaksHttp2(from.policy, from.port->protocol));
+}
+
+envoy::config::core::v3::TransportSocket MeshTls(const TranslationIndex& index,
+                                                 const OutboundCluster& from) {
+  return Proxied(from.policy, EndToEndTls(index, from));
 }
 
 void SetPlain(const Policy& policy, Cluster& cluster) {
@@ -102,7 +107,8 @@ void AddTunnels(const TranslationIndex& index, const OutboundScope& scope,
   if (!direct && reverse.empty()) return;
   const std::string name = OutboundServerName(
       from.port->port, from.subset ? from.subset->name() : "", from.service->host);
-  const auto inner = MeshTls(index, from);
+  // A PROXY header would stand within the tunnel, where a sidecar expects TLS.
+  const auto inner = EndToEndTls(index, from);
   if (direct) AddTransport(kTunnelMode, TunnelSocket(index.world(), name, inner), cluster);
   for (const std::string& peer : reverse) {
     AddTransport(ReverseMode(peer), TunnelSocket(index.world(), ReverseName(peer, name), inner),

@@ -134,12 +134,14 @@ pods=$(for _ in $(seq 30); do ask east/client http://web/ | field pod; done | so
 expect "both pods take part" 2 "$pods"
 
 # Into a blocked cluster comes only what answers.
-sandbox exec west/router -- "$weftctl" sandbox echo --port 8099 --cluster router & server=$!
+"$weftctl" sandbox exec --name $name west/router -- "$weftctl" sandbox echo --port 8099 \
+  --cluster router & server=$!
 eventually "a blocked cluster reaches out" router \
   eval "ask mars/client http://172.31.0.12:8099/ 2> /dev/null | field cluster"
 kill $server
 wait $server 2> /dev/null
-sandbox exec mars/router -- "$weftctl" sandbox echo --port 8099 --cluster router & server=$!
+"$weftctl" sandbox exec --name $name mars/router -- "$weftctl" sandbox echo --port 8099 \
+  --cluster router & server=$!
 eventually "its own see its router" router \
   eval "ask mars/client http://172.31.0.13:8099/ 2> /dev/null | field cluster"
 expect "and others do not" 28 "$(ask east/client http://172.31.0.13:8099/ > /dev/null 2>&1; echo $?)"

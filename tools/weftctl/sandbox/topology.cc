@@ -174,8 +174,9 @@ std::string RouterRules(const std::vector<ServicePort>& services, const RouterOp
                   // Other clusters use the same addresses: what was not translated must not pass.
                   "  chain border {\n"
                   "    type filter hook forward priority filter\n"
-                  "    iifname \"wan0\" ct state established,related accept\n"
-                  "    iifname \"wan0\" ct status dnat accept\n"
+                  "    iifname \"wan0\" ct state established,related accept\n",
+                  // A service's address is translated, too, wherever the packet comes from.
+                  options.block_inbound ? "" : "    iifname \"wan0\" ct status dnat accept\n",
                   "    iifname \"wan0\" drop\n"
                   "  }\n"
                   "  chain outwards {\n"

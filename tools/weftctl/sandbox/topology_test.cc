@@ -63,6 +63,7 @@ TEST(RouterRules, LetOnlyTheGatewaysPortsIn) {
 TEST(RouterRules, LetOnlyAnswersInWhereInboundIsBlocked) {
   std::string rules = RouterRules({}, {.block_inbound = true});
   EXPECT_FALSE(absl::StrContains(rules, "dnat to")) << rules;
+  EXPECT_FALSE(absl::StrContains(rules, "status dnat")) << rules;
   EXPECT_TRUE(absl::StrContains(rules,
                                 "    type filter hook input priority filter\n"
                                 "    iifname \"wan0\" ct state established,related accept\n"
