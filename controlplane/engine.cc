@@ -45,7 +45,8 @@ Engine::Engine(EventLoop& loop, EngineOptions options, Translations& translation
       peer_server_(peer_server),
       own_certificate_(std::move(own_certificate)),
       on_peers_(std::move(on_peers)),
-      registry_(options_.self, options_.exports),
+      self_(options_.self),
+      registry_(self_, options_.exports),
       peer_folder_(options_.peers_folder, options_.self->cluster),
       snapshots_(absl::StrCat(options_.data_folder, "/peers")),
       key_set_store_(options_.data_folder),
@@ -65,7 +66,11 @@ absl::Status Engine::Start() {
 }
 
 void Engine::SetDraining(bool draining) {
-  registry_.SetDraining(draining);
+  if (self_->draining == draining) return;
+  auto changed = std::make_shared<ClusterIdentity>(*self_);
+  changed->draining = draining;
+  self_ = std::move(changed);
+  registry_.SetSelf(self_);
   Rebuild();
 }
 
@@ -354,7 +359,7 @@ void Engine::Publish(World world) {
 
 void Engine::PublishOwnState() {
   auto own = std::make_shared<OwnState>();
-  own->self = local_.self;
+  own->self = self_;
   own->gateways = options_.gateways;
   own->exports = Exports(local_);
   peer_server_.Publish(std::move(own));

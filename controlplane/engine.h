@@ -117,6 +117,7 @@ class Engine {
   const PeerClient::OwnCertificate own_certificate_;
   const OnPeers on_peers_;
 
+  std::shared_ptr<const ClusterIdentity> self_;
   Registry registry_;
   GatewayApiMerge gateway_api_;
   bool registry_read_ = false;

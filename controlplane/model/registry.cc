@@ -87,11 +87,9 @@ Registry::Registry(std::shared_ptr<const ClusterIdentity> self, ExportPolicy exp
   local_.self = self_;
 }
 
-void Registry::SetDraining(bool draining) {
-  if (self_->draining == draining) return;
-  auto changed = std::make_shared<ClusterIdentity>(*self_);
-  changed->draining = draining;
-  local_.self = self_ = std::move(changed);
+void Registry::SetSelf(std::shared_ptr<const ClusterIdentity> self) {
+  self_ = std::move(self);
+  local_.self = self_;
 }
 
 // ---- Objects in.

@@ -38,8 +38,8 @@ class Registry {
   // Problems of severity kInfo tell what is skipped.
   std::vector<Problem> Apply(const std::vector<ObjectDelta>& deltas);
 
-  // What is said of the cluster itself, from the next World on.
-  void SetDraining(bool draining);
+  // Of the same cluster: its roots are others after a rotation.
+  void SetSelf(std::shared_ptr<const ClusterIdentity> self);
 
   // The World without peers.
   const World& BuildLocal();

@@ -150,10 +150,10 @@ TEST_F(RegistryTest, AServiceSaysWhereItsClientsAreToGo) {
 TEST_F(RegistryTest, SaysOfTheClusterThatItIsBeingDrained) {
   Apply(kService);
   const World before = registry_.BuildLocal();
-  registry_.SetDraining(false);
-  EXPECT_EQ(registry_.BuildLocal().self, before.self);
-  registry_.SetDraining(true);
-  EXPECT_TRUE(registry_.BuildLocal().self->draining);
+  auto draining = std::make_shared<ClusterIdentity>(*before.self);
+  draining->draining = true;
+  registry_.SetSelf(draining);
+  EXPECT_EQ(registry_.BuildLocal().self, draining);
   EXPECT_FALSE(before.self->draining);
 }
 
