@@ -23,6 +23,7 @@
 #include "controlplane/debug/http_port.h"
 #include "controlplane/debug/metrics.h"
 #include "controlplane/debug/pages.h"
+#include "controlplane/drain.h"
 #include "controlplane/engine.h"
 #include "controlplane/federation/peer_dial.h"
 #include "controlplane/federation/peer_service.h"
@@ -137,6 +138,7 @@ struct ControlPlane::Running {
   std::unique_ptr<Engine> engine;
   GrpcServices xds_services;
   GrpcServices peer_services;
+  GrpcServices admin_services;
   std::unique_ptr<KubernetesClient> kubernetes;  // null: the registry is folders
   std::unique_ptr<TokenReviewer> token_reviewer;
   std::unique_ptr<Authenticator> authenticator;
@@ -165,6 +167,12 @@ absl::Status ControlPlane::Running::LoadIdentity() {
   if (!root.ok()) return Annotate("load the CA's root", root.status());
   auto made = std::make_shared<ClusterIdentity>(options.self);
   made->roots_pem = root->root().ToPem();
+  const absl::StatusOr<bool> draining = LoadDraining(options.data_folder);
+  made->draining = draining.value_or(false);
+  if (!draining.ok()) {
+    Log(LogLevel::kError, "draining_unknown",
+        {{"reason", std::string(draining.status().message())}});
+  }
   self = std::move(made);
   authority = std::make_shared<Authority>(*std::move(root));
   auto own = OwnCertificate::Create(authority, {}, absl::Now());
@@ -261,6 +269,9 @@ absl::Status ControlPlane::Running::StartPorts() {
   AddCaService(authority, *authenticator, xds_services);
   AddPeerService([this](const certs::SpiffeId& identity) { return engine->FindLink(identity); },
                  peer_services);
+  AddDrainService(
+      options.data_folder, [this](bool draining) { engine->SetDraining(draining); },
+      admin_services);
   auto xds_context = XdsContext();
   if (!xds_context.ok()) return xds_context.status();
   auto peer_context = PeerContext({});
@@ -289,6 +300,7 @@ HttpAnswer ControlPlane::Running::ConfigOf(const std::map<std::string, std::stri
   ClientNode node;
   node.address = found->first;
   node.namespace_ = found->second->namespace_;
+  node.tunnels = true;  // as our own proxies
   return Page(ConfigPage(*ads->ResourcesFor(ViewOf(node, *engine->world()))));
 }
 

@@ -41,7 +41,8 @@ Engine::Engine(EventLoop& loop, EngineOptions options, Translations& translation
       ads_(ads),
       own_certificate_(std::move(own_certificate)),
       on_peers_(std::move(on_peers)),
-      maker_(options_.self, options_.exports),
+      self_(options_.self),
+      maker_(self_, options_.exports),
       peer_folder_(options_.peers_folder, options_.self->cluster),
       snapshots_(absl::StrCat(options_.data_folder, "/peers")),
       key_set_store_(options_.data_folder),
@@ -58,6 +59,15 @@ absl::Status Engine::Start() {
     tasks_.Spawn(KeepSnapshots());
   }
   return StartSource();
+}
+
+void Engine::SetDraining(bool draining) {
+  if (self_->draining == draining) return;
+  auto changed = std::make_shared<ClusterIdentity>(*self_);
+  changed->draining = draining;
+  self_ = std::move(changed);
+  maker_.SetSelf(self_);
+  Rebuild();
 }
 
 absl::Status Engine::StartSource() {
@@ -217,7 +227,7 @@ void Engine::SetLink(const Peer& peer) {
   }
   link.reset();
   PeerLink::Own own;
-  own.self = options_.self;
+  own.self = self_;
   own.epoch = options_.epoch;
   own.certificate = own_certificate_;
   own.expiry = options_.peer_expiry;
@@ -344,7 +354,7 @@ void Engine::FollowSecrets() {
 }
 
 void Engine::PublishOwnState() {
-  const auto own = own_history_.Next(options_.self, options_.gateways, maker_.exports());
+  const auto own = own_history_.Next(self_, options_.gateways, maker_.exports());
   for (const auto& [cluster, link] : links_) link->Publish(own);
 }
 

@@ -76,6 +76,9 @@ class Engine {
 
   absl::Status Start();
 
+  // Tells our proxies and our peers at once whether this cluster is being drained.
+  void SetDraining(bool draining);
+
   // All that was in the registry at the start is in a World that discovery serves. Peers do not
   // gate it.
   bool ready() const { return maker_.world() != nullptr; }
@@ -120,6 +123,7 @@ class Engine {
   const OwnCertificate own_certificate_;
   const OnPeers on_peers_;
 
+  std::shared_ptr<const ClusterIdentity> self_;
   WorldMaker maker_;
   bool registry_read_ = false;
   bool synced_ = false;  // and what of Secrets it needs

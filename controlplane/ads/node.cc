@@ -12,6 +12,7 @@ namespace weft {
 namespace {
 
 constexpr size_t kMaxNodeId = 1024;
+constexpr char kWeftProxy[] = "weft-proxy";  // user_agent_name
 
 std::string Text(const google::protobuf::Struct& metadata, const char* name) {
   auto found = metadata.fields().find(name);
@@ -74,6 +75,7 @@ absl::StatusOr<ClientNode> ReadNode(const envoy::config::core::v3::Node& node) {
   }
   read.service_account = Text(node.metadata(), "SERVICE_ACCOUNT");
   read.labels = ReadLabels(node.metadata());
+  read.tunnels = node.user_agent_name() == kWeftProxy;
   return read;
 }
 
@@ -112,6 +114,7 @@ ProxyView ViewOf(const ClientNode& node, const World& world) {
   view.labels = node.labels;
   view.locality = node.locality;
   view.identified = node.identified;
+  view.tunnels = node.tunnels;
   auto found = world.workloads.find(node.address);
   if (found == world.workloads.end() || found->second->namespace_ != node.namespace_) return view;
   view.address = found->second->address;

@@ -11,6 +11,7 @@
 #include "controlplane/translate/inbound_targets.h"
 #include "controlplane/translate/parts.h"
 #include "controlplane/translate/sidecar_scope.h"
+#include "controlplane/translate/tunnels.h"
 
 namespace weft {
 namespace {
@@ -54,8 +55,9 @@ bool AllTakeMeshTls(const TranslationIndex& index, const OutboundCluster& from) 
   return any;
 }
 
-envoy::config::core::v3::TransportSocket MeshTls(const TranslationIndex& index,
-                                                 const OutboundCluster& from) {
+// With the service itself, whatever it goes through.
+envoy::config::core::v3::TransportSocket EndToEndTls(const TranslationIndex& index,
+                                                     const OutboundCluster& from) {
   std::string server_name = OutboundServerName(
       from.port->port, from.subset ? from.subset->name() : "", from.service->host);
   std::set<std::string> identities = IdentitiesOf(index, *from.service);
@@ -64,8 +66,12 @@ envoy::config::core::v3::TransportSocket MeshTls(const TranslationIndex& index,
     const auto& names = stated->subject_alt_names();
     if (!names.empty()) identities = {names.begin(), names.end()};
   }
-  return Proxied(from.policy, MeshUpstreamTls(server_name, identities,
-                                              SpeaksHttp2(from.policy, from.port->protocol)));
+  return MeshUpstreamTls(server_name, identities, SpeaksHttp2(from.policy, from.port->protocol));
+}
+
+envoy::config::core::v3::TransportSocket MeshTls(const TranslationIndex& index,
+                                                 const OutboundCluster& from) {
+  return Proxied(from.policy, EndToEndTls(index, from));
 }
 
 void SetPlain(const Policy& policy, Cluster& cluster) {
@@ -73,13 +79,48 @@ void SetPlain(const Policy& policy, Cluster& cluster) {
   *cluster.mutable_transport_socket() = Proxied(policy, RawBuffer());
 }
 
+// For endpoints that say so in their metadata.
+void AddTransport(const std::string& tls_mode, envoy::config::core::v3::TransportSocket socket,
+                  Cluster& cluster) {
+  auto* match = cluster.add_transport_socket_matches();
+  match->set_name(absl::StrCat("tlsMode-", tls_mode));
+  (*match->mutable_match()->mutable_fields())["tlsMode"].set_string_value(tls_mode);
+  *match->mutable_transport_socket() = std::move(socket);
+}
+
+// For clusters with pods in other clusters, whether their gateways take tunnels or not: a gateway
+// that comes or goes then changes assignments and not clusters.
+void AddTunnels(const TranslationIndex& index, const OutboundScope& scope,
+                const OutboundCluster& from, Cluster& cluster) {
+  if (!scope.tunnels) return;
+  bool direct = false;
+  std::set<std::string> reverse;  // through our own gateways
+  for (const Endpoint& endpoint : index.EndpointsOf(*from.service)) {
+    const Peer* peer = PeerBefore(index.world(), endpoint);
+    if (peer == nullptr || !endpoint.mtls) continue;
+    if (peer->outbound_only) {
+      reverse.insert(peer->cluster);
+    } else {
+      direct = true;
+    }
+  }
+  if (!direct && reverse.empty()) return;
+  const std::string name = OutboundServerName(
+      from.port->port, from.subset ? from.subset->name() : "", from.service->host);
+  // A PROXY header would stand within the tunnel, where a sidecar expects TLS.
+  const auto inner = EndToEndTls(index, from);
+  if (direct) AddTransport(kTunnelMode, TunnelSocket(index.world(), name, inner), cluster);
+  for (const std::string& peer : reverse) {
+    AddTransport(ReverseMode(peer), TunnelSocket(index.world(), ReverseName(peer, name), inner),
+                 cluster);
+  }
+}
+
 // An endpoint says by its metadata whether it takes mesh TLS.
-void SetMeshTransport(const TranslationIndex& index, const OutboundCluster& from,
-                      Cluster& cluster) {
-  auto* mesh = cluster.add_transport_socket_matches();
-  mesh->set_name("tlsMode-istio");
-  (*mesh->mutable_match()->mutable_fields())["tlsMode"].set_string_value("istio");
-  *mesh->mutable_transport_socket() = MeshTls(index, from);
+void SetMeshTransport(const TranslationIndex& index, const OutboundScope& scope,
+                      const OutboundCluster& from, Cluster& cluster) {
+  AddTransport("istio", MeshTls(index, from), cluster);
+  AddTunnels(index, scope, from, cluster);
   auto* plain = cluster.add_transport_socket_matches();
   plain->set_name("tlsMode-disabled");
   plain->mutable_match();
@@ -122,11 +163,12 @@ void SetTransport(const TranslationIndex& index, const OutboundScope& scope,
       return SetOwnTls(index, scope, from, cluster);
     case ClientTls::kMeshOnly:
       *cluster.mutable_transport_socket() = MeshTls(index, from);
+      if (from.has_endpoints()) AddTunnels(index, scope, from, cluster);
       return;
     case ClientTls::kMesh:
       break;
   }
-  if (from.has_endpoints()) return SetMeshTransport(index, from, cluster);
+  if (from.has_endpoints()) return SetMeshTransport(index, scope, from, cluster);
   // Where clients go by addresses of their own choice, nothing is known of the one they chose.
   if (!AllTakeMeshTls(index, from)) return SetPlain(from.policy, cluster);
   *cluster.mutable_transport_socket() = MeshTls(index, from);

@@ -13,6 +13,7 @@
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/locality.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/tunnels.h"
 
 namespace weft {
 namespace {
@@ -28,10 +29,10 @@ constexpr uint32_t kMostScale = 64;
 // A place to dial, before weights are scaled and priorities compacted.
 struct Place {
   Locality locality;
-  int distance = 0;
+  Distance distance;
   std::string address;
   uint16_t port = 0;
-  bool mtls = false;
+  std::string tls_mode;  // which of the cluster's transport sockets; none: plain
   bool gateway = false;
   uint32_t pods = 0;       // ready ones behind it
   uint32_t shared_by = 1;  // gateways that share these pods
@@ -39,20 +40,6 @@ struct Place {
 
 // What a client can dial: with mesh TLS other clusters' gateways, too.
 enum class Reach { kMesh, kPlain };
-
-// The cluster whose gateways an endpoint is reached through; null if it is dialed itself. A machine
-// on another network is behind the gateways of that network, if there are any.
-const Peer* EntranceOf(const World& world, const Endpoint& endpoint) {
-  if (endpoint.remote() && endpoint.cluster != world.self->cluster) {
-    auto peer = world.peers.find(endpoint.cluster);
-    return peer == world.peers.end() ? nullptr : peer->second.get();
-  }
-  if (endpoint.network.empty() || endpoint.network == world.self->network) return nullptr;
-  for (const auto& [cluster, peer] : world.peers) {
-    if (peer->network == endpoint.network && !peer->gateways.empty()) return peer.get();
-  }
-  return nullptr;
-}
 
 // Empty if such a client reaches none of its addresses.
 std::string DialedAddress(const Endpoint& endpoint, IpFamilies client) {
@@ -66,7 +53,7 @@ std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index, IpFa
   for (const Endpoint& endpoint : index.EndpointsOf(*cluster.service)) {
     if (!endpoint.ready) continue;
     // A gateway routes by the server name of mesh TLS and passes it through to a sidecar.
-    const bool entered = endpoint.remote() || EntranceOf(index.world(), endpoint) != nullptr;
+    const bool entered = endpoint.remote() || PeerBefore(index.world(), endpoint) != nullptr;
     if (entered && !(mesh_tls && endpoint.mtls)) continue;
     if (!entered && DialedAddress(endpoint, client).empty()) continue;
     // Clients of gRPC's own dial addresses, neither names nor sockets.
@@ -79,49 +66,41 @@ std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index, IpFa
   return selected;
 }
 
-// Of a gateway with addresses of both families, those of one: a pod behind it counts once.
-std::vector<GatewayAddress> GatewaysFor(IpFamilies client, const Peer& peer) {
-  std::vector<GatewayAddress> v4, v6;
-  for (const GatewayAddress& gateway : peer.gateways) {
-    const bool is_v6 = IsIpv6(gateway.address);
-    if (is_v6 ? client.v6 : client.v4) (is_v6 ? v6 : v4).push_back(gateway);
-  }
-  return v4.empty() ? v6 : v4;
-}
-
 Place LocalPlace(const TranslationIndex& index, IpFamilies client, const OutboundCluster& cluster,
                  const Endpoint& endpoint) {
   Place place;
   place.locality = endpoint.locality;
   place.address = DialedAddress(endpoint, client);
   place.port = endpoint.target_ports.at(cluster.port->port);
-  place.mtls =
+  const bool mesh_tls =
       endpoint.mtls && cluster.takes_mesh_tls() &&
       index.MtlsModeOf(endpoint.namespace_, endpoint.labels, place.port) != MtlsMode::kDisable;
+  if (mesh_tls) place.tls_mode = "istio";
   place.pods = std::max<uint32_t>(endpoint.weight, 1);
   return place;
 }
 
 // The places of one cluster. Groups behind the same gateway are one place: the gateway decides
 // among its pods, whatever zone they are in, so the nearest of them says how near it is.
-std::vector<Place> PlacesOf(const TranslationIndex& index, IpFamilies client,
+std::vector<Place> PlacesOf(const TranslationIndex& index, const OutboundScope& scope,
                             const OutboundCluster& cluster,
                             const std::vector<const Endpoint*>& endpoints,
                             const LocalityRules& rules) {
   std::vector<Place> places;
-  std::map<std::pair<std::string, uint16_t>, Place> gateways;
+  std::map<std::tuple<std::string, uint16_t, std::string>, Place> gateways;
   for (const Endpoint* endpoint : endpoints) {
-    const int distance = rules.DistanceTo(*endpoint);
-    const Peer* entrance = EntranceOf(index.world(), *endpoint);
+    const Distance distance = rules.DistanceTo(*endpoint);
+    const Peer* entrance = PeerBefore(index.world(), *endpoint);
     if (entrance == nullptr) {
       if (endpoint->remote()) continue;
-      places.push_back(LocalPlace(index, client, cluster, *endpoint));
+      places.push_back(LocalPlace(index, scope.families, cluster, *endpoint));
       places.back().distance = distance;
       continue;
     }
-    const std::vector<GatewayAddress> entrances = GatewaysFor(client, *entrance);
-    for (const GatewayAddress& gateway : entrances) {
-      auto [found, is_new] = gateways.try_emplace({gateway.address, gateway.port});
+    const std::vector<Entrance> entrances = EntrancesTo(index, scope, *entrance);
+    for (const Entrance& gateway : entrances) {
+      auto [found, is_new] =
+          gateways.try_emplace({gateway.address, gateway.port, gateway.tls_mode});
       Place& place = found->second;
       if (is_new || distance < place.distance) {
         place.distance = distance;
@@ -129,7 +108,8 @@ std::vector<Place> PlacesOf(const TranslationIndex& index, IpFamilies client,
       }
       place.address = gateway.address;
       place.port = gateway.port;
-      place.mtls = place.gateway = true;
+      place.tls_mode = gateway.tls_mode;
+      place.gateway = true;
       place.pods += std::max<uint32_t>(endpoint->weight, 1);
       place.shared_by = static_cast<uint32_t>(entrances.size());
     }
@@ -156,7 +136,9 @@ LbEndpoint LbEndpointOf(const Place& place, uint32_t scale) {
     auto& fields = (*endpoint.mutable_metadata()->mutable_filter_metadata())[filter];
     return (*fields.mutable_fields())[key];
   };
-  if (place.mtls) metadata("envoy.transport_socket_match", "tlsMode").set_string_value("istio");
+  if (!place.tls_mode.empty()) {
+    metadata("envoy.transport_socket_match", "tlsMode").set_string_value(place.tls_mode);
+  }
   if (place.gateway) {
     metadata("weft", "fanout")
         .set_number_value(std::max<uint32_t>(1, place.pods / place.shared_by));
@@ -167,8 +149,8 @@ LbEndpoint LbEndpointOf(const Place& place, uint32_t scale) {
 // Nearest first.
 void SortByDistance(std::vector<Place>& places) {
   std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
-    return std::tie(a.distance, a.locality, a.address, a.port) <
-           std::tie(b.distance, b.locality, b.address, b.port);
+    return std::tie(a.distance, a.locality, a.address, a.port, a.tls_mode) <
+           std::tie(b.distance, b.locality, b.address, b.port, b.tls_mode);
   });
 }
 
@@ -201,7 +183,8 @@ ClusterLoadAssignment AssignmentOf(const std::string& name, std::vector<Place> p
   return assignment;
 }
 
-// Shares of the localities instead of the weights of their endpoints; who gets none is left out.
+// Shares of the localities instead of the weights of their endpoints; who gets none is left out,
+// and priorities are closed up.
 void Distribute(const LocalityRules& rules, ClusterLoadAssignment& assignment) {
   std::vector<std::pair<Locality, uint32_t>> localities;
   for (const auto& group : assignment.endpoints()) {
@@ -212,10 +195,13 @@ void Distribute(const LocalityRules& rules, ClusterLoadAssignment& assignment) {
   if (!shares.has_value()) return;
   google::protobuf::RepeatedPtrField<envoy::config::endpoint::v3::LocalityLbEndpoints> groups;
   groups.Swap(assignment.mutable_endpoints());
+  std::map<uint32_t, uint32_t> priorities;  // as they were and as they are now
   for (int i = 0; i < groups.size(); ++i) {
     if ((*shares)[i] == 0) continue;
     auto* group = assignment.add_endpoints();
     group->Swap(groups.Mutable(i));
+    const auto next = static_cast<uint32_t>(priorities.size());
+    group->set_priority(priorities.try_emplace(group->priority(), next).first->second);
     group->mutable_load_balancing_weight()->set_value((*shares)[i]);
   }
 }
@@ -226,11 +212,11 @@ ClusterLoadAssignment AssignmentFor(const TranslationIndex& index, const Outboun
       SelectEndpoints(index, scope.families, cluster, reach);
   const auto* balancing = cluster.policy.load_balancer;
   const bool stated = balancing != nullptr && balancing->has_locality_lb_setting();
-  const LocalityRules rules(stated ? &balancing->locality_lb_setting() : nullptr,
-                            *index.world().self, scope, endpoints);
-  std::vector<Place> places = PlacesOf(index, scope.families, cluster, endpoints, rules);
+  const LocalityRules rules(stated ? &balancing->locality_lb_setting() : nullptr, *cluster.service,
+                            index.world(), scope, endpoints);
+  std::vector<Place> places = PlacesOf(index, scope, cluster, endpoints, rules);
   if (reach == Reach::kPlain) {
-    for (Place& place : places) place.mtls = false;
+    for (Place& place : places) place.tls_mode.clear();
   }
   ClusterLoadAssignment assignment = AssignmentOf(cluster.name, std::move(places));
   Distribute(rules, assignment);

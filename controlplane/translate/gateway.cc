@@ -9,7 +9,9 @@
 #include "api/istio/networking.pb.h"
 #include "controlplane/translate/destination_rule.h"
 #include "controlplane/translate/encode.h"
+#include "controlplane/translate/gateway_tunnels.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/secrets.h"
 
 namespace weft {
 namespace {
@@ -139,6 +141,13 @@ void AddPeerApi(const ClusterIdentity& self, Resources& resources) {
 
 }  // namespace
 
+OutboundScope GatewayScopeOf(const ProxyView& view) {
+  OutboundScope scope;
+  scope.families = view.families();
+  scope.tunnels = view.tunnels;
+  return scope;
+}
+
 Resources GatewayServiceResources(const TranslationIndex& index, IpFamilies families,
                                   const Service& service) {
   Resources resources;
@@ -146,16 +155,26 @@ Resources GatewayServiceResources(const TranslationIndex& index, IpFamilies fami
   return resources;
 }
 
-Resources GatewayResources(const TranslationIndex& index, IpFamilies families) {
+Resources GatewayResources(const TranslationIndex& index, const OutboundScope& scope) {
   Resources resources;
   for (const auto& [host, service] : index.world().services) {
-    AddExported(index, families, *service, resources);
+    AddExported(index, scope.families, *service, resources);
   }
   AddPeerApi(*index.world().self, resources);
   resources.clusters.emplace(kBlackHoleCluster,
                              EncodeResource(NewCluster(kBlackHoleCluster, Cluster::STATIC)));
-  Listener listener = GatewayListener(*index.world().self, families);
+  Listener listener = GatewayListener(*index.world().self, scope.families);
   resources.listeners.emplace(listener.name(), EncodeResource(listener));
+  if (!scope.tunnels) return resources;
+  for (const auto& [host, service] : index.world().services) {
+    for (const auto& [name, bytes] : ReverseClusters(index, *service)) {
+      resources.clusters.emplace(name, bytes);
+    }
+  }
+  for (const auto& [name, bytes] : TunnelListeners(index, scope.families)) {
+    resources.listeners.emplace(name, bytes);
+  }
+  resources.secrets = TrustSecrets(index.world());
   return resources;
 }
 

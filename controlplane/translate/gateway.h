@@ -8,10 +8,12 @@
 
 namespace weft {
 
-// Only exported services get a cluster; a server name without one closes the connection. `families`
-// are the gateway's own.
-Resources GatewayResources(const TranslationIndex& index, IpFamilies families);
-// The part of it that one service makes.
+// Only exported services get a cluster; a server name without one closes the connection. Of the
+// gateway's scope its IP families count, and whether it knows tunnels.
+Resources GatewayResources(const TranslationIndex& index, const OutboundScope& scope);
+// All gateways alike share what is made for them.
+OutboundScope GatewayScopeOf(const ProxyView& view);
+// What of it one service makes for clients in other clusters.
 Resources GatewayServiceResources(const TranslationIndex& index, IpFamilies families,
                                   const Service& service);
 
