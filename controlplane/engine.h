@@ -52,7 +52,8 @@ struct EngineOptions {
   // Of other clusters, whose API servers Secrets of ours name.
   absl::Duration remote_expiry = absl::Minutes(5);
   bool allow_remote_exec = false;
-  std::string peers_folder;  // empty: no peers
+  std::string token_audience;  // of their workloads' tokens
+  std::string peers_folder;    // empty: no peers
   // For what was last known of the peers, the key sets last fetched, and the status file.
   std::string data_folder;
   std::vector<GatewayAddress> gateways;
@@ -78,7 +79,7 @@ class Engine {
   const std::map<std::string, PeerState>& peers() const { return peers_; }
   std::vector<PeerStatus> PeerStatuses() const;
   // Clusters that are read by their API servers; null if our registry is no API server.
-  const RemoteClusters* remotes() const { return remotes_.get(); }
+  RemoteClusters* remotes() const { return remotes_.get(); }
   // The configured peer whose control plane has this identity, or empty.
   std::string FindPeer(const certs::SpiffeId& identity) const;
 
