@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,8 +34,8 @@ struct ExportedService {
   std::string name;
   std::vector<ServicePort> ports;
   std::vector<ExportedGroup> groups;  // sorted; none: exported, but nothing is ready
-  // Pods that are dialed themselves, as they are on our own network, and are in no group. Only of a
-  // cluster whose API server we read (federation/remote_view.h): the peer API carries none.
+  // Instead of groups the pods themselves, of a cluster whose API server we read
+  // (federation/remote_view.h): whoever is on their network dials them. The peer API carries none.
   Endpoints pods = {};
 
   friend bool operator==(const ExportedService&, const ExportedService&) = default;
@@ -56,6 +57,8 @@ PeerExports Exports(const World& world);
 struct PeerState {
   std::shared_ptr<const Peer> peer;
   std::shared_ptr<const PeerExports> exports;
+  // Of a cluster whose proxies are served here, as it has no control plane; else nothing.
+  std::optional<Workloads> workloads = {};
 };
 
 }  // namespace weft

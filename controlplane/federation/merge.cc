@@ -54,8 +54,11 @@ class Merge {
 
   void AddPeer(const PeerState& state) {
     merged_.world.peers[state.peer->cluster] = state.peer;
+    if (state.workloads.has_value()) {
+      merged_.world.remote_workloads[state.peer->cluster] = *state.workloads;
+    }
     for (const auto& [name, exported] : *state.exports) {
-      if (!IsSystem(exported.namespace_)) AddService(*state.peer, exported);
+      if (IsTaken(state, exported)) AddService(*state.peer, exported);
     }
   }
 
@@ -74,6 +77,14 @@ class Merge {
   }
 
  private:
+  // Of a remote cluster the system services that we have, too: its own pods call them by the name
+  // that ours call ours by, and are led to theirs (translate/reach.h).
+  bool IsTaken(const PeerState& state, const ExportedService& exported) const {
+    if (!IsSystem(exported.namespace_)) return true;
+    return state.workloads.has_value() && exported.namespace_ == "kube-system" &&
+           merged_.world.services.contains(HostOf(exported.name, exported.namespace_));
+  }
+
   void AddService(const Peer& peer, const ExportedService& exported) {
     const std::string host = HostOf(exported.name, exported.namespace_);
     if (merged_.world.aliases.contains(host)) return LeaveOut(peer, exported);
