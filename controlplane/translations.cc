@@ -42,7 +42,7 @@ bool Same(const Resources& a, const Resources& b) {
 Resources FromScratch(const TranslationIndex& index, ProxyRole role, const OutboundScope& scope) {
   switch (role) {
     case ProxyRole::kGateway:
-      return GatewayResources(index, scope.families);
+      return GatewayResources(index, scope);
     case ProxyRole::kProxyless:
       return ProxylessResources(index, scope);
     case ProxyRole::kRouter:
@@ -57,7 +57,7 @@ Resources Refreshed(const TranslationIndex& index, ProxyRole role, const Outboun
                     const std::vector<std::string>& keys, const Resources& former) {
   switch (role) {
     case ProxyRole::kGateway:
-      return RefreshGateway(index, scope.families, keys, former);
+      return RefreshGateway(index, scope, keys, former);
     case ProxyRole::kProxyless:
       return RefreshProxyless(index, scope, keys, former);
     case ProxyRole::kRouter:
@@ -222,9 +222,7 @@ std::shared_ptr<const Resources> Translations::Of(const std::shared_ptr<const Wo
                                                   const ProxyView& view) {
   IndexOf(world);
   if (view.role == ProxyRole::kGateway) {
-    OutboundScope scope;
-    scope.families = view.families();
-    return SharedOf({view.role, scope});
+    return SharedOf({view.role, GatewayScopeOf(*index_, view)});
   }
   if (view.role == ProxyRole::kProxyless) return SharedOf({view.role, index_->ScopeOf(view)});
   if (views_.size() > kMaxRememberedViews) views_.clear();

@@ -13,6 +13,7 @@
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/locality.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/reach.h"
 
 namespace weft {
 namespace {
@@ -40,35 +41,23 @@ struct Place {
 // What a client can dial: with mesh TLS other clusters' gateways, too.
 enum class Reach { kMesh, kPlain };
 
-// The cluster whose gateways an endpoint is reached through; null if it is dialed itself. A machine
-// on another network is behind the gateways of that network, if there are any.
-const Peer* EntranceOf(const World& world, const Endpoint& endpoint) {
-  if (endpoint.remote() && endpoint.cluster != world.self->cluster) {
-    auto peer = world.peers.find(endpoint.cluster);
-    return peer == world.peers.end() ? nullptr : peer->second.get();
-  }
-  if (endpoint.network.empty() || endpoint.network == world.self->network) return nullptr;
-  for (const auto& [cluster, peer] : world.peers) {
-    if (peer->network == endpoint.network && !peer->gateways.empty()) return peer.get();
-  }
-  return nullptr;
-}
-
 // Empty if such a client reaches none of its addresses.
 std::string DialedAddress(const Endpoint& endpoint, IpFamilies client) {
   return AddressFor(client, endpoint.address, endpoint.other_address);
 }
 
-std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index, IpFamilies client,
+std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index,
+                                             const OutboundScope& scope,
                                              const OutboundCluster& cluster, Reach reach) {
   std::vector<const Endpoint*> selected;
   const bool mesh_tls = reach == Reach::kMesh && cluster.takes_mesh_tls();
-  for (const Endpoint& endpoint : index.EndpointsOf(*cluster.service)) {
-    if (!endpoint.ready) continue;
+  const Service& service = *cluster.service;
+  for (const Endpoint& endpoint : index.EndpointsOf(service)) {
+    if (!endpoint.ready || IsOfAnother(index, scope, service, endpoint)) continue;
     // A gateway routes by the server name of mesh TLS and passes it through to a sidecar.
-    const bool entered = endpoint.remote() || EntranceOf(index.world(), endpoint) != nullptr;
+    const bool entered = !IsDialed(index, scope, service, endpoint);
     if (entered && !(mesh_tls && endpoint.mtls)) continue;
-    if (!entered && DialedAddress(endpoint, client).empty()) continue;
+    if (!entered && DialedAddress(endpoint, scope.families).empty()) continue;
     // Clients of gRPC's own dial addresses, neither names nor sockets.
     if (reach == Reach::kPlain && !ParseSubnet(endpoint.address).has_value()) continue;
     if (cluster.subset != nullptr && !Selects(cluster.subset->labels(), endpoint.labels)) continue;
@@ -104,7 +93,7 @@ Place LocalPlace(const TranslationIndex& index, IpFamilies client, const Outboun
 
 // The places of one cluster. Groups behind the same gateway are one place: the gateway decides
 // among its pods, whatever zone they are in, so the nearest of them says how near it is.
-std::vector<Place> PlacesOf(const TranslationIndex& index, IpFamilies client,
+std::vector<Place> PlacesOf(const TranslationIndex& index, const OutboundScope& scope,
                             const OutboundCluster& cluster,
                             const std::vector<const Endpoint*>& endpoints,
                             const LocalityRules& rules) {
@@ -112,14 +101,14 @@ std::vector<Place> PlacesOf(const TranslationIndex& index, IpFamilies client,
   std::map<std::pair<std::string, uint16_t>, Place> gateways;
   for (const Endpoint* endpoint : endpoints) {
     const int distance = rules.DistanceTo(*endpoint);
-    const Peer* entrance = EntranceOf(index.world(), *endpoint);
+    const Peer* entrance = PeerBefore(index, scope, *endpoint);
     if (entrance == nullptr) {
       if (endpoint->remote()) continue;
-      places.push_back(LocalPlace(index, client, cluster, *endpoint));
+      places.push_back(LocalPlace(index, scope.families, cluster, *endpoint));
       places.back().distance = distance;
       continue;
     }
-    const std::vector<GatewayAddress> entrances = GatewaysFor(client, *entrance);
+    const std::vector<GatewayAddress> entrances = GatewaysFor(scope.families, *entrance);
     for (const GatewayAddress& gateway : entrances) {
       auto [found, is_new] = gateways.try_emplace({gateway.address, gateway.port});
       Place& place = found->second;
@@ -222,13 +211,12 @@ void Distribute(const LocalityRules& rules, ClusterLoadAssignment& assignment) {
 
 ClusterLoadAssignment AssignmentFor(const TranslationIndex& index, const OutboundScope& scope,
                                     const OutboundCluster& cluster, Reach reach) {
-  const std::vector<const Endpoint*> endpoints =
-      SelectEndpoints(index, scope.families, cluster, reach);
+  const std::vector<const Endpoint*> endpoints = SelectEndpoints(index, scope, cluster, reach);
   const auto* balancing = cluster.policy.load_balancer;
   const bool stated = balancing != nullptr && balancing->has_locality_lb_setting();
   const LocalityRules rules(stated ? &balancing->locality_lb_setting() : nullptr,
                             *index.world().self, scope, endpoints);
-  std::vector<Place> places = PlacesOf(index, scope.families, cluster, endpoints, rules);
+  std::vector<Place> places = PlacesOf(index, scope, cluster, endpoints, rules);
   if (reach == Reach::kPlain) {
     for (Place& place : places) place.mtls = false;
   }

@@ -1,5 +1,6 @@
 // Resources of the east-west gateway: it takes what peers' sidecars send, looks at the server name
-// and nothing else, and passes the bytes to a pod of this cluster.
+// and nothing else, and passes the bytes to a pod of its cluster:
+// ours, or a remote one whose proxies we serve.
 #ifndef WEFT_CONTROLPLANE_TRANSLATE_GATEWAY_H_
 #define WEFT_CONTROLPLANE_TRANSLATE_GATEWAY_H_
 
@@ -8,11 +9,13 @@
 
 namespace weft {
 
-// Only exported services get a cluster; a server name without one closes the connection. `families`
-// are the gateway's own.
-Resources GatewayResources(const TranslationIndex& index, IpFamilies families);
+// What a gateway's resources depend on: its IP families, and the remote cluster that it is of.
+OutboundScope GatewayScopeOf(const TranslationIndex& index, const ProxyView& view);
+
+// Only exported services get a cluster; a server name without one closes the connection.
+Resources GatewayResources(const TranslationIndex& index, const OutboundScope& scope);
 // The part of it that one service makes.
-Resources GatewayServiceResources(const TranslationIndex& index, IpFamilies families,
+Resources GatewayServiceResources(const TranslationIndex& index, const OutboundScope& scope,
                                   const Service& service);
 
 }  // namespace weft

@@ -98,8 +98,8 @@ int LocalityRules::ByLabels(const Endpoint& endpoint) const {
 std::string LocalityRules::ClientLabel(const std::string& key) const {
   if (key == kRegion) return client_.locality.region;
   if (key == kZone) return client_.locality.zone;
-  if (key == kNetwork) return self_.network;
-  if (key == kCluster) return self_.cluster;
+  if (key == kNetwork) return client_.cluster.empty() ? self_.network : client_.network;
+  if (key == kCluster) return client_.cluster.empty() ? self_.cluster : client_.cluster;
   auto found = client_.labels.find(key);
   return found == client_.labels.end() ? "" : found->second;
 }
@@ -107,7 +107,7 @@ std::string LocalityRules::ClientLabel(const std::string& key) const {
 std::string LocalityRules::LabelOf(const Endpoint& endpoint, const std::string& key) const {
   if (key == kRegion) return endpoint.locality.region;
   if (key == kZone) return endpoint.locality.zone;
-  if (key == kNetwork) return endpoint.network;
+  if (key == kNetwork) return endpoint.network.empty() ? self_.network : endpoint.network;
   if (key == kCluster) return endpoint.cluster;
   auto found = endpoint.labels.find(key);
   return found == endpoint.labels.end() ? "" : found->second;

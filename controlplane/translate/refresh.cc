@@ -93,7 +93,7 @@ Resources RefreshOutbound(const TranslationIndex& index, const OutboundScope& sc
     return ShareEqual(former, OutboundResources(index, scope));
   }
   Resources resources = former;
-  if (scope.by_server_name) resources = RefreshGateway(index, scope.families, keys, resources);
+  if (scope.by_server_name) resources = RefreshGateway(index, scope, keys, resources);
   for (const Service* service : services) {
     const AppliedRule rule = RuleFor(index, scope, *service);
     const std::vector<OutboundCluster> clusters = ListOutboundClusters(*service, rule);
@@ -117,11 +117,11 @@ Resources RefreshOutboundRoutes(const TranslationIndex& index, const OutboundSco
   return resources;
 }
 
-Resources RefreshGateway(const TranslationIndex& index, IpFamilies families,
+Resources RefreshGateway(const TranslationIndex& index, const OutboundScope& scope,
                          const std::vector<std::string>& keys, const Resources& former) {
   Resources resources = former;
   for (const Service* service : ServicesOf(index, keys)) {
-    Replace(GatewayServiceResources(index, families, *service).endpoints, resources.endpoints);
+    Replace(GatewayServiceResources(index, scope, *service).endpoints, resources.endpoints);
   }
   return resources;
 }

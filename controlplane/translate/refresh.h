@@ -17,7 +17,7 @@ namespace weft {
 Resources RefreshOutbound(const TranslationIndex& index, const OutboundScope& scope,
                           const std::vector<std::string>& keys, const Resources& former);
 // The same of GatewayResources, and of ProxylessResources.
-Resources RefreshGateway(const TranslationIndex& index, IpFamilies families,
+Resources RefreshGateway(const TranslationIndex& index, const OutboundScope& scope,
                          const std::vector<std::string>& keys, const Resources& former);
 Resources RefreshProxyless(const TranslationIndex& index, const OutboundScope& scope,
                            const std::vector<std::string>& keys, const Resources& former);
