@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -106,6 +107,7 @@ struct ControlPlane::Running {
   absl::Status LoadIdentity();
   void MakeServices();
   void MakeAuthenticator();
+  Task<absl::StatusOr<Caller>> ReviewRemote(std::string cluster, std::string token);
   absl::Status StartPorts();
   absl::Status StartPages();
   absl::Status StartWebhooks();
@@ -173,6 +175,7 @@ absl::Status ControlPlane::Running::LoadIdentity() {
     Log(LogLevel::kError, "draining_unknown",
         {{"reason", std::string(draining.status().message())}});
   }
+  made->gateways = options.gateways;
   self = std::move(made);
   authority = std::make_shared<Authority>(*std::move(root));
   auto own = OwnCertificate::Create(authority, {}, absl::Now());
@@ -200,6 +203,7 @@ void ControlPlane::Running::MakeServices() {
   of_engine.registry_silence = options.registry_silence;
   of_engine.remote_expiry = options.remote_expiry;
   of_engine.allow_remote_exec = options.allow_remote_exec;
+  of_engine.token_audience = options.token_audience;
   of_engine.peers_folder = options.peers_folder;
   of_engine.epoch = epoch;
   of_engine.data_folder = options.data_folder;
@@ -210,6 +214,15 @@ void ControlPlane::Running::MakeServices() {
       [this](const std::map<std::string, PeerState>& peers) { OnPeers(peers); });
 }
 
+Task<absl::StatusOr<Caller>> ControlPlane::Running::ReviewRemote(std::string cluster,
+                                                                 std::string token) {
+  if (engine->remotes() == nullptr) {
+    co_return absl::UnauthenticatedError(
+        absl::StrCat("workload token: cluster '", absl::CHexEscape(cluster), "' is not known"));
+  }
+  co_return co_await engine->remotes()->Review(std::move(cluster), std::move(token));
+}
+
 void ControlPlane::Running::MakeAuthenticator() {
   Authenticator::Review review;
   if (options.registry_server.has_value()) {
@@ -218,7 +231,10 @@ void ControlPlane::Running::MakeAuthenticator() {
     review = [this](std::string token) { return token_reviewer->Review(std::move(token)); };
   }
   authenticator =
-      std::make_unique<Authenticator>(options.token_key, self->cluster, std::move(review));
+      std::make_unique<Authenticator>(options.token_key, self->cluster, std::move(review),
+                                      [this](std::string cluster, std::string token) {
+                                        return ReviewRemote(std::move(cluster), std::move(token));
+                                      });
 }
 
 absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ControlPlane::Running::XdsContext() const {

@@ -102,6 +102,7 @@ void Engine::StartRemotes() {
   options.silence = options_.registry_silence;
   options.expiry = options_.remote_expiry;
   options.allow_local_access = options_.allow_remote_exec;
+  options.token_audience = options_.token_audience;
   remotes_ = std::make_unique<RemoteClusters>(loop_, std::move(options), [this] {
     maker_.SetPeers(OtherClusters());
     Rebuild();

@@ -52,6 +52,7 @@ struct EngineOptions {
   // Of other clusters, whose API servers Secrets of ours name.
   absl::Duration remote_expiry = absl::Minutes(5);
   bool allow_remote_exec = false;
+  std::string token_audience;  // of their workloads' tokens
   // Of what was heard of a peer that has no gateway to be asked.
   absl::Duration peer_expiry = kPeerExpiry;
   uint64_t epoch = 0;        // rises with each start
@@ -87,7 +88,7 @@ class Engine {
   const std::map<std::string, PeerState>& peers() const { return peers_; }
   std::vector<PeerStatus> PeerStatuses() const;
   // Clusters that are read by their API servers; null if our registry is no API server.
-  const RemoteClusters* remotes() const { return remotes_.get(); }
+  RemoteClusters* remotes() const { return remotes_.get(); }
   // The link whose control plane has this identity, or null.
   PeerLink* FindLink(const certs::SpiffeId& identity) const;
 

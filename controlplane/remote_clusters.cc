@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "proxy/base/log.h"
 
@@ -68,6 +69,8 @@ void RemoteClusters::Follow(const std::string& cluster, const RemoteConfig& conf
   if (remote == nullptr) remote = std::make_unique<Remote>();
   remote->cluster = cluster;
   remote->config = config;
+  // With nothing of what was found by other credentials, or by another server.
+  remote->reviews = std::make_shared<Reviews>(loop_, config.server, options_.token_audience);
   Read(*remote, old_since);
 }
 
@@ -128,6 +131,23 @@ Task<> RemoteClusters::ExpireOld() {
     }
     if (expired) on_change_();
   }
+}
+
+Task<absl::StatusOr<Caller>> RemoteClusters::Review(std::string cluster, std::string token) {
+  const auto remote = remotes_.find(cluster);
+  if (remote == remotes_.end()) {
+    co_return absl::UnauthenticatedError(
+        absl::StrCat("workload token: cluster '", absl::CHexEscape(cluster), "' is not known"));
+  }
+  const std::shared_ptr<Reviews> reviews = remote->second->reviews;
+  absl::StatusOr<Caller> verdict = co_await reviews->reviewer.Review(std::move(token));
+  // What another server said, or one that is trusted no more, counts for nothing.
+  const auto now = remotes_.find(cluster);
+  if (now == remotes_.end() || now->second->reviews != reviews) {
+    co_return absl::UnavailableError(
+        absl::StrCat("workload token: cluster '", cluster, "' is read another way since"));
+  }
+  co_return verdict;
 }
 
 std::vector<RemoteStatus> RemoteClusters::Statuses() const {

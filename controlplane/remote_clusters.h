@@ -5,6 +5,9 @@
 // once it was read whole, and then stays as it was last known while its server is away, or its new
 // credentials do not work: for `expiry`, after which it is out of the World, and read from scratch.
 //
+// It is also the server of each that says whose a token of its workloads is: that is asked as soon
+// as the cluster is named, and goes on while what is known of it is old.
+//
 // Needs list and watch of Secrets in weftd's namespace. Belongs to the loop's thread.
 #ifndef WEFT_CONTROLPLANE_REMOTE_CLUSTERS_H_
 #define WEFT_CONTROLPLANE_REMOTE_CLUSTERS_H_
@@ -16,11 +19,15 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "controlplane/ca/authority.h"
+#include "controlplane/ca/token_reviewer.h"
 #include "controlplane/federation/exports.h"
 #include "controlplane/federation/remote_secrets.h"
 #include "controlplane/federation/remote_view.h"
 #include "controlplane/model/world.h"
+#include "controlplane/sources/kubernetes/client.h"
 #include "controlplane/sources/kubernetes/source.h"
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/scope.h"
@@ -44,6 +51,7 @@ struct RemoteClustersOptions {
   absl::Duration silence = absl::Seconds(90);  // of a watch, after which it is made anew
   absl::Duration expiry = absl::Minutes(5);    // how long what was known counts
   bool allow_local_access = false;             // to kubeconfigs with commands and files
+  std::string token_audience;                  // what the tokens of its workloads are meant for
 };
 
 class RemoteClusters {
@@ -61,10 +69,20 @@ class RemoteClusters {
   // By cluster.
   const std::map<std::string, PeerState>& states() const { return states_; }
   std::vector<RemoteStatus> Statuses() const;
+  // Whose a token is, by the cluster's own API server. Unauthenticated: it is no good, or there is
+  // no such cluster. Unavailable: that cannot be said now. This must outlive the task.
+  Task<absl::StatusOr<Caller>> Review(std::string cluster, std::string token);
   // Entries of Secrets that could not be used.
   size_t refused() const { return secrets_.problems().size(); }
 
  private:
+  // By one kubeconfig.
+  struct Reviews {
+    Reviews(EventLoop& loop, const Kubeconfig& server, const std::string& audience)
+        : client(loop, server), reviewer(loop, client, audience) {}
+    KubernetesClient client;
+    TokenReviewer reviewer;
+  };
   struct Remote {
     std::string cluster;
     RemoteConfig config;
@@ -72,6 +90,7 @@ class RemoteClusters {
     MonotonicTime old_since;  // while it has not: what is known
     std::unique_ptr<RemoteView> view;
     std::unique_ptr<KubernetesSource> source;
+    std::shared_ptr<Reviews> reviews;  // shared with those under way
   };
 
   void OnSecrets(const SourceUpdate& update);

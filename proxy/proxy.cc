@@ -201,6 +201,7 @@ absl::Status Proxy::ConfigureFromMesh(const MeshEnvironment& environment) {
   mesh_dns_ = environment.role == MeshRole::kSidecar;
   IdentityOptions identity;
   identity.id = environment.id();
+  identity.cluster = environment.cluster_id;
   identity.token_path = environment.token_path;
   identity.root_cert_path = environment.root_cert_path;
   identity.discovery = environment.discovery;

@@ -128,9 +128,10 @@ class AdsService::Stream {
   AdsService::State& service_;
   GrpcCall& call_;
   std::optional<ClientNode> node_;  // once it was accepted
-  // What it sees, made from the node and this workload.
+  // What it sees, made from the node, this workload, and its cluster if that is not ours.
   std::optional<ProxyView> view_;
   std::shared_ptr<const Workload> workload_;
+  std::shared_ptr<const Peer> cluster_;
 
   Signal due_;
   bool dirty_ = false;
@@ -191,14 +192,18 @@ absl::Status AdsService::Stream::Identify(const envoy::config::core::v3::Node& f
   return absl::OkStatus();
 }
 
-// Of what a World may change, only the workload makes a view another one.
+// Of what a World may change, only the workload makes a view another one, and the network of a
+// remote cluster. Of such a one that nothing is known of any more, its proxies stay what they were.
 const ProxyView& AdsService::Stream::View() {
-  const auto found = service_.world->workloads.find(node_->address);
-  const bool known = found != service_.world->workloads.end();
-  const auto& workload = known ? found->second : nullptr;
-  if (!view_.has_value() || workload != workload_) {
-    view_ = ViewOf(*node_, *service_.world);
+  const World& world = *service_.world;
+  if (view_.has_value() && WorkloadsOf(world, node_->cluster) == nullptr) return *view_;
+  const auto peer = world.peers.find(node_->cluster);
+  const auto cluster = peer == world.peers.end() ? nullptr : peer->second;
+  const auto workload = FindWorkload(world, node_->cluster, node_->address);
+  if (!view_.has_value() || workload != workload_ || cluster != cluster_) {
+    view_ = ViewOf(*node_, world);
     workload_ = workload;
+    cluster_ = cluster;
   }
   return *view_;
 }

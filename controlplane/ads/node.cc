@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
@@ -13,6 +14,8 @@ namespace {
 
 constexpr size_t kMaxNodeId = 1024;
 constexpr char kWeftProxy[] = "weft-proxy";  // user_agent_name
+constexpr size_t kShown = 253;               // of a cluster's name
+constexpr char kNetworkLabel[] = "topology.istio.io/network";
 
 std::string Text(const google::protobuf::Struct& metadata, const char* name) {
   auto found = metadata.fields().find(name);
@@ -36,6 +39,7 @@ ClientNode ProxylessNode(const envoy::config::core::v3::Node& node) {
   ClientNode read;
   read.role = ProxyRole::kProxyless;
   read.id = node.id();
+  read.cluster = Text(node.metadata(), "CLUSTER_ID");
   read.namespace_ = Text(node.metadata(), "NAMESPACE");
   if (read.namespace_.empty()) read.namespace_ = kDefaultNamespace;
   read.service_account = Text(node.metadata(), "SERVICE_ACCOUNT");
@@ -64,6 +68,7 @@ absl::StatusOr<ClientNode> ReadNode(const envoy::config::core::v3::Node& node) {
   if (!Address::Ip(parts[1], 0).ok()) return malformed("the second part is not an IP address");
   read.id = node.id();
   read.address = parts[1];
+  read.cluster = Text(node.metadata(), "CLUSTER_ID");
   read.namespace_ = Text(node.metadata(), "NAMESPACE");
   if (read.namespace_.empty()) {
     const size_t dot = parts[2].rfind('.');
@@ -91,11 +96,16 @@ absl::Status CheckNode(const ClientNode& node, const certs::SpiffeId& identity,
     return denied("another service account");
   }
   if (node.role == ProxyRole::kProxyless) return absl::OkStatus();
-  auto found = world.workloads.find(node.address);
-  if (found == world.workloads.end()) {
+  if (WorkloadsOf(world, node.cluster) == nullptr) {
+    return absl::UnavailableError(absl::StrCat("no workloads are known of cluster '",
+                                               absl::CHexEscape(node.cluster.substr(0, kShown)),
+                                               "'"));
+  }
+  const auto found = FindWorkload(world, node.cluster, node.address);
+  if (found == nullptr) {
     return absl::UnavailableError(absl::StrCat("no workload is known at ", node.address));
   }
-  const Workload& workload = *found->second;
+  const Workload& workload = *found;
   if (workload.namespace_ != identity.namespace_ ||
       workload.service_account != identity.service_account) {
     return denied(absl::StrCat("that address is ", workload.namespace_, "/", workload.name, "'s"));
@@ -109,19 +119,23 @@ ProxyView ViewOf(const ClientNode& node, const World& world) {
   view.namespace_ = node.namespace_;
   view.address = node.address;
   view.service_account = node.service_account;
-  view.cluster = world.self->cluster;
-  view.network = world.self->network;
+  const bool remote = world.remote_workloads.contains(node.cluster);
+  view.cluster = remote ? node.cluster : world.self->cluster;
+  view.network = remote ? world.peers.at(node.cluster)->network : world.self->network;
   view.labels = node.labels;
   view.locality = node.locality;
   view.identified = node.identified;
   view.tunnels = node.tunnels;
-  auto found = world.workloads.find(node.address);
-  if (found == world.workloads.end() || found->second->namespace_ != node.namespace_) return view;
-  view.address = found->second->address;
-  view.other_address = found->second->other_address;
-  view.service_account = found->second->service_account;
-  view.labels = found->second->labels;
-  view.locality = found->second->locality;
+  const auto found = FindWorkload(world, view.cluster, node.address);
+  if (found == nullptr || found->namespace_ != node.namespace_) return view;
+  view.address = found->address;
+  view.other_address = found->other_address;
+  view.service_account = found->service_account;
+  view.labels = found->labels;
+  view.locality = found->locality;
+  // A remote cluster may have several networks, which its pods' labels tell.
+  const auto network = view.labels.find(kNetworkLabel);
+  if (remote && network != view.labels.end()) view.network = network->second;
   return view;
 }
 

@@ -28,10 +28,11 @@ struct ClientNode {
   ProxyRole role = ProxyRole::kSidecar;
   std::string id;       // as it was sent; bounded, may hold any bytes
   std::string address;  // of the pod; empty if proxyless
+  std::string cluster;  // where it says it is; empty: here
   std::string namespace_;
   std::string service_account;
-  Labels labels;      // as stated; those of a known workload win
-  Locality locality;  // likewise
+  Labels labels;            // as stated; those of a known workload win
+  Locality locality;        // likewise
   bool identified = false;  // its certificate has proven that it may be this
   bool tunnels = false;     // it says that it is a weft-proxy
 };
@@ -42,11 +43,13 @@ struct ClientNode {
 absl::StatusOr<ClientNode> ReadNode(const envoy::config::core::v3::Node& node);
 
 // Whether whoever proved to be `identity` may be `node`: the same namespace and service account,
-// and a workload that runs as that at the node's address. PermissionDenied if not; Unavailable if
-// no workload at that address is known (yet). A proxyless client need be no workload of ours.
+// and a workload of its cluster that runs as that at the node's address. PermissionDenied if not;
+// Unavailable if no workload there is known (yet), or no such cluster. A proxyless client need be
+// no workload of ours.
 absl::Status CheckNode(const ClientNode& node, const certs::SpiffeId& identity, const World& world);
 
-// What makes this proxy's configuration: from the World where it knows the workload.
+// What makes this proxy's configuration: from the World where it knows the workload. Who is of no
+// cluster that is known is taken to be of ours.
 ProxyView ViewOf(const ClientNode& node, const World& world);
 
 }  // namespace weft

@@ -3,18 +3,53 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "certs/token.h"
 
 namespace weft {
 
-Authenticator::Authenticator(std::string token_key, std::string cluster, Review review)
-    : token_key_(std::move(token_key)), cluster_(std::move(cluster)), review_(std::move(review)) {}
+namespace {
 
-Task<absl::StatusOr<Caller>> Authenticator::Authenticate(std::string token, absl::Time now) const {
+// Names of clusters are as short as those of objects.
+constexpr size_t kMaxCluster = 253;
+
+}  // namespace
+
+Authenticator::Authenticator(std::string token_key, std::string cluster, Review review,
+                             RemoteReview remote_review)
+    : token_key_(std::move(token_key)),
+      cluster_(std::move(cluster)),
+      review_(std::move(review)),
+      remote_review_(std::move(remote_review)) {}
+
+Task<absl::StatusOr<Caller>> Authenticator::Authenticate(std::string token, std::string cluster,
+                                                         absl::Time now) const {
+  if (!cluster.empty() && cluster != cluster_) {
+    absl::Status checked = CheckRemote(token, cluster);
+    if (!checked.ok()) co_return checked;
+    co_return co_await remote_review_(std::move(cluster), std::move(token));
+  }
   const bool own = certs::IsSandboxToken(token) || review_ == nullptr;
   if (!own) co_return co_await review_(std::move(token));
   co_return VerifyOwn(token, now);
+}
+
+// What no other cluster is asked about.
+absl::Status Authenticator::CheckRemote(absl::string_view token, absl::string_view cluster) const {
+  if (cluster.size() > kMaxCluster) {
+    return absl::UnauthenticatedError("workload token: the name of its cluster is too long");
+  }
+  if (remote_review_ == nullptr) {
+    return absl::UnauthenticatedError(
+        absl::StrCat("workload token: cluster '", absl::CHexEscape(cluster), "' is not known"));
+  }
+  // It would be good here, so nobody else is shown it.
+  if (certs::IsSandboxToken(token)) {
+    return absl::UnauthenticatedError(absl::StrCat(
+        "workload token: is not of the API server of cluster '", absl::CHexEscape(cluster), "'"));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Caller> Authenticator::VerifyOwn(absl::string_view token, absl::Time now) const {

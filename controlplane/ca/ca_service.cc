@@ -30,8 +30,8 @@ Task<absl::Status> CreateCertificate(GrpcCall& call, const Authority& authority,
   if (!request.ParseFromString(message)) {
     co_return absl::InvalidArgumentError("not an IstioCertificateRequest");
   }
-  const absl::StatusOr<Caller> caller =
-      co_await authenticator.Authenticate(BearerToken(call), absl::Now());
+  const absl::StatusOr<Caller> caller = co_await authenticator.Authenticate(
+      BearerToken(call), call.Metadata("clusterid"), absl::Now());
   if (!caller.ok()) co_return caller.status();
   absl::StatusOr<std::vector<std::string>> chain = authority.CreateCertificate(
       *caller, request.csr(), absl::Seconds(request.validity_duration()), absl::Now());

@@ -1,6 +1,7 @@
 // The Authority over gRPC: istio.v1.auth.IstioCertificateService/CreateCertificate, as Istio's
-// agents speak it. The workload token comes as `authorization: Bearer TOKEN`; Unavailable says that
-// nothing could be said of it, so that asking again is of use.
+// agents speak it. The workload token comes as `authorization: Bearer TOKEN`, the name of the
+// cluster whose token it is as `clusterid` (ours unless stated); Unavailable says that nothing
+// could be said of it, so that asking again is of use.
 #ifndef WEFT_CONTROLPLANE_CA_CA_SERVICE_H_
 #define WEFT_CONTROLPLANE_CA_CA_SERVICE_H_
 

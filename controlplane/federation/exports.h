@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,8 +35,8 @@ struct ExportedService {
   std::string name;
   std::vector<ServicePort> ports;
   std::vector<ExportedGroup> groups;  // sorted; none: exported, but nothing is ready
-  // Pods that are dialed themselves, as they are on our own network, and are in no group. Only of a
-  // cluster whose API server we read (federation/remote_view.h): the peer API carries none.
+  // Instead of groups the pods themselves, of a cluster whose API server we read
+  // (federation/remote_view.h): whoever is on their network dials them. The peer API carries none.
   Endpoints pods = {};
 
   friend bool operator==(const ExportedService&, const ExportedService&) = default;
@@ -60,6 +61,8 @@ struct PeerState {
   PeerHealth health = PeerHealth::kFresh;
   // Of peer->gateways, those that do not answer.
   std::vector<GatewayAddress> dead_gateways = {};
+  // Of a cluster whose proxies are served here, as it has no control plane; else nothing.
+  std::optional<Workloads> workloads = {};
 
   // Whether a request may get there: some gateway answers, whatever became of the control plane
   // behind it; or, where there is none to ask, something was heard lately.

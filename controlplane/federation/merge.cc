@@ -56,9 +56,12 @@ class Merge {
   void AddPeer(const PeerState& state) {
     const std::shared_ptr<const Peer> peer = WithLiveGateways(state);
     merged_.world.peers[peer->cluster] = peer;
+    if (state.workloads.has_value()) {
+      merged_.world.remote_workloads[peer->cluster] = *state.workloads;
+    }
     const bool reachable = state.reachable();
     for (const auto& [name, exported] : *state.exports) {
-      if (!IsSystem(exported.namespace_)) AddService(*peer, reachable, exported);
+      if (IsTaken(state, exported)) AddService(*peer, reachable, exported);
     }
   }
 
@@ -90,6 +93,14 @@ class Merge {
       if (before != previous_->peers.end() && *before->second == live) return before->second;
     }
     return std::make_shared<const Peer>(std::move(live));
+  }
+
+  // Of a remote cluster the system services that we have, too: its own pods call them by the name
+  // that ours call ours by, and are led to theirs (translate/reach.h).
+  bool IsTaken(const PeerState& state, const ExportedService& exported) const {
+    if (!IsSystem(exported.namespace_)) return true;
+    return state.workloads.has_value() && exported.namespace_ == "kube-system" &&
+           merged_.world.services.contains(HostOf(exported.name, exported.namespace_));
   }
 
   void AddService(const Peer& peer, bool reachable, const ExportedService& exported) {

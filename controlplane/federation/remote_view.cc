@@ -106,16 +106,12 @@ std::string RemoteView::NetworkOf(const World& world) const {
 }
 
 ExportedService RemoteView::Export(const Service& service, const Endpoints& endpoints,
-                                   const std::string& network) const {
-  ExportedService exported{service.namespace_, service.name, service.ports, {}};
-  Endpoints elsewhere;
-  for (const Endpoint& endpoint : endpoints) {
-    const std::string own = LabelOf(endpoint.labels, kNetworkLabel);
-    Endpoint placed = endpoint;
-    placed.network = own.empty() ? network : own;
-    (placed.network == self_->network ? exported.pods : elsewhere).push_back(std::move(placed));
+                                   const std::string& network) {
+  ExportedService exported{service.namespace_, service.name, service.ports, {}, endpoints};
+  for (Endpoint& pod : exported.pods) {
+    const std::string own = LabelOf(pod.labels, kNetworkLabel);
+    pod.network = own.empty() ? network : own;
   }
-  exported.groups = GroupsOf(elsewhere, cluster_);
   return exported;
 }
 
@@ -144,7 +140,11 @@ bool RemoteView::Build() {
         Export(*service, endpoints == world.endpoints.end() ? Endpoints() : *endpoints->second,
                peer.network));
   }
-  if (!first && *state_.peer == peer && *state_.exports == exports) return false;
+  if (!first && *state_.peer == peer && *state_.exports == exports &&
+      *state_.workloads == world.workloads) {
+    return false;
+  }
+  state_.workloads = world.workloads;
   state_.peer = std::make_shared<Peer>(std::move(peer));
   state_.exports = std::make_shared<PeerExports>(std::move(exports));
   return true;

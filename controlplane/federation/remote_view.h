@@ -2,13 +2,14 @@
 // it exports.
 //
 // So it joins the World the way a peer does (federation/merge.h), and everything behind that knows
-// of no third kind of cluster. Its proxies have certificates of our CA, in our trust domain, as
-// Istio has it with a remote cluster.
+// of no third kind of cluster. It has no weftd: its proxies are served by ours and have
+// certificates of our CA, in our trust domain, as Istio has it with a remote cluster. So its state
+// has its workloads, and of its services each pod.
 //
 // Where its pods are, `topology.istio.io/network` says: of the pod, else of its namespace
 // weft-system or istio-system; else they are on a network of the cluster's own name, as weftd's
-// --network has it. Pods on our network are dialed themselves; others through the Services with
-// that label of the cluster's network, by their external addresses.
+// --network has it. Clients on that network dial them; others go through the Services with that
+// label of the cluster's network, by their external addresses.
 //
 // Pure; not thread-safe.
 #ifndef WEFT_CONTROLPLANE_FEDERATION_REMOTE_VIEW_H_
@@ -57,8 +58,8 @@ class RemoteView {
   static Gateway ReadGateway(const RawObject& service, std::vector<Problem>& problems);
   void PutGateway(const Name& name, Gateway gateway);
   std::string NetworkOf(const World& world) const;
-  ExportedService Export(const Service& service, const Endpoints& endpoints,
-                         const std::string& network) const;
+  static ExportedService Export(const Service& service, const Endpoints& endpoints,
+                                const std::string& network);
 
   const std::string cluster_;
   const std::shared_ptr<const ClusterIdentity> self_;

@@ -79,7 +79,6 @@ Endpoint MachineAt(const ClusterIdentity& self, const std::string& namespace_,
       endpoint.network.empty() && label != labels.end()) {
     endpoint.network = label->second;
   }
-  if (endpoint.network.empty()) endpoint.network = self.network;
   endpoint.locality = LocalityFrom(spec.locality());
   endpoint.namespace_ = namespace_;
   endpoint.trust_domain = self.trust_domain;

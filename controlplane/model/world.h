@@ -149,7 +149,7 @@ struct Alias {
 // another cluster, reached through that cluster's gateways.
 struct Endpoint {
   std::string cluster;
-  std::string network;
+  std::string network;  // empty: within everybody's reach, as of a ServiceEntry that states none
   Locality locality;
   Labels labels;  // the pod's (or the group's common) labels: what subsets select on
   std::string namespace_;
@@ -188,6 +188,8 @@ struct Workload {
 
   friend bool operator==(const Workload&, const Workload&) = default;
 };
+
+using Workloads = SharedMap<std::string, std::shared_ptr<const Workload>>;
 
 // Where and what an object is, for messages: "routes.yaml:12: VirtualService default/reviews".
 struct ObjectKey {
@@ -270,6 +272,8 @@ struct ClusterIdentity {
   GatewayAddress peer_api;
   bool outbound_only = false;  // nobody can dial it: its gateways dial those of its peers
   bool draining = false;       // its traffic goes to other clusters as far as they can take it
+  // Where clients of other networks reach its pods.
+  std::vector<GatewayAddress> gateways = {};
 
   friend bool operator==(const ClusterIdentity&, const ClusterIdentity&) = default;
 };
@@ -281,7 +285,10 @@ struct World {
   SharedMap<std::string, std::shared_ptr<const Service>> services;     // by key()
   SharedMap<std::string, std::shared_ptr<const Endpoints>> endpoints;  // the same; local and remote
   std::map<std::string, Alias> aliases;                                // by host
-  SharedMap<std::string, std::shared_ptr<const Workload>> workloads;   // by each of its addresses
+  Workloads workloads;                                                 // by each of its addresses
+  // The same of clusters whose proxies are served here, as they have no control plane; by cluster.
+  // Addresses may be the same as ours.
+  std::map<std::string, Workloads> remote_workloads;
   SharedMap<std::string, std::shared_ptr<const Labels>> namespaces;
 
   Configs<istio::networking::v1alpha3::VirtualService> virtual_services;
@@ -305,6 +312,23 @@ struct World {
   // JSON, by the jwksUri of some RequestAuthentication, as last fetched; absent until it was.
   std::map<std::string, std::shared_ptr<const std::string>> key_sets;
 };
+
+// Those of a cluster whose proxies are served here, ours (also "") or a remote one; null for any
+// other.
+const Workloads* WorkloadsOf(const World& world, const std::string& cluster);
+// The one at an address of such a cluster, or null.
+std::shared_ptr<const Workload> FindWorkload(const World& world, const std::string& cluster,
+                                             const std::string& address);
+
+// Calls `visit(cluster, workload)` for all whose proxies are served here, once for each of their
+// addresses.
+template <typename Visit>
+void VisitWorkloads(const World& world, Visit visit) {
+  for (const auto& [address, workload] : world.workloads) visit(world.self->cluster, *workload);
+  for (const auto& [cluster, workloads] : world.remote_workloads) {
+    for (const auto& [address, workload] : workloads) visit(cluster, *workload);
+  }
+}
 
 }  // namespace weft
 

@@ -37,12 +37,14 @@ bool Same(const GatewayApi& a, const GatewayApi& b) {
 
 // Names every member, so that one that is new does not compile before it was thought of here.
 auto Others(const World& world) {
-  const auto& [self, peers, services, endpoints, aliases, workloads, namespaces, virtual_services,
-               destination_rules, gateways, service_entries, workload_entries, workload_groups,
-               sidecars, peer_authentications, authorization_policies, request_authentications,
-               gateway_api, secrets, telemetries, mesh_configs, key_sets] = world;
+  const auto& [self, peers, services, endpoints, aliases, workloads, remote_workloads, namespaces,
+               virtual_services, destination_rules, gateways, service_entries, workload_entries,
+               workload_groups, sidecars, peer_authentications, authorization_policies,
+               request_authentications, gateway_api, secrets, telemetries, mesh_configs, key_sets] =
+      world;
   (void)endpoints;
   (void)workloads;
+  (void)remote_workloads;
   (void)virtual_services;
   // Of these only the endpoints and workloads that they make are looked at.
   (void)workload_entries;
@@ -66,13 +68,31 @@ bool GatewaysChanged(const World& before, const World& after) {
                                [](const auto& peer) { return peer.second->outbound_only; });
   if (!any) return false;
   bool changed = false;
-  decltype(World::workloads)::Diff(
-      before.workloads, after.workloads,
-      [&](const std::string&, const auto* was, const auto* is) {
-        changed |= was != nullptr && IsEastWestGateway(**was);
-        changed |= is != nullptr && IsEastWestGateway(**is);
-      });
+  decltype(World::workloads)::Diff(before.workloads, after.workloads,
+                                   [&](const std::string&, const auto* was, const auto* is) {
+                                     changed |= was != nullptr && IsEastWestGateway(**was);
+                                     changed |= is != nullptr && IsEastWestGateway(**is);
+                                   });
   return changed;
+}
+
+// Where clusters have the same addresses, one stands for all: that costs a needless look.
+void DiffWorkloads(const World& before, const World& after, std::vector<std::string>& addresses) {
+  static const Workloads kNone;
+  const auto add = [&](const std::string& address, const auto*, const auto*) {
+    addresses.push_back(address);
+  };
+  Workloads::Diff(before.workloads, after.workloads, add);
+  for (const auto& [cluster, workloads] : after.remote_workloads) {
+    const auto was = before.remote_workloads.find(cluster);
+    Workloads::Diff(was == before.remote_workloads.end() ? kNone : was->second, workloads, add);
+  }
+  for (const auto& [cluster, workloads] : before.remote_workloads) {
+    if (!after.remote_workloads.contains(cluster)) Workloads::Diff(workloads, kNone, add);
+  }
+  if (after.remote_workloads.empty() && before.remote_workloads.empty()) return;  // is in order
+  std::sort(addresses.begin(), addresses.end());
+  addresses.erase(std::unique(addresses.begin(), addresses.end()), addresses.end());
 }
 
 }  // namespace
@@ -94,7 +114,7 @@ WorldChange ChangeBetween(const World& before, const World& after) {
     return [&](const std::string& key, const auto*, const auto*) { keys.push_back(key); };
   };
   decltype(World::endpoints)::Diff(before.endpoints, after.endpoints, add_to(change.services));
-  decltype(World::workloads)::Diff(before.workloads, after.workloads, add_to(change.workloads));
+  DiffWorkloads(before, after, change.workloads);
   return change;
 }
 

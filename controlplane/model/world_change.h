@@ -19,8 +19,8 @@ struct WorldChange {
   Extent extent = Extent::kMore;
   // Secrets have other content; which ones there are is the same. Not if the extent is kMore.
   bool secrets = false;
-  // Whose endpoints changed, by key, and which workloads, by address; in order. Not if the extent
-  // is kMore.
+  // Whose endpoints changed, by key, and which workloads, by address in whichever cluster; in
+  // order. Not if the extent is kMore.
   std::vector<std::string> services;
   std::vector<std::string> workloads;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -30,20 +31,22 @@ bool IsSelectedByGateway(const TranslationIndex& index, const Workload& workload
 // The routers, and the sidecars that a rule selects to give them a Secret; one of each kind, as
 // replicas are alike.
 std::vector<ProxyView> ClientsWithSecrets(const TranslationIndex& index) {
-  std::map<std::pair<std::string, Labels>, ProxyView> clients;
-  for (const auto& [address, workload] : index.world().workloads) {
-    const bool router = IsSelectedByGateway(index, *workload);
-    if (!router && !index.HasCredentialRule(workload->namespace_, workload->labels)) continue;
-    const auto [client, is_new] = clients.try_emplace({workload->namespace_, workload->labels});
-    if (!is_new) continue;
+  std::map<std::tuple<std::string, std::string, Labels>, ProxyView> clients;
+  VisitWorkloads(index.world(), [&](const std::string& cluster, const Workload& workload) {
+    const bool router = IsSelectedByGateway(index, workload);
+    if (!router && !index.HasCredentialRule(workload.namespace_, workload.labels)) return;
+    const auto [client, is_new] =
+        clients.try_emplace({cluster, workload.namespace_, workload.labels});
+    if (!is_new) return;
     ProxyView& view = client->second;
     view.role = router ? ProxyRole::kRouter : ProxyRole::kSidecar;
-    view.namespace_ = workload->namespace_;
-    view.address = workload->address;
-    view.other_address = workload->other_address;
-    view.labels = workload->labels;
+    view.cluster = cluster;
+    view.namespace_ = workload.namespace_;
+    view.address = workload.address;
+    view.other_address = workload.other_address;
+    view.labels = workload.labels;
     view.identified = true;
-  }
+  });
   std::vector<ProxyView> views;
   for (auto& [key, view] : clients) views.push_back(std::move(view));
   return views;

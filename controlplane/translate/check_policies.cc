@@ -21,8 +21,10 @@ using PolicyConfig = TranslationIndex::AuthorizationPolicyConfig;
 using Findings = std::map<const PolicyConfig*, std::map<std::string, std::string>>;
 
 // A port without HTTP; 0: the workload has none.
-uint16_t PortWithoutHttp(const TranslationIndex& index, const Workload& workload) {
+uint16_t PortWithoutHttp(const TranslationIndex& index, const std::string& cluster,
+                         const Workload& workload) {
   ProxyView view;
+  view.cluster = cluster;
   view.address = workload.address;
   view.other_address = workload.other_address;
   for (const auto& [port, inbound] : index.InboundPortsOf(view)) {
@@ -34,28 +36,28 @@ uint16_t PortWithoutHttp(const TranslationIndex& index, const Workload& workload
 // Where CUSTOM policies deny what they select though their own provider could be asked.
 Findings DeniedThoughCustom(const TranslationIndex& index) {
   Findings findings;
-  for (const auto& [address, workload] : index.world().workloads) {
-    const auto names = AuthorizersNamed(index, workload->namespace_, workload->labels);
-    if (names.empty()) continue;
-    const uint16_t port = PortWithoutHttp(index, *workload);
-    if (names.size() == 1 && port == 0) continue;
+  VisitWorkloads(index.world(), [&](const std::string& cluster, const Workload& workload) {
+    const auto names = AuthorizersNamed(index, workload.namespace_, workload.labels);
+    if (names.empty()) return;
+    const uint16_t port = PortWithoutHttp(index, cluster, workload);
+    if (names.size() == 1 && port == 0) return;
     for (const auto* config :
-         index.AuthorizationPoliciesFor(workload->namespace_, workload->labels)) {
+         index.AuthorizationPoliciesFor(workload.namespace_, workload.labels)) {
       if (config->spec->action() != AuthorizationPolicy::CUSTOM || IsOnTrial(*config)) continue;
       if (names.size() > 1) {
         findings[config].try_emplace(
             "provider.name",
             absl::StrCat("a workload has one authorizer, and the policies that select '",
-                         workload->name, "' name ", absl::StrJoin(names, ", "),
+                         workload.name, "' name ", absl::StrJoin(names, ", "),
                          ". What the rules select there is denied"));
       } else {
         findings[config].try_emplace(
-            "action", absl::StrCat("port ", port, " of '", workload->name,
+            "action", absl::StrCat("port ", port, " of '", workload.name,
                                    "' has no HTTP to ask an authorizer about: what the rules "
                                    "select there is denied"));
       }
     }
-  }
+  });
   return findings;
 }
 

@@ -34,19 +34,19 @@ void CheckDefaults(const TelemetryIndex& telemetries, std::vector<Problem>& prob
 // Of those that select one workload, too.
 void CheckSelecting(const TranslationIndex& index, std::vector<Problem>& problems) {
   std::map<std::pair<const TelemetryConfig*, const TelemetryConfig*>, std::string> contended;
-  for (const auto& [address, workload] : index.world().workloads) {
-    const auto found = index.telemetries().selecting().find(workload->namespace_);
-    if (found == index.telemetries().selecting().end() || found->second.size() < 2) continue;
+  VisitWorkloads(index.world(), [&](const std::string&, const Workload& workload) {
+    const auto found = index.telemetries().selecting().find(workload.namespace_);
+    if (found == index.telemetries().selecting().end() || found->second.size() < 2) return;
     const TelemetryConfig* first = nullptr;
     for (const TelemetryConfig* config : found->second) {
-      if (!IsFor(*config, workload->namespace_, workload->labels)) continue;
+      if (!IsFor(*config, workload.namespace_, workload.labels)) continue;
       if (first == nullptr) {
         first = config;
       } else {
-        contended.try_emplace({config, first}, workload->name);
+        contended.try_emplace({config, first}, workload.name);
       }
     }
-  }
+  });
   for (const auto& [pair, workload] : contended) {
     const auto& [younger, older] = pair;
     problems.push_back(

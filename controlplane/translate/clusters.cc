@@ -10,6 +10,7 @@
 #include "controlplane/translate/endpoints.h"
 #include "controlplane/translate/inbound_targets.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/reach.h"
 #include "controlplane/translate/sidecar_scope.h"
 #include "controlplane/translate/tunnels.h"
 
@@ -40,12 +41,14 @@ std::set<std::string> IdentitiesOf(const TranslationIndex& index, const Service&
   return identities;
 }
 
-// Whether mesh TLS is understood wherever a client may go in this cluster by an address it chose.
-bool AllTakeMeshTls(const TranslationIndex& index, const OutboundCluster& from) {
+// Whether mesh TLS is understood wherever the client may go by an address it chose.
+bool AllTakeMeshTls(const TranslationIndex& index, const OutboundScope& scope,
+                    const OutboundCluster& from) {
   bool any = false;
   for (const Endpoint& endpoint : index.EndpointsOf(*from.service)) {
     auto target = endpoint.target_ports.find(from.port->port);
-    if (endpoint.remote() || target == endpoint.target_ports.end()) continue;
+    if (target == endpoint.target_ports.end() || !IsDialed(index, scope, *from.service, endpoint))
+      continue;
     if (!endpoint.mtls || index.MtlsModeOf(endpoint.namespace_, endpoint.labels, target->second) ==
                               MtlsMode::kDisable) {
       return false;
@@ -96,7 +99,7 @@ void AddTunnels(const TranslationIndex& index, const OutboundScope& scope,
   bool direct = false;
   std::set<std::string> reverse;  // through our own gateways
   for (const Endpoint& endpoint : index.EndpointsOf(*from.service)) {
-    const Peer* peer = PeerBefore(index.world(), endpoint);
+    const Peer* peer = PeerBefore(index, scope, endpoint);
     if (peer == nullptr || !endpoint.mtls) continue;
     if (peer->outbound_only) {
       reverse.insert(peer->cluster);
@@ -170,7 +173,7 @@ void SetTransport(const TranslationIndex& index, const OutboundScope& scope,
   }
   if (from.has_endpoints()) return SetMeshTransport(index, scope, from, cluster);
   // Where clients go by addresses of their own choice, nothing is known of the one they chose.
-  if (!AllTakeMeshTls(index, from)) return SetPlain(from.policy, cluster);
+  if (!AllTakeMeshTls(index, scope, from)) return SetPlain(from.policy, cluster);
   *cluster.mutable_transport_socket() = MeshTls(index, from);
 }
 

@@ -11,6 +11,7 @@
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/gateway_tunnels.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/reach.h"
 #include "controlplane/translate/secrets.h"
 
 namespace weft {
@@ -44,16 +45,17 @@ FilterChain PassthroughChain(absl::string_view name) {
 
 // Services take mesh TLS only: any other would pass a permissive sidecar and reach the application,
 // without a certificate and from outside of the cluster.
-Listener GatewayListener(const ClusterIdentity& self, IpFamilies families) {
+Listener GatewayListener(const ClusterIdentity& self, const OutboundScope& scope) {
   Listener listener;
   listener.set_name(absl::StrCat("0.0.0.0_", kGatewayPort));
-  ListenAt(WildcardsOf(families), kGatewayPort, listener);
+  ListenAt(WildcardsOf(scope.families), kGatewayPort, listener);
   *listener.add_listener_filters() = TlsInspectorFilter();
   FilterChain services = PassthroughChain("services");
   for (absl::string_view protocol : kMeshProtocols) {
     services.mutable_filter_chain_match()->add_application_protocols(std::string(protocol));
   }
   *listener.add_filter_chains() = services;
+  if (!scope.cluster.empty()) return listener;  // no control plane is behind it
   FilterChain peer_api = PassthroughChain("peer-api");
   peer_api.mutable_filter_chain_match()->add_server_names(PeerApiName(self));
   *listener.add_filter_chains() = peer_api;
@@ -85,17 +87,19 @@ void AddEndpoint(const std::string& address, uint16_t port, uint32_t weight,
   sum->set_value(sum->value() + weight);
 }
 
-// Pods of this cluster only: what comes from a peer never goes on to another. And only those with a
-// sidecar, as the bytes are mesh TLS.
-ClusterLoadAssignment LocalAssignment(const TranslationIndex& index, IpFamilies families,
+// Pods of the gateway's cluster only: what comes from a peer never goes on to another. And only
+// those with a sidecar, as the bytes are mesh TLS.
+ClusterLoadAssignment LocalAssignment(const TranslationIndex& index, const OutboundScope& scope,
                                       const std::string& name, const Service& service,
                                       uint16_t port, const Subset* subset) {
   ClusterLoadAssignment assignment;
   assignment.set_cluster_name(name);
+  const std::string& cluster = scope.cluster.empty() ? index.own().cluster : scope.cluster;
+  const IpFamilies families = scope.families;
   std::vector<const Endpoint*> endpoints;
   for (const Endpoint& endpoint : index.EndpointsOf(service)) {
     if (endpoint.remote() || !endpoint.ready || !endpoint.mtls) continue;
-    if (endpoint.cluster != index.world().self->cluster) continue;
+    if (endpoint.cluster != cluster) continue;
     if (endpoint.target_ports.count(port) == 0) continue;
     if (AddressFor(families, endpoint.address, endpoint.other_address).empty()) continue;
     if (subset != nullptr && !Selects(subset->labels(), endpoint.labels)) continue;
@@ -113,9 +117,15 @@ ClusterLoadAssignment LocalAssignment(const TranslationIndex& index, IpFamilies 
   return assignment;
 }
 
-void AddExported(const TranslationIndex& index, IpFamilies families, const Service& service,
+// Of a remote cluster only what it exports is known, so that all services may be there.
+bool IsExported(const OutboundScope& scope, const Service& service) {
+  if (scope.cluster.empty()) return service.exported && service.local;
+  return !service.entry.has_value() && !IsClusterLocal(service);
+}
+
+void AddExported(const TranslationIndex& index, const OutboundScope& scope, const Service& service,
                  Resources& resources) {
-  if (!service.exported || !service.local) return;
+  if (!IsExported(scope, service)) return;
   std::map<std::string, const Subset*> subsets = AllSubsets(index, service);
   subsets[""] = nullptr;  // the service as a whole
   for (const ServicePort& port : service.ports) {
@@ -124,7 +134,7 @@ void AddExported(const TranslationIndex& index, IpFamilies families, const Servi
       std::string name = OutboundServerName(port.port, subset_name, service.host);
       resources.clusters.emplace(name, EncodeResource(EdsCluster(name)));
       resources.endpoints.emplace(
-          name, EncodeResource(LocalAssignment(index, families, name, service, port.port, subset)));
+          name, EncodeResource(LocalAssignment(index, scope, name, service, port.port, subset)));
     }
   }
 }
@@ -141,29 +151,31 @@ void AddPeerApi(const ClusterIdentity& self, Resources& resources) {
 
 }  // namespace
 
-OutboundScope GatewayScopeOf(const ProxyView& view) {
+OutboundScope GatewayScopeOf(const TranslationIndex& index, const ProxyView& view) {
   OutboundScope scope;
   scope.families = view.families();
-  scope.tunnels = view.tunnels;
+  if (view.cluster != index.own().cluster) scope.cluster = view.cluster;
+  // What leads a remote cluster's gateway to other clusters, nobody tells it.
+  scope.tunnels = view.tunnels && scope.cluster.empty();
   return scope;
 }
 
-Resources GatewayServiceResources(const TranslationIndex& index, IpFamilies families,
+Resources GatewayServiceResources(const TranslationIndex& index, const OutboundScope& scope,
                                   const Service& service) {
   Resources resources;
-  AddExported(index, families, service, resources);
+  AddExported(index, scope, service, resources);
   return resources;
 }
 
 Resources GatewayResources(const TranslationIndex& index, const OutboundScope& scope) {
   Resources resources;
   for (const auto& [host, service] : index.world().services) {
-    AddExported(index, scope.families, *service, resources);
+    AddExported(index, scope, *service, resources);
   }
-  AddPeerApi(*index.world().self, resources);
+  if (scope.cluster.empty()) AddPeerApi(*index.world().self, resources);
   resources.clusters.emplace(kBlackHoleCluster,
                              EncodeResource(NewCluster(kBlackHoleCluster, Cluster::STATIC)));
-  Listener listener = GatewayListener(*index.world().self, scope.families);
+  Listener listener = GatewayListener(*index.world().self, scope);
   resources.listeners.emplace(listener.name(), EncodeResource(listener));
   if (!scope.tunnels) return resources;
   for (const auto& [host, service] : index.world().services) {

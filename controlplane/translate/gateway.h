@@ -1,5 +1,6 @@
 // Resources of the east-west gateway: it takes what peers' sidecars send, looks at the server name
-// and nothing else, and passes the bytes to a pod of this cluster.
+// and nothing else, and passes the bytes to a pod of its cluster:
+// ours, or a remote one whose proxies we serve.
 #ifndef WEFT_CONTROLPLANE_TRANSLATE_GATEWAY_H_
 #define WEFT_CONTROLPLANE_TRANSLATE_GATEWAY_H_
 
@@ -8,13 +9,14 @@
 
 namespace weft {
 
-// Only exported services get a cluster; a server name without one closes the connection. Of the
-// gateway's scope its IP families count, and whether it knows tunnels.
+// What a gateway's resources depend on, and all gateways alike share: its IP families, whether it
+// knows tunnels, and the remote cluster that it is of.
+OutboundScope GatewayScopeOf(const TranslationIndex& index, const ProxyView& view);
+
+// Only exported services get a cluster; a server name without one closes the connection.
 Resources GatewayResources(const TranslationIndex& index, const OutboundScope& scope);
-// All gateways alike share what is made for them.
-OutboundScope GatewayScopeOf(const ProxyView& view);
 // What of it one service makes for clients in other clusters.
-Resources GatewayServiceResources(const TranslationIndex& index, IpFamilies families,
+Resources GatewayServiceResources(const TranslationIndex& index, const OutboundScope& scope,
                                   const Service& service);
 
 }  // namespace weft

@@ -16,6 +16,7 @@
 #include "controlplane/translate/destination_rule.h"
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/reach.h"
 #include "controlplane/translate/tunnels.h"
 
 namespace weft {
@@ -250,7 +251,7 @@ EncodedResources TunnelListeners(const TranslationIndex& index, IpFamilies famil
 EncodedResources ReverseClusters(const TranslationIndex& index, const Service& service) {
   std::set<const Peer*> peers;
   for (const Endpoint& endpoint : index.EndpointsOf(service)) {
-    const Peer* peer = PeerBefore(index.world(), endpoint);
+    const Peer* peer = PeerBefore(index, OutboundScope(), endpoint);
     if (peer != nullptr && peer->outbound_only) peers.insert(peer);
   }
   EncodedResources clusters;

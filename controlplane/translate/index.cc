@@ -113,6 +113,10 @@ bool Stated(const PeerAuthentication::MutualTLS& mtls, MtlsMode& mode) {
   }
 }
 
+Peer AsPeer(const ClusterIdentity& self) {
+  return {self.cluster, self.network, self.trust_domain, self.roots_pem, self.gateways};
+}
+
 // What Kubernetes says of a pod's port comes before what a ServiceEntry says.
 void Insert(const Service* service, std::vector<const Service*>& services) {
   const auto by_key = [](const Service* a, const Service* b) {
@@ -132,7 +136,12 @@ bool IsHttp2(Protocol protocol) {
 }
 
 TranslationIndex::TranslationIndex(const World& world)
-    : own_(world), world_(own_), sidecars_(own_), mesh_(own_), telemetries_(own_, mesh_) {
+    : own_(world),
+      world_(own_),
+      own_peer_(AsPeer(*own_.self)),
+      sidecars_(own_),
+      mesh_(own_),
+      telemetries_(own_, mesh_) {
   IndexServices();
   IndexGatewayPods();
   IndexAliases();
@@ -164,10 +173,15 @@ void TranslationIndex::IndexGatewayPods() {
   }
 }
 
+std::string TranslationIndex::PlaceOf(const std::string& cluster,
+                                      const std::string& address) const {
+  return cluster == world_.self->cluster ? address : absl::StrCat(cluster, "/", address);
+}
+
 void TranslationIndex::AddAddresses(const Service& service) {
   for (const Endpoint& endpoint : EndpointsOf(service)) {
     for (const std::string& address : {endpoint.address, endpoint.other_address}) {
-      if (!address.empty()) Insert(&service, services_at_[address]);
+      if (!address.empty()) Insert(&service, services_at_[PlaceOf(endpoint.cluster, address)]);
     }
   }
 }
@@ -175,7 +189,7 @@ void TranslationIndex::AddAddresses(const Service& service) {
 void TranslationIndex::RemoveAddresses(const Service& service) {
   for (const Endpoint& endpoint : EndpointsOf(service)) {
     for (const std::string& address : {endpoint.address, endpoint.other_address}) {
-      const auto found = services_at_.find(address);
+      const auto found = services_at_.find(PlaceOf(endpoint.cluster, address));
       if (found == services_at_.end()) continue;
       std::erase(found->second, &service);
       if (found->second.empty()) services_at_.erase(found);
@@ -296,6 +310,10 @@ OutboundScope TranslationIndex::ScopeOf(const ProxyView& view) const {
   scope.credentials = view.identified && HasCredentialRule(view.namespace_, view.labels);
   scope.families = view.families();
   scope.tunnels = view.tunnels;
+  if (view.cluster != world_.self->cluster) {
+    scope.cluster = view.cluster;
+    scope.network = view.network;
+  }
   const auto authorizer =
       AuthorizerOf(*this, AuthorizersNamed(*this, view.namespace_, view.labels));
   if (authorizer.ok()) scope.authorizer = authorizer->service->key();
@@ -416,14 +434,14 @@ std::vector<const TranslationIndex::DestinationRuleConfig*> TranslationIndex::De
 // Whoever may write a ServiceEntry must not so decide what pods of others take connections as.
 bool TranslationIndex::SpeaksFor(const Service& service, const ProxyView& view) const {
   if (!service.entry.has_value()) return true;
-  const auto workload = world_.workloads.find(view.address);
-  return workload != world_.workloads.end() && workload->second->namespace_ == service.namespace_;
+  const auto workload = FindWorkload(world_, view.cluster, view.address);
+  return workload != nullptr && workload->namespace_ == service.namespace_;
 }
 
 std::vector<const Service*> TranslationIndex::ServicesAt(const ProxyView& view) const {
   std::vector<const Service*> services;
   for (const std::string& address : {view.address, view.other_address}) {
-    const auto found = services_at_.find(address);
+    const auto found = services_at_.find(PlaceOf(view.cluster, address));
     if (found == services_at_.end()) continue;
     for (const Service* service : found->second) Insert(service, services);
   }

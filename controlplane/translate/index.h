@@ -38,6 +38,9 @@ struct OutboundScope {
   IpFamilies families = {};      // in which it can dial
   std::string authorizer = {};   // key of the service that its own requests are asked about at
   bool tunnels = false;          // it knows tunnels (ProxyView)
+  // Of a client of a remote cluster that is served here; empty: ours.
+  std::string cluster = {};
+  std::string network = {};
 
   friend bool operator==(const OutboundScope&, const OutboundScope&) = default;
   friend auto operator<=>(const OutboundScope&, const OutboundScope&) = default;
@@ -56,8 +59,9 @@ inline bool IsHeadless(const Service& service) {
   return service.address.empty() && !service.entry.has_value();
 }
 
-// Whether the endpoint is of that pod.
+// Whether the endpoint is of that pod. Pods of several clusters may have the same address.
 inline bool IsAt(const Endpoint& endpoint, const ProxyView& view) {
+  if (endpoint.cluster != view.cluster) return false;
   const auto is_of = [&](const std::string& address) {
     return !address.empty() && (address == view.address || address == view.other_address);
   };
@@ -150,6 +154,9 @@ class TranslationIndex {
   // Whether a DestinationRule of its own namespace selects a workload and names a Secret for TLS.
   bool HasCredentialRule(const std::string& workload_namespace, const Labels& labels) const;
 
+  // Ourselves as clients of other networks see us.
+  const Peer& own() const { return own_peer_; }
+
   // Those with an endpoint at one of the pod's addresses, in order of key, ServiceEntries last.
   std::vector<const Service*> ServicesAt(const ProxyView& view) const;
 
@@ -202,17 +209,20 @@ class TranslationIndex {
 
   // Whether it may decide what the pod takes connections as.
   bool SpeaksFor(const Service& service, const ProxyView& view) const;
+  // In services_at_: of our own cluster's pods the address.
+  std::string PlaceOf(const std::string& cluster, const std::string& address) const;
   void AddAddresses(const Service& service);
   void RemoveAddresses(const Service& service);
 
   World own_;
   const World& world_;
+  const Peer own_peer_;
   const SidecarIndex sidecars_;
   const MeshSettings mesh_;
   const TelemetryIndex telemetries_;
   std::map<std::string, std::vector<const Service*>> services_of_;  // by host
   std::map<std::string, std::vector<const Service*>> services_in_;  // by namespace
-  // The services with an endpoint at a pod's address, in order of key, ServiceEntries last.
+  // The services with an endpoint at a pod's place, in order of key, ServiceEntries last.
   std::unordered_map<std::string, std::vector<const Service*>> services_at_;
   std::map<const Service*, std::vector<const Alias*>> aliases_;
   std::vector<const Workload*> gateway_pods_;

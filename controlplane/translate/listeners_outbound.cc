@@ -8,6 +8,7 @@
 #include "controlplane/translate/l4_routes.h"
 #include "controlplane/translate/listeners_entry.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/reach.h"
 #include "controlplane/translate/route_filters.h"
 #include "controlplane/translate/unknown_destinations.h"
 
@@ -78,7 +79,8 @@ std::vector<Listener> TcpListeners(const RouteContext& context, const Service& s
   const std::string pods = OutboundPodsClusterName(port.port, service.host);
   for (const Endpoint& endpoint : context.index.EndpointsOf(service)) {
     auto target = endpoint.target_ports.find(port.port);
-    if (endpoint.remote() || target == endpoint.target_ports.end()) continue;
+    if (target == endpoint.target_ports.end()) continue;
+    if (!IsDialed(context.index, context.scope, service, endpoint)) continue;
     add(endpoint.address, endpoint.other_address, target->second, pods);
   }
   return listeners;

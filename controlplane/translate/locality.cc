@@ -121,8 +121,8 @@ int LocalityRules::ByLabels(const Endpoint& endpoint) const {
 std::string LocalityRules::ClientLabel(const std::string& key) const {
   if (key == kRegion) return client_.locality.region;
   if (key == kZone) return client_.locality.zone;
-  if (key == kNetwork) return world_.self->network;
-  if (key == kCluster) return world_.self->cluster;
+  if (key == kNetwork) return client_.cluster.empty() ? world_.self->network : client_.network;
+  if (key == kCluster) return client_.cluster.empty() ? world_.self->cluster : client_.cluster;
   auto found = client_.labels.find(key);
   return found == client_.labels.end() ? "" : found->second;
 }
@@ -130,7 +130,7 @@ std::string LocalityRules::ClientLabel(const std::string& key) const {
 std::string LocalityRules::LabelOf(const Endpoint& endpoint, const std::string& key) const {
   if (key == kRegion) return endpoint.locality.region;
   if (key == kZone) return endpoint.locality.zone;
-  if (key == kNetwork) return endpoint.network;
+  if (key == kNetwork) return endpoint.network.empty() ? world_.self->network : endpoint.network;
   if (key == kCluster) return endpoint.cluster;
   auto found = endpoint.labels.find(key);
   return found == endpoint.labels.end() ? "" : found->second;

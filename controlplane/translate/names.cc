@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "api/istio/nds.pb.h"
 #include "controlplane/translate/encode.h"
+#include "controlplane/translate/reach.h"
 
 namespace weft {
 namespace {
@@ -19,7 +20,8 @@ void Insert(const std::string& address, const std::string& other, std::set<std::
   if (!other.empty()) to.insert(other);
 }
 
-std::set<std::string> AddressesOf(const TranslationIndex& index, const Service& service) {
+std::set<std::string> AddressesOf(const TranslationIndex& index, const OutboundScope& client,
+                                  const Service& service) {
   if (service.entry.has_value()) {
     std::set<std::string> stated;
     for (const std::string& address : service.entry->addresses) {
@@ -32,7 +34,8 @@ std::set<std::string> AddressesOf(const TranslationIndex& index, const Service& 
   Insert(service.address, service.other_address, addresses);
   if (!addresses.empty()) return addresses;
   for (const Endpoint& endpoint : index.EndpointsOf(service)) {
-    if (endpoint.ready) Insert(endpoint.address, endpoint.other_address, addresses);
+    if (!endpoint.ready || !IsDialed(index, client, service, endpoint)) continue;
+    Insert(endpoint.address, endpoint.other_address, addresses);
   }
   return addresses;
 }
@@ -61,7 +64,7 @@ NameInfo InfoOf(const std::set<std::string>& addresses, const std::string& names
 void AddPods(const TranslationIndex& index, const Service& service, const OutboundScope& client,
              NameTable& table) {
   for (const Endpoint& endpoint : index.EndpointsOf(service)) {
-    if (endpoint.remote() || endpoint.hostname.empty()) continue;
+    if (endpoint.hostname.empty() || !IsDialed(index, client, service, endpoint)) continue;
     const std::string name = absl::StrCat(endpoint.hostname, ".", service.name);
     NameInfo& info = (*table.mutable_table())[absl::StrCat(endpoint.hostname, ".", service.host)];
     std::set<std::string> addresses;
@@ -85,7 +88,7 @@ EncodedResources NameTableFor(const TranslationIndex& index, const OutboundScope
                               const VisibleServices& services) {
   NameTable table;
   for (const auto& [host, service] : services.known()) {
-    const std::set<std::string> addresses = AddressesOf(index, *service);
+    const std::set<std::string> addresses = AddressesOf(index, client, *service);
     if (service->entry.has_value()) {
       AddEntry(*service, addresses, client, table);
     } else {

@@ -25,8 +25,10 @@ const certs::Issuer& Root() {
 }
 
 std::shared_ptr<const ClusterIdentity> Self() {
-  return std::make_shared<ClusterIdentity>(ClusterIdentity{
+  auto self = std::make_shared<ClusterIdentity>(ClusterIdentity{
       "east", "net-east", "mesh", kTrustDomain, Root().root().ToPem(), {"10.244.9.9", 15013}});
+  self->gateways = {{"172.16.0.1", 15443}};
+  return self;
 }
 
 std::map<std::string, PeerState> West() {
@@ -40,8 +42,20 @@ std::map<std::string, PeerState> West() {
 SimulatedMesh::SimulatedMesh() : registry_(Self(), ExportPolicy::kAll) { Apply(""); }
 
 std::string SimulatedMesh::Apply(const std::string& yaml) {
-  std::vector<Problem> problems = registry_.Apply(Deltas(yaml));
-  MergedWorld merged = MergeWorld(registry_.BuildLocal(), West(), world_.get());
+  return Build(registry_.Apply(Deltas(yaml)));
+}
+
+std::string SimulatedMesh::ApplyRemote(const std::string& yaml) {
+  if (!remote_.has_value()) remote_.emplace("north", Self());
+  std::vector<Problem> problems = remote_->Apply(Deltas(yaml));
+  remote_->Build();
+  return Build(std::move(problems));
+}
+
+std::string SimulatedMesh::Build(std::vector<Problem> problems) {
+  std::map<std::string, PeerState> peers = West();
+  if (remote_.has_value()) peers["north"] = remote_->state();
+  MergedWorld merged = MergeWorld(registry_.BuildLocal(), peers, world_.get());
   gateway_api_.Apply(merged.world);
   HeldWorld held = HoldDangling(std::move(merged.world), world_.get());
   world_ = std::make_shared<const World>(std::move(held.world));
@@ -88,6 +102,13 @@ ProxyView ClientIn(const std::string& name_space, Labels labels) {
   view.cluster = "east";
   view.network = "net-east";
   view.labels = std::move(labels);
+  return view;
+}
+
+ProxyView RemoteClientIn(const std::string& name_space, Labels labels) {
+  ProxyView view = ClientIn(name_space, std::move(labels));
+  view.cluster = "north";
+  view.network = "net-north";
   return view;
 }
 

@@ -4,11 +4,14 @@
 #define WEFT_CONTROLPLANE_TRANSLATE_SIMULATED_MESH_H_
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "controlplane/federation/remote_view.h"
 #include "controlplane/model/gateway_api.h"
+#include "controlplane/model/problem.h"
 #include "controlplane/model/registry.h"
 #include "controlplane/translate/resources.h"
 #include "controlplane/translate/router_credentials.h"
@@ -17,14 +20,18 @@
 
 namespace weft {
 
-// Cluster "east", network "net-east", with a peer "west" whose gateway is 172.16.0.2:15443 on
-// "net-west", and which has nothing.
+// Cluster "east", network "net-east", with a gateway at 172.16.0.1:15443, and with a peer "west"
+// whose gateway is 172.16.0.2:15443 on "net-west", and which has nothing.
 class SimulatedMesh {
  public:
   SimulatedMesh();
 
   // What is said of the objects; "" if they are fine. An object with deletionTimestamp goes.
   std::string Apply(const std::string& yaml);
+
+  // The same of cluster "north", which has no control plane of its own; it is there once there is
+  // any.
+  std::string ApplyRemote(const std::string& yaml);
 
   const std::shared_ptr<const World>& world() const { return world_; }
   // Of the Gateway API's objects.
@@ -37,7 +44,10 @@ class SimulatedMesh {
   OutboundScope ScopeOf(const ProxyView& view);
 
  private:
+  std::string Build(std::vector<Problem> problems);
+
   Registry registry_;
+  std::optional<RemoteView> remote_;
   GatewayApiMerge gateway_api_;
   std::shared_ptr<const World> world_;
   Translations translations_;
@@ -45,6 +55,8 @@ class SimulatedMesh {
 
 // A sidecar in "default" at 10.244.0.200.
 ProxyView ClientIn(const std::string& name_space, Labels labels = {});
+// The same in cluster "north", on "net-north".
+ProxyView RemoteClientIn(const std::string& name_space, Labels labels = {});
 
 }  // namespace weft
 

@@ -22,6 +22,7 @@ Task<absl::StatusOr<std::vector<std::string>>> CreateCertificate(GrpcConnection&
   if (!request.token.empty()) {
     metadata.emplace_back("authorization", absl::StrCat("Bearer ", request.token));
   }
+  if (!request.cluster.empty()) metadata.emplace_back("clusterid", request.cluster);
   absl::StatusOr<std::string> answer = co_await UnaryCall(connection, kPath, std::move(metadata),
                                                           message.SerializeAsString(), deadline);
   if (!answer.ok()) {

@@ -18,6 +18,7 @@ struct CertificateRequest {
   std::string csr;  // PEM
   absl::Duration validity = absl::Hours(24);
   std::string token;  // says who asks; sent as a bearer token, so only over a connection to trust
+  std::string cluster = {};  // whose API server knows the token; empty: the CA's own
 };
 
 // The chain as PEM, leaf first, the root last. Errors are the CA's, by their gRPC code.

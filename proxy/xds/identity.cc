@@ -87,6 +87,7 @@ Task<absl::StatusOr<TlsCertificate>> Identity::Request() {
   request.csr = certs::MakeCsr(key, options_.id);
   request.validity = kValidity;
   request.token = std::string(absl::StripAsciiWhitespace(*token));
+  request.cluster = options_.cluster;
   GrpcConnection::Options grpc;
   grpc.scheme = "https";
   GrpcConnection connection(loop_, std::move(*stream), grpc);

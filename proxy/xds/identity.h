@@ -23,6 +23,7 @@ class ByteStream;
 
 struct IdentityOptions {
   certs::SpiffeId id;
+  std::string cluster;  // whose API server knows our token
   std::string token_path;
   std::string root_cert_path;  // trusted for the control plane's trust domain, which is ours
   Address discovery;
