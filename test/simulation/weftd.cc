@@ -62,7 +62,7 @@ void Weftd::Start() {
   OnPeersChanged();
   context_.journal.Note(setup_.self->cluster, ": weftd starts, epoch ", epoch_);
   Tick();
-  SaveSnapshots();
+  KeepSnapshots();
 }
 
 void Weftd::Stop(bool silent) {
@@ -88,24 +88,32 @@ void Weftd::LoadEpoch() {
   disk_.Sync();
 }
 
-void Weftd::SaveSnapshots() {
-  if (!running_) return;
+void Weftd::KeepSnapshots() {
+  if (!running_ || cut_off_) return;
   bool wrote = false;
   for (auto& [peer, link] : links_) {
-    if (!link.unsaved) continue;
-    disk_.Write(SnapshotFile(peer), EncodeSnapshot(*link.view));
-    link.unsaved = false;
+    if (link.written == link.changes) continue;
+    if (context_.defences().snapshot_on_disk) {
+      disk_.Write(SnapshotFile(peer), EncodeSnapshot(*link.view));
+    }
+    link.written = link.changes;
     wrote = true;
   }
   const auto self = weak_from_this();
   if (wrote) {
     context_.time.After(kSyncTakes, [self] {
-      if (const auto weftd = self.lock(); weftd != nullptr && weftd->running_) weftd->disk_.Sync();
+      if (const auto weftd = self.lock()) weftd->SyncDisk();
     });
   }
   context_.time.After(kSnapshotPeriod, [self] {
-    if (const auto weftd = self.lock()) weftd->SaveSnapshots();
+    if (const auto weftd = self.lock()) weftd->KeepSnapshots();
   });
+}
+
+void Weftd::SyncDisk() {
+  if (!running_ || cut_off_) return;
+  disk_.Sync();
+  for (auto& [peer, link] : links_) link.saved = link.written;
 }
 
 // What a loop's timers do.
@@ -223,9 +231,9 @@ void Weftd::OnMessage(int peer, ConnectionId connection, PeerMessage message,
   const auto changed = link.session->OnMessage(message, now());
   if (!changed.ok()) return End(peer, std::string(changed.status().message()));
   if (link.session->synced()) link.backoff = kFirstBackoff;
-  if (*changed) link.unsaved = true;
+  if (*changed) ++link.changes;
   if (*changed || was_synced != link.session->synced()) OnPeersChanged();
-  if (surroundings_.heard != nullptr) surroundings_.heard(peer, sent);
+  if (surroundings_.heard != nullptr) surroundings_.heard(peer, connection, sent);
   Speak(peer);
 }
 
@@ -298,7 +306,7 @@ void Weftd::Rebuild() {
   if (!registry_read_) return;
   const auto made = maker_.Make();
   if (!made.has_value()) return;
-  if (surroundings_.publish != nullptr) surroundings_.publish(made->world);
+  if (!cut_off_) surroundings_.publish(made->world);
   PublishOwn();
 }
 

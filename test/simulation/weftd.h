@@ -40,7 +40,7 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
     std::function<void(int peer, const std::string& gateway)> dial;
     std::function<void(const std::shared_ptr<const World>&)> publish;
     // After a message was taken. `sent`: when it was said.
-    std::function<void(int peer, absl::Duration sent)> heard;
+    std::function<void(int peer, ConnectionId connection, absl::Duration sent)> heard;
     // Changes what is said to a peer: of a cluster that lies.
     std::function<void(int peer, std::vector<peer::v1::PeerMessage>&)> tamper;
   };
@@ -54,8 +54,8 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
   // Of the registry: first all there is, then changes.
   void OnObjects(const std::vector<ObjectDelta>& deltas);
   void SetGateways(std::vector<GatewayAddress> gateways);
-  // Its process is cut off from all but its peers, and goes on as if nothing were.
-  void CutOff() { surroundings_.publish = nullptr; }
+  // From now on its process reaches nothing but its peers, and goes on as if nothing were.
+  void CutOff() { cut_off_ = true; }
 
   const Chain& OwnChain();
   absl::Status AcceptsServer(int peer, const Chain& chain) const;
@@ -73,8 +73,8 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
   PeerState StateOf(int peer) const { return links_.at(peer).view->state(); }
   const PeerView& ViewOf(int peer) const { return *links_.at(peer).view; }
   bool Synced(int peer) const;
-  // Whether all that a restart would know of the peer is on disk.
-  bool Saved(int peer) const { return !links_.at(peer).unsaved; }
+  // Whether a crash now would lose nothing of what is known of the peer.
+  bool Saved(int peer) const { return links_.at(peer).saved == links_.at(peer).changes; }
 
  private:
   struct Link {
@@ -87,7 +87,9 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
     absl::Duration backoff;
     uint64_t next_gateway = 0;
     absl::Duration wake = absl::InfiniteDuration();  // when it is to say something next
-    bool unsaved = false;
+    uint64_t changes = 0;  // of what is known
+    uint64_t written = 0;  // the change that went to disk last
+    uint64_t saved = 0;    // and is safe there
     // Where defences are off.
     uint64_t fake_sequence = 0;
     std::string foreign_roots;
@@ -97,7 +99,8 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
   bool DialsFirst(int peer) const;
   void LoadEpoch();
   void LoadSnapshot(int peer, Link& link);
-  void SaveSnapshots();
+  void KeepSnapshots();
+  void SyncDisk();
   void Tick();
   void Dial(int peer, Link& link);
   void Begin(int peer, ConnectionId connection, bool dialed_by_us);
@@ -118,6 +121,7 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
   const Setup setup_;
   Surroundings surroundings_;
   bool running_ = false;
+  bool cut_off_ = false;
   uint64_t epoch_ = 0;
   WorldMaker maker_;
   bool registry_read_ = false;
