@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "certs/spiffe_id.h"
+#include "controlplane/federation/peer_wire.h"
 
 namespace weft::simulation {
 namespace {
@@ -28,6 +29,12 @@ certs::SpiffeId ControlPlaneOf(int cluster) {
   return {DomainOf(cluster), "weft-system", "weftd"};
 }
 
+// STANDIN
+std::string EncodeSnapshot(const PeerView& view) {
+  peer::v1::Snapshot snapshot;
+  for (const auto& [name, service] : *view.state().exports) ToWire(service, *snapshot.add_services());
+  return snapshot.SerializeAsString();
+}
 // What a certificate says of itself.
 absl::StatusOr<certs::SpiffeId> Claimed(const Chain& chain) {
   auto names = certs::ReadSubjectAltNames(chain.front().x509());
@@ -86,6 +93,17 @@ void Weftd::LoadEpoch() {
   }
   disk_.Write(kEpochFile, absl::StrCat(epoch_));
   disk_.Sync();
+}
+
+void Weftd::LoadSnapshot(int peer, Link& link) {
+  std::shared_ptr<PeerExports> known;
+  if (auto bytes = disk_.Read(SnapshotFile(peer))) {
+    peer::v1::Snapshot snapshot;
+    snapshot.ParseFromString(*bytes);
+    known = std::make_shared<PeerExports>();
+    for (auto& wire : snapshot.services()) { auto s = FromWire(wire); known->emplace(std::make_pair(s->namespace_, s->name), *s); }
+  }
+  link.view = std::make_unique<PeerView>(setup_.peers.at(peer), known);
 }
 
 void Weftd::KeepSnapshots() {
