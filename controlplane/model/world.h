@@ -261,6 +261,8 @@ struct ClusterIdentity {
   std::string roots_pem;  // of its own CA
   // Where weftd's peer API listens inside the cluster; its gateways forward peers to it.
   GatewayAddress peer_api;
+  bool outbound_only = false;  // nobody can dial it: its gateways dial those of its peers
+  bool draining = false;       // its traffic goes to other clusters as far as they can take it
 
   friend bool operator==(const ClusterIdentity&, const ClusterIdentity&) = default;
 };
