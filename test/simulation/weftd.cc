@@ -6,7 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "certs/spiffe_id.h"
-#include "controlplane/federation/peer_wire.h"
+#include "controlplane/federation/peer_snapshot.h"
 
 namespace weft::simulation {
 namespace {
@@ -29,12 +29,6 @@ certs::SpiffeId ControlPlaneOf(int cluster) {
   return {DomainOf(cluster), "weft-system", "weftd"};
 }
 
-// STANDIN
-std::string EncodeSnapshot(const PeerView& view) {
-  peer::v1::Snapshot snapshot;
-  for (const auto& [name, service] : *view.state().exports) ToWire(service, *snapshot.add_services());
-  return snapshot.SerializeAsString();
-}
 // What a certificate says of itself.
 absl::StatusOr<certs::SpiffeId> Claimed(const Chain& chain) {
   auto names = certs::ReadSubjectAltNames(chain.front().x509());
@@ -63,6 +57,7 @@ void Weftd::Start() {
   for (const auto& [peer, configured] : setup_.peers) {
     Link& link = links_[peer];
     LoadSnapshot(peer, link);
+    if (link.view == nullptr) return;
     link.backoff = kFirstBackoff;
     link.next_dial = now() + (DialsFirst(peer) ? absl::ZeroDuration() : kWaitsForOther);
   }
@@ -96,14 +91,18 @@ void Weftd::LoadEpoch() {
 }
 
 void Weftd::LoadSnapshot(int peer, Link& link) {
-  std::shared_ptr<PeerExports> known;
-  if (auto bytes = disk_.Read(SnapshotFile(peer))) {
-    peer::v1::Snapshot snapshot;
-    snapshot.ParseFromString(*bytes);
-    known = std::make_shared<PeerExports>();
-    for (auto& wire : snapshot.services()) { auto s = FromWire(wire); known->emplace(std::make_pair(s->namespace_, s->name), *s); }
+  const Peer& configured = setup_.peers.at(peer);
+  PeerKnowledge known;
+  if (const auto bytes = disk_.Read(SnapshotFile(peer))) {
+    auto decoded = DecodeSnapshot(configured, *bytes);
+    if (!decoded.ok()) {
+      context_.Fail(setup_.self->cluster, " cannot read its snapshot of ", NameOf(peer), ": ",
+                    decoded.status().message());
+      return;
+    }
+    known = *std::move(decoded);
   }
-  link.view = std::make_unique<PeerView>(setup_.peers.at(peer), known);
+  link.view = std::make_unique<PeerView>(configured, std::move(known));
 }
 
 void Weftd::KeepSnapshots() {
@@ -112,7 +111,7 @@ void Weftd::KeepSnapshots() {
   for (auto& [peer, link] : links_) {
     if (link.written == link.changes) continue;
     if (context_.defences().snapshot_on_disk) {
-      disk_.Write(SnapshotFile(peer), EncodeSnapshot(*link.view));
+      disk_.Write(SnapshotFile(peer), EncodeSnapshot(setup_.peers.at(peer), link.view->knowledge()));
     }
     link.written = link.changes;
     wrote = true;
@@ -330,12 +329,9 @@ void Weftd::Rebuild() {
 
 void Weftd::PublishOwn() {
   if (!ready()) return;
-  auto own = std::make_shared<OwnState>();
-  own->self = setup_.self;
-  own->gateways = gateways_;
-  own->exports = maker_.exports();
-  if (own_ != nullptr && own_->gateways == own->gateways && own_->exports == own->exports) return;
-  own_ = std::move(own);
+  const auto own = history_.Next(setup_.self, gateways_, maker_.exports());
+  if (own == own_) return;
+  own_ = own;
   for (const auto& [peer, link] : links_) Speak(peer);
 }
 

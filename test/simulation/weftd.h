@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "certs/trust_bundle.h"
+#include "controlplane/federation/own_state.h"
 #include "controlplane/federation/peer_session.h"
 #include "controlplane/federation/peer_view.h"
 #include "controlplane/world_maker.h"
@@ -126,6 +127,7 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
   WorldMaker maker_;
   bool registry_read_ = false;
   std::vector<GatewayAddress> gateways_;
+  OwnHistory history_;
   std::shared_ptr<const OwnState> own_;
   std::map<int, Link> links_;
   certs::TrustBundles bundles_;
