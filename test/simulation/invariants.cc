@@ -68,6 +68,12 @@ void Invariants::OnHeard(int viewer, int peer, bool speaks, absl::Duration sent)
   if (speaks && fleet_.at(viewer).weftd->Synced(peer)) {
     const auto known = heard_until_.try_emplace(key, sent).first;
     known->second = std::max(known->second, sent);
+    // Now it knows again, and its proxies soon will.
+    for (const ServiceName& service : AllServices()) {
+      const auto forgiven = forgiven_until_.find({viewer, service, peer});
+      if (forgiven == forgiven_until_.end()) continue;
+      forgiven->second = std::min(forgiven->second, context_.time.now() + kMostUnpushed);
+    }
   }
   CheckView(viewer, peer);
 }
@@ -128,7 +134,7 @@ void Invariants::OnStart(int viewer, const std::set<int>& unsaved_peers) {
   for (int peer = 0; peer < fleet_.size(); ++peer) heard_until_.erase({viewer, peer});
   for (const auto& [triple, since] : routed_since_) {
     const auto& [who, service, owner] = triple;
-    if (who == viewer && unsaved_peers.contains(owner)) forgiven_.insert(triple);
+    if (who == viewer && unsaved_peers.contains(owner)) forgiven_until_[triple] = absl::InfiniteDuration();
   }
 }
 
@@ -156,13 +162,14 @@ void Invariants::OnSidecarUpdate(int viewer) {
       const auto known = routed_since_.find(triple);
       if (owners.contains(owner)) {
         if (known == routed_since_.end()) routed_since_[triple] = now;
-        forgiven_.erase(triple);
         continue;
       }
       if (known == routed_since_.end()) continue;
       const absl::Duration since = known->second;
       routed_since_.erase(known);
-      if (Lies(owner) || forgiven_.erase(triple) > 0) continue;
+      const auto forgiven = forgiven_until_.find(triple);
+      if (forgiven != forgiven_until_.end() && now <= forgiven->second) continue;
+      if (Lies(owner)) continue;
       const Objects::Service& truth = fleet_.at(owner).objects.Truth(service);
       if (truth.ready.WasFalseSince(since - kMostOnItsWay)) continue;
       context_.Fail("empty push: the sidecar of c", viewer, " lost what c", owner, " has of ",

@@ -69,7 +69,8 @@ class Invariants {
   // The latest moment of which the viewer has heard all that the peer had to say.
   std::map<std::pair<int, int>, absl::Duration> heard_until_;
   std::map<Triple, absl::Duration> routed_since_;  // by those sidecars that have endpoints there
-  std::set<Triple> forgiven_;
+  // Until when what a restart has lost may be missed.
+  std::map<Triple, absl::Duration> forgiven_until_;
   std::map<std::pair<int, int>, std::weak_ptr<const Peer>> checked_;
 };
 
