@@ -38,6 +38,22 @@ struct Defences {
   bool rising_epochs = true;
 };
 
+struct NamedDefence {
+  const char* name;
+  bool Defences::*defence;
+};
+inline constexpr NamedDefence kDefences[] = {
+    {"hold_until_synced", &Defences::hold_until_synced},
+    {"check_sequence", &Defences::check_sequence},
+    {"drop_stale_epochs", &Defences::drop_stale_epochs},
+    {"own_bundle_only", &Defences::own_bundle_only},
+    {"separate_bundles", &Defences::separate_bundles},
+    {"verify_identity", &Defences::verify_identity},
+    {"export_check_at_gateway", &Defences::export_check_at_gateway},
+    {"snapshot_on_disk", &Defences::snapshot_on_disk},
+    {"rising_epochs", &Defences::rising_epochs},
+};
+
 struct Options {
   uint64_t seed = 0;
   int clusters = 0;  // 0: as the seed has it, mostly 3 to 5

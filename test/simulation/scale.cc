@@ -2,7 +2,6 @@
 
 #include <malloc.h>
 
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
@@ -15,6 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "api/weft/peer.pb.h"
+#include "controlplane/federation/exports.h"
+#include "controlplane/federation/own_state.h"
 #include "controlplane/federation/peer_session.h"
 #include "controlplane/federation/peer_view.h"
 #include "controlplane/translate/resources.h"
@@ -27,6 +28,7 @@ namespace {
 constexpr int kClusters = 100;
 constexpr int kServices = 1000;
 constexpr int kGroups = 2;  // of each: two zones
+constexpr double kRemote = (kClusters - 1.0) * kServices;
 constexpr int kChanges = 20;
 
 double CpuMicroseconds() {
@@ -55,11 +57,9 @@ Peer PeerOf(int cluster) {
   return peer;
 }
 
-// Its services are its own: nobody else has one of that name.
-std::shared_ptr<const OwnState> StateOf(int cluster, uint32_t ready) {
-  auto own = std::make_shared<OwnState>();
-  own->self = IdentityOf(cluster);
-  own->gateways = PeerOf(cluster).gateways;
+// Its services are its own: nobody else has one of that name. `ready` is of one group.
+PeerExports ExportsOf(int cluster, uint32_t ready) {
+  PeerExports exports;
   for (int i = 0; i < kServices; ++i) {
     ExportedService service;
     service.namespace_ = absl::StrCat("team-", cluster);
@@ -73,9 +73,9 @@ std::shared_ptr<const OwnState> StateOf(int cluster, uint32_t ready) {
       group.ready = i == 0 && zone == 0 ? ready : 5;
       service.groups.push_back(std::move(group));
     }
-    own->exports.emplace(std::make_pair(service.namespace_, service.name), std::move(service));
+    exports.emplace(std::make_pair(service.namespace_, service.name), std::move(service));
   }
-  return own;
+  return exports;
 }
 
 // Everything that is due on its way, once.
@@ -100,15 +100,33 @@ bool Hear(PeerSession& session, const std::vector<std::string>& wire, absl::Dura
   return changed;
 }
 
+// A cluster's states, one after the other.
+class Own {
+ public:
+  explicit Own(int cluster) : cluster_(cluster), self_(IdentityOf(cluster)) {}
+
+  const std::shared_ptr<const OwnState>& last() const { return history_.last(); }
+  std::shared_ptr<const OwnState> Next(PeerExports exports) {
+    return history_.Next(self_, PeerOf(cluster_).gateways, std::move(exports));
+  }
+
+ private:
+  const int cluster_;
+  const std::shared_ptr<const ClusterIdentity> self_;
+  OwnHistory history_;
+};
+
 // A link as both of its ends see it. Cluster 0 is the one that is measured.
 struct Link {
   explicit Link(int other)
-      : far(PeerOf(0)),
+      : own(other),
+        far(PeerOf(0)),
         near(PeerOf(other)),
         far_session(1, far, true, absl::ZeroDuration()),
         near_session(1, near, false, absl::ZeroDuration()) {}
 
-  PeerView far;   // what the other end knows of us
+  Own own;        // of the other end
+  PeerView far;   // what it knows of us
   PeerView near;  // what we know of it
   PeerSession far_session;
   PeerSession near_session;
@@ -122,7 +140,7 @@ size_t SizeOf(const std::vector<std::string>& wire) {
 
 class Scale {
  public:
-  Scale() : maker_(IdentityOf(0), ExportPolicy::kAll) {}
+  Scale() : own_(0), maker_(IdentityOf(0), ExportPolicy::kAll) {}
 
   int Run() {
     Learn();
@@ -132,28 +150,21 @@ class Scale {
   }
 
  private:
+  void Greet(Link& link, std::shared_ptr<const OwnState> theirs);
   void Learn();
+  void MakeFirst();
   void Tell();
   void Receive();
-  void Exchange(Link& link, std::shared_ptr<const OwnState> far_own,
-                std::shared_ptr<const OwnState> near_own);
   std::shared_ptr<const World> MakeWorld();
 
   absl::Duration now_ = absl::ZeroDuration();
+  Own own_;
   std::map<int, std::unique_ptr<Link>> links_;
   WorldMaker maker_;
   Translations translations_;
   ProxyView view_;
   bool failed_ = false;
 };
-
-void Scale::Exchange(Link& link, std::shared_ptr<const OwnState> far_own,
-                     std::shared_ptr<const OwnState> near_own) {
-  for (int round = 0; round < 3; ++round) {
-    Hear(link.near_session, Say(link.far_session, far_own, now_), now_);
-    Hear(link.far_session, Say(link.near_session, near_own, now_), now_);
-  }
-}
 
 std::shared_ptr<const World> Scale::MakeWorld() {
   std::map<std::string, PeerState> states;
@@ -165,66 +176,78 @@ std::shared_ptr<const World> Scale::MakeWorld() {
   return made.has_value() ? made->world : maker_.world();
 }
 
+// What the two ends of a stream say of themselves before all else.
+void Scale::Greet(Link& link, std::shared_ptr<const OwnState> theirs) {
+  Hear(link.near_session, Say(link.far_session, std::move(theirs), now_), now_);
+  Hear(link.far_session, Say(link.near_session, own_.Next(ExportsOf(0, 5)), now_), now_);
+}
+
 void Scale::Learn() {
-  const auto own = StateOf(0, 5);
-  // What we know of others; what they know of us goes before the count begins.
-  for (int other = 1; other < kClusters; ++other) links_[other] = std::make_unique<Link>(other);
-  const double before = HeapBytes();
-  size_t bytes = 0;
+  double bytes = 0;
   double cpu = 0;
-  for (auto& [other, link] : links_) {
-    const auto theirs = StateOf(other, 5);
-    Hear(link->near_session, Say(link->far_session, nullptr, now_), now_);
-    Hear(link->far_session, Say(link->near_session, nullptr, now_), now_);
-    const auto wire = Say(link->far_session, theirs, now_);
-    bytes += SizeOf(wire);
+  double heap = 0;
+  for (int other = 1; other < kClusters; ++other) {
+    Link& link = *(links_[other] = std::make_unique<Link>(other));
+    const auto theirs = link.own.Next(ExportsOf(other, 5));
+    Greet(link, theirs);
+    const auto wire = Say(link.far_session, theirs, now_);
+    bytes += static_cast<double>(SizeOf(wire));
+    const double heap_before = HeapBytes();
     const double start = CpuMicroseconds();
-    Hear(link->near_session, wire, now_);
+    Hear(link.near_session, wire, now_);
     cpu += CpuMicroseconds() - start;
-    failed_ |= link->near.state().exports->size() != kServices;
+    heap += HeapBytes() - heap_before;
+    failed_ |= link.near.state().exports->size() != kServices;
+    // And they know us.
+    Hear(link.far_session, Say(link.near_session, own_.last(), now_), now_);
   }
-  constexpr double kRemote = (kClusters - 1.0) * kServices;
   printf("%d clusters of %d exported services of %d groups each\n", kClusters, kServices, kGroups);
-  printf("to learn all of them: %.1f bytes and %.2f us of CPU a service\n",
-         static_cast<double>(bytes) / kRemote, cpu / kRemote);
-  const double learnt = HeapBytes();
-  printf("memory of a remote service, as heard: %.0f bytes\n", (learnt - before) / kRemote);
+  printf("to learn all of them: %.1f bytes on the wire and %.2f us of CPU a service\n",
+         bytes / kRemote, cpu / kRemote);
+  printf("memory of a remote service, as heard: %.0f bytes\n", heap / kRemote);
+  MakeFirst();
+}
+
+void Scale::MakeFirst() {
+  const double heap_before = HeapBytes();
   double start = CpuMicroseconds();
   const auto world = MakeWorld();
-  const double merged = HeapBytes();
-  printf("merged into a World: %.0f bytes more, %.1f ms of CPU for all\n",
-         (merged - learnt) / kRemote, (CpuMicroseconds() - start) / 1e3);
+  const double heap_merged = HeapBytes();
+  printf("  in the World: %.0f bytes more, %.1f ms of CPU for all\n",
+         (heap_merged - heap_before) / kRemote, (CpuMicroseconds() - start) / 1e3);
   view_.namespace_ = "default";
   view_.address = "10.244.0.200";
   view_.cluster = "c0";
   view_.network = "net-c0";
   start = CpuMicroseconds();
   translations_.Of(world, view_);
-  printf("translated for sidecars: %.0f bytes more, %.1f ms of CPU for all\n",
-         (HeapBytes() - merged) / kRemote, (CpuMicroseconds() - start) / 1e3);
-  // And all know us.
-  for (auto& [other, link] : links_) {
-    Hear(link->far_session, Say(link->near_session, own, now_), now_);
-  }
+  printf("  as resources of all sidecars of a scope: %.0f bytes more, %.1f ms of CPU for all\n",
+         (HeapBytes() - heap_merged) / kRemote, (CpuMicroseconds() - start) / 1e3);
 }
 
 // One endpoint of ours changes; all others are told.
 void Scale::Tell() {
-  size_t bytes = 0;
+  double bytes = 0;
+  double stated = 0;
   double cpu = 0;
   for (int change = 0; change < kChanges; ++change) {
     now_ += absl::Minutes(1);
-    const auto own = StateOf(0, 6 + static_cast<uint32_t>(change));
+    PeerExports exports = ExportsOf(0, 6 + static_cast<uint32_t>(change));
+    double start = CpuMicroseconds();
+    const auto own = own_.Next(std::move(exports));
+    stated += CpuMicroseconds() - start;
     for (auto& [other, link] : links_) {
-      const double start = CpuMicroseconds();
+      start = CpuMicroseconds();
       const auto wire = Say(link->near_session, own, now_);
       cpu += CpuMicroseconds() - start;
-      bytes += SizeOf(wire);
+      bytes += static_cast<double>(SizeOf(wire));
       failed_ |= !Hear(link->far_session, wire, now_);
     }
   }
-  printf("one endpoint changes: the sender says %.1f bytes a link, %.1f us of CPU a link\n",
-         static_cast<double>(bytes) / kChanges / (kClusters - 1), cpu / kChanges / (kClusters - 1));
+  const double links = kChanges * (kClusters - 1.0);
+  printf("one endpoint changes: the sender says %.1f bytes a link; CPU: %.1f us for the state, "
+         "%.1f us a link\n",
+         bytes / links, stated / kChanges, cpu / links);
 }
 
 // One endpoint of another cluster changes: from the message to the bytes for our sidecars.
@@ -235,7 +258,8 @@ void Scale::Receive() {
   double translated = 0;
   for (int change = 0; change < kChanges; ++change) {
     now_ += absl::Minutes(1);
-    const auto wire = Say(link.far_session, StateOf(1, 6 + static_cast<uint32_t>(change)), now_);
+    const auto theirs = link.own.Next(ExportsOf(1, 6 + static_cast<uint32_t>(change)));
+    const auto wire = Say(link.far_session, theirs, now_);
     const double start = CpuMicroseconds();
     failed_ |= !Hear(link.near_session, wire, now_);
     const double after_hearing = CpuMicroseconds();
@@ -246,7 +270,7 @@ void Scale::Receive() {
     made += after_making - after_hearing;
     translated += CpuMicroseconds() - after_making;
   }
-  printf("the receiver of one: %.2f ms to hear it, %.2f ms for the World, %.2f ms to translate\n",
+  printf("  a receiver: CPU %.2f ms to hear it, %.2f ms for the World, %.2f ms to translate\n",
          heard / kChanges / 1e3, made / kChanges / 1e3, translated / kChanges / 1e3);
 }
 

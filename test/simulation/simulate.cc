@@ -2,14 +2,15 @@
 //
 //   simulate --seeds 10000 [--first N]   says which fail; exits 1 if any does
 //   simulate --seed N                    one, telling all that happens
+//   simulate --without DEFENCE …         the same where a defence is missing (see context.h)
 //   simulate --scale                     what 100 clusters of 1,000 exported services each cost
 #include <cstdint>
 #include <cstdio>
 #include <string>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/string_view.h"
+#include "test/simulation/context.h"
 #include "test/simulation/scale.h"
 #include "test/simulation/simulation.h"
 
@@ -18,9 +19,10 @@ namespace {
 
 constexpr uint64_t kProgress = 500;
 
-int RunOne(uint64_t seed) {
+int RunOne(uint64_t seed, const Defences& defences) {
   Options options;
   options.seed = seed;
+  options.defences = defences;
   options.verbose = true;
   const Result result = Simulate(options);
   printf("seed %llu: %d clusters, %llu steps, %llu messages, fingerprint %016llx\n",
@@ -33,11 +35,12 @@ int RunOne(uint64_t seed) {
   return 1;
 }
 
-int RunMany(uint64_t first, uint64_t seeds) {
+int RunMany(uint64_t first, uint64_t seeds, const Defences& defences) {
   uint64_t failed = 0;
   for (uint64_t i = 0; i < seeds; ++i) {
     Options options;
     options.seed = first + i;
+    options.defences = defences;
     const Result result = Simulate(options);
     if (!result.failure.empty()) {
       ++failed;
@@ -55,20 +58,38 @@ int RunMany(uint64_t first, uint64_t seeds) {
 }
 
 int Usage() {
-  fprintf(stderr, "simulate --seeds COUNT [--first SEED] | --seed SEED | --scale\n");
+  fprintf(stderr, "simulate [--without DEFENCE] --seeds COUNT [--first SEED] | --seed SEED\n"
+                  "simulate --scale\ndefences:");
+  for (const NamedDefence& one : kDefences) fprintf(stderr, " %s", one.name);
+  fprintf(stderr, "\n");
   return 2;
 }
 
+bool SwitchOff(absl::string_view name, Defences& defences) {
+  for (const NamedDefence& one : kDefences) {
+    if (name != one.name) continue;
+    defences.*one.defence = false;
+    return true;
+  }
+  return false;
+}
+
 int Main(int argc, char** argv) {
+  Defences defences;
   uint64_t first = 1;
   uint64_t seeds = 0;
   for (int i = 1; i < argc; ++i) {
     const absl::string_view flag = argv[i];
     if (flag == "--scale") return PrintScale();
+    if (++i >= argc) return Usage();
     uint64_t value = 0;
-    if (i + 1 >= argc || !absl::SimpleAtoi(argv[++i], &value)) return Usage();
-    if (flag == "--seed") return RunOne(value);
-    if (flag == "--seeds") {
+    if (flag == "--without") {
+      if (!SwitchOff(argv[i], defences)) return Usage();
+    } else if (!absl::SimpleAtoi(argv[i], &value)) {
+      return Usage();
+    } else if (flag == "--seed") {
+      return RunOne(value, defences);
+    } else if (flag == "--seeds") {
       seeds = value;
     } else if (flag == "--first") {
       first = value;
@@ -76,7 +97,7 @@ int Main(int argc, char** argv) {
       return Usage();
     }
   }
-  return seeds == 0 ? Usage() : RunMany(first, seeds);
+  return seeds == 0 ? Usage() : RunMany(first, seeds, defences);
 }
 
 }  // namespace
