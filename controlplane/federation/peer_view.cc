@@ -55,6 +55,10 @@ PeerKnowledge PeerView::knowledge() const {
 
 absl::StatusOr<bool> PeerView::OnMessage(const PeerMessage& message) {
   if (message.epoch() < epoch_ || message.sequence() <= sequence_) return false;
+  if (message.sequence() != sequence_ + 1) {
+    // Going on would lose for good what it said.
+    return absl::DataLossError(absl::StrCat("message ", sequence_ + 1, " is missing"));
+  }
   if (!greeted_) {
     absl::Status hello = CheckHello(message);
     if (!hello.ok()) return hello;

@@ -144,6 +144,22 @@ TEST(PeerView, Row89OldEpochsAndReplayedMessagesAreDropped) {
   EXPECT_EQ(view.state().exports->size(), 1);
 }
 
+TEST(PeerView, Row89AMissingMessageEndsTheStream) {
+  PeerView view(West());
+  PeerFeed feed(9);
+  view.StartStream();
+  std::vector<PeerMessage> messages = All(feed, Own({Service("a", 2), Service("b", 1)}));
+  const PeerMessage late = messages[4];
+  messages.erase(messages.begin() + 4);
+  ASSERT_TRUE(late.has_upsert());
+  absl::Status taken;
+  for (const PeerMessage& message : messages) {
+    if (taken.ok()) taken = view.OnMessage(message).status();
+  }
+  EXPECT_EQ(taken.message(), "message 5 is missing");
+  EXPECT_FALSE(view.synced()) << "services would be gone that were never taken back";
+}
+
 TEST(PeerView, Row81MalformedServicesAreRefusedAndTheRestIsTaken) {
   PeerView view(West());
   PeerFeed feed(7);

@@ -73,11 +73,12 @@ void LocalityRules::ApplySetting(const LocalityLoadBalancerSetting& setting) {
 Distance LocalityRules::DistanceTo(const Endpoint& endpoint) const {
   Distance distance;
   const auto peer = world_.peers.find(endpoint.cluster);
-  const bool other = peer != world_.peers.end();
-  distance.draining = other ? peer->second->draining : world_.self->draining;
+  const bool linked = peer != world_.peers.end();
+  const bool other = client_.cluster.empty() ? linked : endpoint.cluster != client_.cluster;
+  distance.draining = linked ? peer->second->draining : world_.self->draining;
   if (service_.affinity == ServiceAffinity::kLocal) distance.averse = other;
   if (service_.affinity == ServiceAffinity::kRemote) distance.averse = !other;
-  if (other) distance.cost = peer->second->cost;
+  if (linked && other) distance.cost = peer->second->cost;
   distance.place = PlaceOf(endpoint);
   return distance;
 }
