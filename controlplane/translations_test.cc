@@ -59,6 +59,17 @@ std::vector<ProxyView> Views() {
   views.back().role = ProxyRole::kGateway;
   views.push_back(views.back());
   views.back().other_address = "fd00:1::7";
+  // Of a remote cluster, on its own network and on ours.
+  for (const char* network : {"net-north", "net-east"}) {
+    for (ProxyRole role : {ProxyRole::kSidecar, ProxyRole::kGateway, ProxyRole::kRouter}) {
+      views.push_back(SidecarIn("default"));
+      views.back().role = role;
+      views.back().address = "10.244.1.1";
+      views.back().labels = {{"istio", "ingress"}, {"app", "s0"}};
+      views.back().cluster = "north";
+      views.back().network = network;
+    }
+  }
   for (size_t i = 0, count = views.size(); i < count; ++i) {
     if (views[i].role == ProxyRole::kProxyless) continue;
     views.push_back(views[i]);
@@ -122,6 +133,11 @@ spec: {host: s2, trafficPolicy: {tls: {mode: SIMPLE, credentialName: a}}}
 )")
                     .ok());
     world_ = builder.world();
+    auto self = std::make_shared<ClusterIdentity>(*world_.self);
+    self->gateways = {{"172.16.0.1", 15443}};
+    world_.self = std::move(self);
+    world_.peers["north"] = std::make_shared<Peer>(
+        Peer{"north", "net-north", "east.local", "", {{"172.16.0.3", 15443}}});
     with_policies_ = world_;
   }
 
@@ -135,8 +151,9 @@ spec: {host: s2, trafficPolicy: {tls: {mode: SIMPLE, credentialName: a}}}
       case 3:
         return ChangeSecret();
       case 2:
-        if (Below(2) == 0) return ChangeGatewayPods();
-        world_.workloads[Address()] = std::make_shared<Workload>();
+        if (Below(3) == 0) return ChangeGatewayPods();
+        (Below(2) == 0 ? world_.workloads : world_.remote_workloads["north"])[Address()] =
+            std::make_shared<Workload>();
         return "workload";
       default:
         return ChangeEndpoints();
@@ -164,6 +181,10 @@ spec: {host: s2, trafficPolicy: {tls: {mode: SIMPLE, credentialName: a}}}
     endpoint.mtls = remote || Below(3) > 0;
     endpoint.ready = Below(4) > 0;
     endpoint.weight = remote ? 1 + Below(4) : 1;
+    if (!remote && Below(3) == 0) {
+      endpoint.cluster = "north";
+      if (Below(3) > 0) endpoint.network = "net-north";
+    }
     if (!remote) {
       endpoint.address = Below(6) == 0 ? Ipv6Address() : Address();
       if (Below(3) == 0) endpoint.other_address = Ipv6Address();

@@ -150,5 +150,70 @@ TEST(ViewOf, IsTheSameByEachAddressOfTheWorkload) {
   }
 }
 
+// TestWorld with a cluster west that has another pod at 10.0.0.1.
+World WithWest() {
+  World world = TestWorld();
+  auto peer = std::make_shared<Peer>();
+  peer->cluster = "west";
+  peer->network = "west-net";
+  world.peers["west"] = peer;
+  auto linked = std::make_shared<Peer>();
+  linked->cluster = "linked";
+  world.peers["linked"] = linked;
+  auto workload = std::make_shared<Workload>();
+  workload->address = "10.0.0.1";
+  workload->namespace_ = "default";
+  workload->service_account = "ratings";
+  workload->labels = {{"app", "ratings"}};
+  world.remote_workloads["west"]["10.0.0.1"] = workload;
+  return world;
+}
+
+ClientNode NodeOf(const std::string& cluster) {
+  envoy::config::core::v3::Node node = Node("sidecar~10.0.0.1~r.default~d", "");
+  (*node.mutable_metadata()->mutable_fields())["CLUSTER_ID"].set_string_value(cluster);
+  return *ReadNode(node);
+}
+
+TEST(CheckNode, Row78AWorkloadIsLookedUpInItsCluster) {
+  struct Case {
+    const char* cluster;
+    const char* account;
+    absl::StatusCode expected;
+  };
+  const Case cases[] = {
+      {"", "reviews", absl::StatusCode::kOk},
+      {"east", "reviews", absl::StatusCode::kOk},
+      {"west", "ratings", absl::StatusCode::kOk},
+      {"", "ratings", absl::StatusCode::kPermissionDenied},
+      {"east", "ratings", absl::StatusCode::kPermissionDenied},
+      {"west", "reviews", absl::StatusCode::kPermissionDenied},
+      {"linked", "reviews", absl::StatusCode::kUnavailable},  // it has a control plane
+      {"north", "reviews", absl::StatusCode::kUnavailable},
+  };
+  const World world = WithWest();
+  for (const Case& c : cases) {
+    const certs::SpiffeId identity{"east.weft", "default", c.account};
+    EXPECT_EQ(CheckNode(NodeOf(c.cluster), identity, world).code(), c.expected)
+        << c.account << " in " << c.cluster;
+  }
+}
+
+TEST(ViewOf, IsOfTheClusterAndItsNetwork) {
+  World world = WithWest();
+  const ProxyView remote = ViewOf(NodeOf("west"), world);
+  EXPECT_EQ(remote.cluster, "west");
+  EXPECT_EQ(remote.network, "west-net");
+  EXPECT_EQ(remote.service_account, "ratings");
+  EXPECT_EQ(remote.labels.at("app"), "ratings");
+  EXPECT_EQ(ViewOf(NodeOf("east"), world).service_account, "reviews");
+  EXPECT_EQ(ViewOf(NodeOf("north"), world).cluster, "east");
+
+  auto elsewhere = std::make_shared<Workload>(*world.remote_workloads["west"].at("10.0.0.1"));
+  elsewhere->labels["topology.istio.io/network"] = "dmz";
+  world.remote_workloads["west"]["10.0.0.1"] = elsewhere;
+  EXPECT_EQ(ViewOf(NodeOf("west"), world).network, "dmz");
+}
+
 }  // namespace
 }  // namespace weft

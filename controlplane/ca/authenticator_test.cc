@@ -30,15 +30,26 @@ class AuthenticatorTest : public testing::Test {
     reviewed_.push_back(std::move(token));
     co_return Caller{"default", "reviewed", ""};
   }
-  absl::StatusOr<Caller> Ask(const Authenticator& authenticator, const std::string& token) {
+  Authenticator::RemoteReview RemoteReview() {
+    return [this](std::string cluster, std::string token) {
+      return AnswerOf(std::move(cluster), std::move(token));
+    };
+  }
+  Task<absl::StatusOr<Caller>> AnswerOf(std::string cluster, std::string token) {
+    reviewed_.push_back(cluster + ": " + token);
+    if (cluster != "west") co_return absl::UnauthenticatedError("no such cluster");
+    co_return Caller{"default", "of-west", ""};
+  }
+  absl::StatusOr<Caller> Ask(const Authenticator& authenticator, const std::string& token,
+                             const std::string& cluster = "") {
     std::optional<absl::StatusOr<Caller>> caller;
     Scope tasks;
-    tasks.Spawn(Run(authenticator, token, caller));
+    tasks.Spawn(Run(authenticator, token, cluster, caller));
     return *caller;
   }
-  static Task<> Run(const Authenticator& authenticator, std::string token,
+  static Task<> Run(const Authenticator& authenticator, std::string token, std::string cluster,
                     std::optional<absl::StatusOr<Caller>>& caller) {
-    caller = co_await authenticator.Authenticate(std::move(token), kNow);
+    caller = co_await authenticator.Authenticate(std::move(token), std::move(cluster), kNow);
   }
 
   const std::string token_key_ = certs::NewTokenKey();
@@ -70,6 +81,37 @@ TEST_F(AuthenticatorTest, WithoutAKeyNoTokenOfItsOwnIsTaken) {
   EXPECT_EQ(Ask(reviewing, Token()).status().code(), absl::StatusCode::kUnauthenticated);
   EXPECT_EQ(Ask(reviewing, kForeign)->service_account, "reviewed");
   EXPECT_EQ(reviewed_.size(), 1u);
+}
+
+TEST_F(AuthenticatorTest, TheClusterThatIsNamedJudges) {
+  const Authenticator authenticator(token_key_, "east", Review(), RemoteReview());
+  EXPECT_EQ(Ask(authenticator, kForeign, "east")->service_account, "reviewed");
+  EXPECT_EQ(Ask(authenticator, kForeign, "west")->service_account, "of-west");
+  EXPECT_EQ(Ask(authenticator, kForeign, "north").status().code(),
+            absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(reviewed_, (std::vector<std::string>{kForeign, std::string("west: ") + kForeign,
+                                                 std::string("north: ") + kForeign}));
+  EXPECT_EQ(Ask(authenticator, Token(), "east")->service_account, "web");
+}
+
+TEST_F(AuthenticatorTest, Row109NobodyElseIsShownATokenOfItsOwn) {
+  const Authenticator authenticator(token_key_, "east", Review(), RemoteReview());
+  for (const std::string& cluster : {std::string("west"), std::string(10000, 'w')}) {
+    for (const std::string& token : {Token(), Token("west")}) {
+      EXPECT_EQ(Ask(authenticator, token, cluster).status().code(),
+                absl::StatusCode::kUnauthenticated);
+    }
+  }
+  EXPECT_EQ(Ask(authenticator, kForeign, std::string(10000, 'w')).status().code(),
+            absl::StatusCode::kUnauthenticated);
+  EXPECT_TRUE(reviewed_.empty());
+}
+
+TEST_F(AuthenticatorTest, WithoutRemoteClustersTheNameIsRefused) {
+  const Authenticator alone(token_key_, "east", Review());
+  const absl::Status refused = Ask(alone, kForeign, "west\n").status();
+  EXPECT_EQ(refused, absl::UnauthenticatedError("workload token: cluster 'west\\n' is not known"));
+  EXPECT_TRUE(reviewed_.empty());
 }
 
 }  // namespace

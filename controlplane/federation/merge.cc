@@ -12,7 +12,7 @@
 namespace weft {
 namespace {
 
-// Never exported, so no peer may claim to have them.
+// Never exported, so no linked cluster may claim to have them.
 bool IsSystem(const std::string& namespace_) {
   return namespace_ == "weft-system" || namespace_ == "kube-system";
 }
@@ -95,8 +95,8 @@ class Merge {
     return std::make_shared<const Peer>(std::move(live));
   }
 
-  // Of a remote cluster the system services that we have, too: its own pods call them by the name
-  // that ours call ours by, and are led to theirs (translate/reach.h).
+  // A remote cluster's pods call its system services by the name that ours call ours by, and are
+  // led to theirs. Of those that we do not have, its own DNS knows.
   bool IsTaken(const PeerState& state, const ExportedService& exported) const {
     if (!IsSystem(exported.namespace_)) return true;
     return state.workloads.has_value() && exported.namespace_ == "kube-system" &&

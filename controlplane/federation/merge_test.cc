@@ -87,6 +87,39 @@ TEST(MergeWorld, TakesPodsOfAClusterOnOurNetworkAsTheyAre) {
   EXPECT_EQ(endpoints[4], pod);
 }
 
+TEST(MergeWorld, AClusterWithoutAControlPlaneHasItsWorkloads) {
+  PeerState remote = PeerOf("west", {});
+  remote.workloads.emplace();
+  (*remote.workloads)["10.1.0.1"] = std::make_shared<Workload>();
+  const MergedWorld merged =
+      MergeWorld(Local("web"), {{"linked", PeerOf("linked", {})}, {"west", remote}}, nullptr);
+  ASSERT_EQ(merged.world.remote_workloads.size(), 1u);
+  EXPECT_EQ(FindWorkload(merged.world, "west", "10.1.0.1"), remote.workloads->at("10.1.0.1"));
+  EXPECT_EQ(FindWorkload(merged.world, "east", "10.1.0.1"), nullptr);
+  EXPECT_EQ(WorkloadsOf(merged.world, "linked"), nullptr);
+}
+
+TEST(MergeWorld, Row81SystemServicesAreOnesOwn) {
+  World local = Local("web");
+  Service dns;
+  dns.namespace_ = "kube-system";
+  dns.name = "dns";
+  dns.host = "dns.kube-system.svc.cluster.local";
+  local.services[dns.host] = std::make_shared<Service>(dns);
+  ExportedService theirs = Exported("dns", {});
+  theirs.namespace_ = "kube-system";
+  theirs.pods.emplace_back().address = "10.2.0.1";
+  ExportedService other = theirs, weftd = theirs;
+  other.name = "metrics";
+  weftd.namespace_ = "weft-system";
+  PeerState state = PeerOf("west", {theirs, other, weftd});
+  EXPECT_FALSE(MergeWorld(local, {{"west", state}}, nullptr).world.endpoints.contains(dns.host));
+  state.workloads.emplace();
+  const World merged = MergeWorld(local, {{"west", state}}, nullptr).world;
+  EXPECT_EQ(*merged.endpoints.at(dns.host), theirs.pods);
+  EXPECT_EQ(merged.services.size(), 2u);
+}
+
 TEST(MergeWorld, GivesRemoteServicesAnAddressThatStays) {
   std::vector<ExportedService> services;
   for (int i = 0; i < 2000; ++i) services.push_back(Exported(absl::StrCat("s", i), {}));

@@ -132,7 +132,9 @@ bool RemoteView::Build() {
   }
   PeerExports exports;
   for (const auto& [host, service] : world.services) {
-    if (!service->local || !service->exported) continue;
+    // What is of the system is never exported, but for the cluster's own clients (merge.h).
+    const bool known = service->exported || service->namespace_ == "kube-system";
+    if (!service->local || !known) continue;
     if (exports.size() >= kMaxServices) break;
     const auto endpoints = world.endpoints.find(host);
     exports.emplace(

@@ -79,10 +79,9 @@ TEST_F(RemoteViewTest, AnotherNetworkIsBehindItsGateways) {
   EXPECT_EQ(view_.state().peer->network, "west");  // nobody says another
   EXPECT_EQ(view_.state().peer->trust_domain, "mesh.test");
   EXPECT_THAT(view_.state().peer->gateways, IsEmpty());
-  EXPECT_THAT(Web().pods, IsEmpty());
-  ASSERT_EQ(Web().groups.size(), 1u);
-  EXPECT_EQ(Web().groups[0].ready, 1u);
-  EXPECT_EQ(Web().groups[0].service_account, "web");
+  EXPECT_THAT(Web().groups, IsEmpty());
+  ASSERT_EQ(Web().pods.size(), 1u);
+  EXPECT_EQ(Web().pods[0].network, "west");
   EXPECT_THAT(Web().ports, ElementsAre(ServicePort{"http", 80, Protocol::kHttp}));
 
   view_.Apply(Deltas(NamespaceYaml("istio-system", "west-net")));
@@ -111,12 +110,13 @@ TEST_F(RemoteViewTest, PodsOnOurNetworkAreDialedThemselves) {
 TEST_F(RemoteViewTest, APodsOwnNetworkCounts) {
   view_.Apply(Deltas(WebYaml(", topology.istio.io/network: east-net")));
   EXPECT_TRUE(view_.Build());
-  EXPECT_EQ(Web().pods.size(), 1u);
+  ASSERT_EQ(Web().pods.size(), 1u);
+  EXPECT_EQ(Web().pods[0].network, "east-net");
   view_.Apply(Deltas(NamespaceYaml("weft-system", "east-net") +
                      WebYaml(", topology.istio.io/network: dmz")));
   EXPECT_TRUE(view_.Build());
-  EXPECT_THAT(Web().pods, IsEmpty());
-  EXPECT_EQ(Web().groups.size(), 1u);
+  ASSERT_EQ(Web().pods.size(), 1u);
+  EXPECT_EQ(Web().pods[0].network, "dmz");
 }
 
 TEST_F(RemoteViewTest, GatewaysAreFollowed) {
@@ -164,12 +164,27 @@ TEST_F(RemoteViewTest, SaysOnlyWhatChanges) {
   EXPECT_TRUE(view_.Build());
 }
 
-TEST_F(RemoteViewTest, WhatIsOfTheSystemStaysThere) {
+TEST_F(RemoteViewTest, WhatIsOfWeftStaysThere) {
   view_.Apply(
-      Deltas("apiVersion: v1\nkind: Service\nmetadata: {name: dns, namespace: "
-             "kube-system}\nspec: {ports: [{name: http, port: 80}]}\n"));
+      Deltas("apiVersion: v1\nkind: Service\nmetadata: {name: weftd, namespace: "
+             "weft-system}\nspec: {ports: [{name: http, port: 80}]}\n"));
   EXPECT_TRUE(view_.Build());
   EXPECT_THAT(*view_.state().exports, IsEmpty());
+}
+
+TEST_F(RemoteViewTest, TellsOfEachWorkload) {
+  view_.Apply(Deltas(WebYaml()));
+  EXPECT_TRUE(view_.Build());
+  ASSERT_TRUE(view_.state().workloads.has_value());
+  ASSERT_EQ(view_.state().workloads->size(), 1u);
+  EXPECT_EQ(view_.state().workloads->at("10.2.0.1")->service_account, "web");
+  // A pod of no service.
+  view_.Apply(
+      Deltas("apiVersion: v1\nkind: Pod\nmetadata: {name: alone, namespace: default}\n"
+             "spec: {serviceAccountName: job, containers: [{name: c}]}\n"
+             "status: {phase: Running, podIP: 10.2.0.9}\n"));
+  EXPECT_TRUE(view_.Build());
+  EXPECT_EQ(view_.state().workloads->at("10.2.0.9")->service_account, "job");
 }
 
 }  // namespace

@@ -14,8 +14,8 @@ const Peer* FindCluster(const TranslationIndex& index, const std::string& cluste
   return peer == index.world().peers.end() ? nullptr : peer->second.get();
 }
 
-// A machine of the client's own cluster that is on another network is behind the gateways of that
-// network; where nobody knows of any, it is taken to be within reach.
+// A machine of the client's own cluster on another network is behind the gateways of that network;
+// where nobody knows of any, it is taken to be within reach.
 const Peer* PeerOnNetwork(const TranslationIndex& index, const std::string& network) {
   for (const auto& [cluster, peer] : index.world().peers) {
     if (peer->network == network && !peer->gateways.empty()) return peer.get();
@@ -38,11 +38,13 @@ bool IsOfAnother(const TranslationIndex& index, const OutboundScope& client, con
 const Peer* PeerBefore(const TranslationIndex& index, const OutboundScope& client,
                        const Endpoint& endpoint) {
   const std::string& network = client.cluster.empty() ? index.own().network : client.network;
-  if (!endpoint.remote() && (endpoint.network.empty() || endpoint.network == network)) {
-    return nullptr;
-  }
-  if (endpoint.cluster != ClusterOf(index, client)) return FindCluster(index, endpoint.cluster);
-  return endpoint.remote() ? nullptr : PeerOnNetwork(index, endpoint.network);
+  const bool within_reach = endpoint.network.empty() || endpoint.network == network;
+  if (within_reach && !endpoint.remote()) return nullptr;
+  // What has no address is a group of a linked cluster, or a ServiceEntry's endpoint that states
+  // nothing but its network.
+  const std::string& near = endpoint.remote() ? index.own().cluster : ClusterOf(index, client);
+  if (endpoint.cluster != near) return FindCluster(index, endpoint.cluster);
+  return within_reach ? nullptr : PeerOnNetwork(index, endpoint.network);
 }
 
 bool IsDialed(const TranslationIndex& index, const OutboundScope& client, const Service& service,

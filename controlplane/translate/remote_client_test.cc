@@ -125,21 +125,21 @@ TEST_F(RemoteClientTest, AClusterMayBeTheOnlyOneThatHasAService) {
 TEST_F(RemoteClientTest, APodsPortsAreThoseOfItsOwnCluster) {
   const auto ours = mesh_.ProxyFor(PodOf(ClientIn("default")));
   const auto theirs = mesh_.ProxyFor(PodOf(RemoteClientIn("default")));
-  EXPECT_EQ(ours->Inbound(8080, true), "inbound|8080||");
-  EXPECT_EQ(theirs->Inbound(9090, true), "inbound|9090||");
-  EXPECT_NE(ours->Inbound(9090, true), "inbound|9090||");
-  EXPECT_NE(theirs->Inbound(8080, true), "inbound|8080||");
+  EXPECT_EQ(ours->Inbound(8080, true), "http inbound|8080||");
+  EXPECT_EQ(theirs->Inbound(9090, true), "http inbound|9090||");
+  EXPECT_NE(ours->Inbound(9090, true), "http inbound|9090||");
+  EXPECT_NE(theirs->Inbound(8080, true), "http inbound|8080||");
 }
 
 TEST_F(RemoteClientTest, OurPoliciesAreForItsWorkloads) {
   const auto permissive = mesh_.ProxyFor(PodOf(RemoteClientIn("default")));
-  EXPECT_EQ(permissive->Inbound(9090, false), "inbound|9090||");
+  EXPECT_EQ(permissive->Inbound(9090, false), "http inbound|9090||");
   EXPECT_EQ(mesh_.Apply("apiVersion: security.istio.io/v1\nkind: PeerAuthentication\n"
                         "metadata: {name: web, namespace: default}\n"
                         "spec: {selector: {matchLabels: {app: web}}, mtls: {mode: STRICT}}\n"),
             "");
   const auto strict = mesh_.ProxyFor(PodOf(RemoteClientIn("default")));
-  EXPECT_EQ(strict->Inbound(9090, true), "inbound|9090||");
+  EXPECT_EQ(strict->Inbound(9090, true), "http inbound|9090||");
   EXPECT_EQ(strict->Inbound(9090, false), "closed");
 }
 
@@ -168,8 +168,8 @@ TEST_F(RemoteClientTest, EachClusterHasItsApiServerForItself) {
   mesh_.ApplyRemote(NetworkYaml("net-east") + "---\n" + api_server("10.0.0.2"));
   ProxyView client = RemoteClientIn("default");
   client.network = "net-east";
-  EXPECT_EQ(OursDial(kApiServer), "10.0.0.1:6443=1");
-  EXPECT_EQ(mesh_.ProxyFor(client)->Endpoints(kApiServer), "10.0.0.2:6443=1");
+  EXPECT_EQ(OursDial(kApiServer), "10.0.0.1:6443/tlsMode-disabled=1");
+  EXPECT_EQ(mesh_.ProxyFor(client)->Endpoints(kApiServer), "10.0.0.2:6443/tlsMode-disabled=1");
 }
 
 TEST_F(RemoteClientTest, WhatIsOutsideOfTheMeshIsDialedFromEverywhere) {
