@@ -122,6 +122,7 @@ absl::Status TrustBundles::Set(absl::string_view trust_domain, absl::string_view
   absl::StatusOr<Revocations> revocations = ParseRevocations(roots_pem, *roots);
   if (!revocations.ok()) return with_context(revocations.status());
   Bundle& bundle = bundles_[std::string(trust_domain)];
+  bundle.pem = std::string(roots_pem);
   bundle.roots = *std::move(roots);
   bundle.revocations = *std::move(revocations);
   bundle.store = *std::move(store);
@@ -137,6 +138,11 @@ std::vector<std::string> TrustBundles::TrustDomains() const {
 absl::Span<const Certificate> TrustBundles::RootsOf(absl::string_view trust_domain) const {
   auto it = bundles_.find(std::string(trust_domain));
   return it == bundles_.end() ? absl::Span<const Certificate>() : it->second.roots;
+}
+
+std::string TrustBundles::PemOf(absl::string_view trust_domain) const {
+  auto it = bundles_.find(trust_domain);
+  return it == bundles_.end() ? "" : it->second.pem;
 }
 
 X509_STORE* TrustBundles::StoreOf(absl::string_view trust_domain) const {

@@ -38,6 +38,9 @@ class TrustBundles {
   // The roots of a domain; empty if it is not known. Valid as long as this object.
   absl::Span<const Certificate> RootsOf(absl::string_view trust_domain) const;
 
+  // What Set() was given; empty if the domain is not known.
+  std::string PemOf(absl::string_view trust_domain) const;
+
   // Null if the domain is not known. Borrowed, valid as long as this object.
   X509_STORE* StoreOf(absl::string_view trust_domain) const;
 
@@ -46,6 +49,7 @@ class TrustBundles {
 
  private:
   struct Bundle {
+    std::string pem;
     std::vector<Certificate> roots;
     std::vector<bssl::UniquePtr<X509_CRL>> revocations;
     bssl::UniquePtr<X509_STORE> store;
