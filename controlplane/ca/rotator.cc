@@ -59,9 +59,13 @@ Task<> Rotator::Run() {
 Task<> Rotator::Stage() {
   // Whoever comes while it settles is waited for as well.
   MonotonicTime since = loop_.Now();
-  while (loop_.Now() - since < settle_) {
+  for (;;) {
     waiting_for_ = Missing();
-    if (!waiting_for_.empty()) since = loop_.Now();
+    if (!waiting_for_.empty()) {
+      since = loop_.Now();
+    } else if (loop_.Now() - since >= settle_) {
+      break;
+    }
     co_await Sleep(loop_, kLook);
   }
   CaState next = state_;
