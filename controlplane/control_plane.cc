@@ -19,6 +19,8 @@
 #include "controlplane/ca/authenticator.h"
 #include "controlplane/ca/authority.h"
 #include "controlplane/ca/ca_service.h"
+#include "controlplane/ca/ca_state.h"
+#include "controlplane/ca/rotator.h"
 #include "controlplane/ca/token_reviewer.h"
 #include "controlplane/debug/http_port.h"
 #include "controlplane/debug/metrics.h"
@@ -29,6 +31,7 @@
 #include "controlplane/status/leader.h"
 #include "controlplane/status/status_book.h"
 #include "controlplane/status/status_writer.h"
+#include "controlplane/translate/secrets.h"
 #include "controlplane/translations.h"
 #include "controlplane/transport/grpc_port.h"
 #include "controlplane/webhook/ca_bundle.h"
@@ -102,6 +105,8 @@ struct ControlPlane::Running {
   absl::Status Start();
   absl::Status LoadIdentity();
   void MakeServices();
+  void MakeRotator();
+  void AdoptCa(const CaState& state);
   void MakeAuthenticator();
   absl::Status StartPorts();
   absl::Status StartPages();
@@ -119,10 +124,14 @@ struct ControlPlane::Running {
   Task<> Renew();
   void RenewOwn();
   void RenewWebhook();
+  void ShowOwn();
+  void ShowWebhook();
+  void PublishRoots();
   HttpAnswer ConfigOf(const std::map<std::string, std::string>& query);
 
   ControlPlaneOptions options;
   std::shared_ptr<const ClusterIdentity> self;
+  std::optional<CaState> ca;  // as it was at the start; later the rotator has it
   std::shared_ptr<const Authority> authority;
   std::unique_ptr<OwnCertificate> certificate;
   std::unique_ptr<OwnCertificate> webhook_certificate;
@@ -139,6 +148,7 @@ struct ControlPlane::Running {
   std::unique_ptr<KubernetesClient> kubernetes;  // null: the registry is folders
   std::unique_ptr<TokenReviewer> token_reviewer;
   std::unique_ptr<Authenticator> authenticator;
+  std::unique_ptr<Rotator> rotator;
   std::unique_ptr<GrpcPort> xds_plain;
   std::unique_ptr<GrpcPort> xds;
   std::unique_ptr<GrpcPort> peer;
@@ -160,12 +170,13 @@ absl::Status ControlPlane::Running::LoadIdentity() {
     return absl::UnavailableError(
         absl::StrCat("make the folder ", options.data_folder, ": ", strerror(errno)));
   }
-  auto root = LoadOrCreateRoot(options.data_folder, options.self.trust_domain, absl::Now());
-  if (!root.ok()) return Annotate("load the CA's root", root.status());
+  auto state = LoadOrCreateCa(options.data_folder, options.self.trust_domain, absl::Now());
+  if (!state.ok()) return Annotate("load the CA", state.status());
   auto made = std::make_shared<ClusterIdentity>(options.self);
-  made->roots_pem = root->root().ToPem();
+  made->roots_pem = state->BundlePem();
   self = std::move(made);
-  authority = std::make_shared<Authority>(*std::move(root));
+  authority = std::make_shared<Authority>(state->issuer());
+  ca = *std::move(state);
   auto own = OwnCertificate::Create(authority, {}, absl::Now());
   if (!own.ok()) return Annotate("issue our own certificate", own.status());
   certificate = *std::move(own);
@@ -201,6 +212,41 @@ void ControlPlane::Running::MakeServices() {
       loop, std::move(of_engine), translations, *ads, *peer_server,
       [this] { return certificate->Get(); },
       [this](const std::map<std::string, PeerState>& peers) { OnPeers(peers); });
+}
+
+// On the loop's thread, when the ports are open.
+void ControlPlane::Running::MakeRotator() {
+  Rotator::Fleet fleet;
+  fleet.without_trust = [this](const std::string&) {
+    if (engine->world() == nullptr) return std::vector<std::string>{"weftd"};
+    const EncodedResources secrets = TrustSecrets(*engine->world());
+    std::vector<std::string> names = ads->WithoutSecret("ROOTCA", *secrets.find("ROOTCA")->second);
+    for (std::string& peer : engine->PeersWithoutTrust()) names.push_back(std::move(peer));
+    return names;
+  };
+  fleet.with_old_certificate = [this](const certs::Issuer& issuer) {
+    return ads->AskToRenew(certs::SubjectKeyId(issuer.signer().x509()));
+  };
+  fleet.adopt = [this](const CaState& state) { AdoptCa(state); };
+  rotator = std::make_unique<Rotator>(loop, options.data_folder, *ca, std::move(fleet));
+}
+
+// Signs with it, shows it and trusts by it, everywhere.
+void ControlPlane::Running::AdoptCa(const CaState& state) {
+  auto changed = std::make_shared<ClusterIdentity>(*self);
+  changed->roots_pem = state.BundlePem();
+  self = std::move(changed);
+  authority = std::make_shared<Authority>(state.issuer());
+  for (OwnCertificate* own : {certificate.get(), webhook_certificate.get()}) {
+    absl::Status issued = own->Reissue(authority, absl::Now());
+    if (issued.ok()) continue;
+    Log(LogLevel::kError, "own_certificate_not_renewed",
+        {{"reason", std::string(issued.message())}});
+  }
+  ShowOwn();
+  ShowWebhook();
+  engine->SetSelf(self);
+  if (kubernetes != nullptr) PublishRoots();
 }
 
 void ControlPlane::Running::MakeAuthenticator() {
@@ -258,7 +304,7 @@ void ControlPlane::Running::OnPeers(const std::map<std::string, PeerState>& peer
 absl::Status ControlPlane::Running::StartPorts() {
   ads->AddTo(xds_services);
   AddLoadReportService(metrics, xds_services);
-  AddCaService(authority, *authenticator, xds_services);
+  AddCaService([this] { return authority; }, *authenticator, xds_services);
   peer_server->AddTo(peer_services);
   auto xds_context = XdsContext();
   if (!xds_context.ok()) return xds_context.status();
@@ -386,6 +432,11 @@ void ControlPlane::Running::StartKubernetes() {
   leader = std::make_unique<Leader>(loop, *kubernetes, LeaderIdentity());
   status_writer = std::make_unique<StatusWriter>(loop, *kubernetes, *leader, status_book,
                                                  [this] { return Refusals(); });
+  PublishRoots();
+}
+
+// To webhook configurations and ConfigMaps; anew after a rotation.
+void ControlPlane::Running::PublishRoots() {
   if (webhook_port == nullptr) return;
   ca_bundle = std::make_unique<webhook::CaBundle>(loop, *kubernetes, self->roots_pem,
                                                   options.injection.revision);
@@ -398,11 +449,15 @@ void ControlPlane::Running::RenewOwn() {
     Log(LogLevel::kError, "own_certificate_not_renewed",
         {{"reason", std::string(renewed.status().message())}});
   } else if (*renewed) {
-    auto context = XdsContext();
-    if (context.ok()) xds->SetTls(*std::move(context));
-    OnPeers(engine->peers());
+    ShowOwn();
     Log(LogLevel::kInfo, "own_certificate_renewed");
   }
+}
+
+void ControlPlane::Running::ShowOwn() {
+  auto context = XdsContext();
+  if (context.ok()) xds->SetTls(*std::move(context));
+  OnPeers(engine->peers());
 }
 
 void ControlPlane::Running::RenewWebhook() {
@@ -410,11 +465,16 @@ void ControlPlane::Running::RenewWebhook() {
   if (!renewed.ok()) {
     Log(LogLevel::kError, "webhook_certificate_not_renewed",
         {{"reason", std::string(renewed.status().message())}});
-  } else if (*renewed && webhook_port != nullptr) {
-    auto context = WebhookContext();
-    if (context.ok()) webhook_port->SetTls(*std::move(context));
+  } else if (*renewed) {
+    ShowWebhook();
     Log(LogLevel::kInfo, "webhook_certificate_renewed");
   }
+}
+
+void ControlPlane::Running::ShowWebhook() {
+  if (webhook_port == nullptr) return;
+  auto context = WebhookContext();
+  if (context.ok()) webhook_port->SetTls(*std::move(context));
 }
 
 Task<> ControlPlane::Running::Renew() {
@@ -447,6 +507,7 @@ absl::Status ControlPlane::Running::Start() {
     tasks.Spawn(Renew());
     absl::Status started = engine->Start();
     OnPeers(engine->peers());
+    MakeRotator();
     StartKubernetes();
     if (webhook_port != nullptr) webhook_port->Start();
     return started;
@@ -457,6 +518,7 @@ void ControlPlane::Running::Stop() {
   if (!thread.joinable()) return;
   (void)OnLoop([this] {
     tasks.Cancel();
+    rotator.reset();
     for (auto* port : {&xds_plain, &xds, &peer}) port->reset();
     webhook_port.reset();
     ca_bundle.reset();
