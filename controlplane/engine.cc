@@ -109,6 +109,14 @@ std::map<std::string, PeerState> Engine::OtherClusters() const {
   return others;
 }
 
+void Engine::SetSelf(std::shared_ptr<const ClusterIdentity> self) {
+  options_.self = self;
+  registry_.SetSelf(std::move(self));
+  Rebuild();
+}
+
+std::vector<std::string> Engine::PeersWithoutTrust() const { return {}; }
+
 void Engine::OnSourceUpdate(SourceUpdate update) {
   std::vector<Problem> problems = registry_.Apply(update.deltas);
   problems.insert(problems.end(), update.problems.begin(), update.problems.end());

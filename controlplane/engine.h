@@ -79,6 +79,10 @@ class Engine {
   std::vector<PeerStatus> PeerStatuses() const;
   // Clusters that are read by their API servers; null if our registry is no API server.
   const RemoteClusters* remotes() const { return remotes_.get(); }
+  // The same cluster with other roots.
+  void SetSelf(std::shared_ptr<const ClusterIdentity> self);
+  // Linked clusters in which our present roots are not in force yet.
+  std::vector<std::string> PeersWithoutTrust() const;
   // The configured peer whose control plane has this identity, or empty.
   std::string FindPeer(const certs::SpiffeId& identity) const;
 
@@ -107,7 +111,7 @@ class Engine {
   void ReportChanged(std::vector<std::string> findings);
 
   EventLoop& loop_;
-  const EngineOptions options_;
+  EngineOptions options_;
   Translations& translations_;
   AdsService& ads_;
   PeerServer& peer_server_;

@@ -19,6 +19,8 @@ using Json = nlohmann::json;
 constexpr int kRate = 300;
 constexpr int kConnections = 12;
 
+void SleepUntil(absl::Time when) { absl::SleepFor(when - absl::Now()); }
+
 class Outage : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -123,13 +125,13 @@ TEST_F(Outage, Row117AGatewayThatIsStoppedIsOutOfRoutingWithinThreeSeconds) {
   SteadyCalls calls(sandbox_.get(), "east/client", "echo.default", 80, kRate, kConnections);
   const absl::Time stopped = absl::Now();
   ASSERT_NO_FATAL_FAILURE(Signal("west", "gateway", "weft-proxy", "STOP"));
-  absl::SleepUntil(stopped + absl::Seconds(3));
+  SleepUntil(stopped + absl::Seconds(3));
   SteadyCalls later(sandbox_.get(), "east/client", "echo.default", 80, kRate, kConnections);
   absl::SleepFor(absl::Seconds(3));
   const Json after = later.Stop();
   EXPECT_EQ(Failed(after), 0) << after;
   EXPECT_FALSE(after["clusters"].contains("west")) << after;
-  absl::SleepUntil(stopped + absl::Seconds(10));
+  SleepUntil(stopped + absl::Seconds(10));
   const Json report = calls.Stop();
   EXPECT_LT(Failed(report), report["sent"].get<long>() / 100) << report;
   ASSERT_NO_FATAL_FAILURE(Signal("west", "gateway", "weft-proxy", "CONT"));
@@ -140,13 +142,13 @@ TEST_F(Outage, Row116AClusterThatVanishesIsOutOfRoutingWithinFiveSeconds) {
   SteadyCalls calls(sandbox_.get(), "east/client", "echo.default", 80, kRate, kConnections);
   const absl::Time cut = absl::Now();
   ASSERT_NO_FATAL_FAILURE(CutOffWest());
-  absl::SleepUntil(cut + absl::Seconds(5));
+  SleepUntil(cut + absl::Seconds(5));
   SteadyCalls later(sandbox_.get(), "east/client", "echo.default", 80, kRate, kConnections);
   absl::SleepFor(absl::Seconds(3));
   const Json after = later.Stop();
   EXPECT_EQ(Failed(after), 0) << after;
   EXPECT_FALSE(after["clusters"].contains("west")) << after;
-  absl::SleepUntil(cut + absl::Seconds(15));
+  SleepUntil(cut + absl::Seconds(15));
   const Json report = calls.Stop();
   EXPECT_LT(Failed(report), report["sent"].get<long>() / 100) << report;
   ASSERT_EQ(sandbox_->Exec("west/router", {"nft", "delete table ip cut"}).status, 0);
