@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "certs/digest.h"
 #include "certs/file.h"
 #include "controlplane/federation/control_plane_id.h"
 #include "controlplane/model/world_change.h"
@@ -114,6 +115,29 @@ std::map<std::string, PeerState> Engine::OtherClusters() const {
   std::map<std::string, PeerState> others = peers_;
   if (remotes_ != nullptr) others.insert(remotes_->states().begin(), remotes_->states().end());
   return others;
+}
+
+void Engine::SetRoots(const std::string& roots_pem) {
+  auto changed = std::make_shared<ClusterIdentity>(*self_);
+  changed->roots_pem = roots_pem;
+  self_ = std::move(changed);
+  maker_.SetSelf(self_);
+  Rebuild();
+}
+
+std::vector<std::string> Engine::PeersWithoutTrust() const {
+  const std::string wanted = certs::Sha256Hex(self_->roots_pem);
+  std::vector<std::string> peers;
+  for (const auto& [cluster, link] : links_) {
+    if (link->acked_bundle() != wanted) peers.push_back(absl::StrCat("cluster ", cluster));
+  }
+  return peers;
+}
+
+void Engine::AckPeerTrust() {
+  for (const auto& [cluster, link] : links_) {
+    link->AckBundle(certs::Sha256Hex(link->state().peer->roots_pem));
+  }
 }
 
 void Engine::OnSourceUpdate(SourceUpdate update) {

@@ -89,6 +89,12 @@ class Engine {
   std::vector<PeerStatus> PeerStatuses() const;
   // Clusters that are read by their API servers; null if our registry is no API server.
   RemoteClusters* remotes() const { return remotes_.get(); }
+  // Our CA is trusted by other roots from now on.
+  void SetRoots(const std::string& roots_pem);
+  // Linked clusters in which our present roots are not in force yet.
+  std::vector<std::string> PeersWithoutTrust() const;
+  // The peers' roots that we know are in force with all our proxies.
+  void AckPeerTrust();
   // The link whose control plane has this identity, or null.
   PeerLink* FindLink(const certs::SpiffeId& identity) const;
 
