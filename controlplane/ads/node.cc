@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -13,7 +14,7 @@ namespace weft {
 namespace {
 
 constexpr size_t kMaxNodeId = 1024;
-constexpr char kWeftProxy[] = "weft-proxy";  // user_agent_name
+constexpr char kTunnels[] = "weft.tunnels";  // among the client_features
 constexpr size_t kShown = 253;               // of a cluster's name
 constexpr char kNetworkLabel[] = "topology.istio.io/network";
 
@@ -80,7 +81,7 @@ absl::StatusOr<ClientNode> ReadNode(const envoy::config::core::v3::Node& node) {
   }
   read.service_account = Text(node.metadata(), "SERVICE_ACCOUNT");
   read.labels = ReadLabels(node.metadata());
-  read.tunnels = node.user_agent_name() == kWeftProxy;
+  read.tunnels = absl::c_linear_search(node.client_features(), kTunnels);
   return read;
 }
 

@@ -49,12 +49,10 @@ TEST(ReadNode, NamesWhatIsWrong) {
 TEST(ReadNode, OnlyAWeftProxyIsToldOfTunnels) {
   envoy::config::core::v3::Node node = Node("sidecar~10.0.0.1~p.default~d", "reviews");
   EXPECT_FALSE(ViewOf(*ReadNode(node), TestWorld()).tunnels);
-  node.set_user_agent_name("envoy");
+  node.add_client_features("envoy.lb.does_not_support_overprovisioning");
   EXPECT_FALSE(ViewOf(*ReadNode(node), TestWorld()).tunnels);
-  node.set_user_agent_name("weft-proxy");
+  node.add_client_features("weft.tunnels");
   EXPECT_TRUE(ViewOf(*ReadNode(node), TestWorld()).tunnels);
-  (*node.mutable_metadata()->mutable_fields())["GENERATOR"].set_string_value("grpc");
-  EXPECT_FALSE(ViewOf(*ReadNode(node), TestWorld()).tunnels);
 }
 
 TEST(ReadNode, AProxylessClientHasAnyIdAndNeedBeNoPod) {
