@@ -1,5 +1,6 @@
 #include "controlplane/translate/clusters.h"
 
+#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -24,12 +25,14 @@ constexpr absl::Duration kDnsRefreshRate = absl::Minutes(1);  // where answers h
 constexpr char kInboundSource[] = "127.0.0.6";
 constexpr char kIpv6InboundSource[] = "::6";
 
-// The identities that answer for the service. All of it, whatever the subset: pods that come and go
-// then change assignments and not clusters.
-std::set<std::string> IdentitiesOf(const TranslationIndex& index, const Service& service) {
+// The identities that answer for the service; in one peer, unless it is null. All of it, whatever
+// the subset: pods that come and go then change assignments and not clusters.
+std::set<std::string> IdentitiesOf(const TranslationIndex& index, const Service& service,
+                                   const Peer* peer) {
   std::set<std::string> identities;
   for (const Endpoint& endpoint : index.EndpointsOf(service)) {
     if (!endpoint.mtls) continue;
+    if (peer != nullptr && PeerBefore(index.world(), endpoint) != peer) continue;
     identities.insert(absl::StrCat("spiffe://", endpoint.trust_domain, "/ns/", endpoint.namespace_,
                                    "/sa/", endpoint.service_account));
   }
@@ -55,12 +58,13 @@ bool AllTakeMeshTls(const TranslationIndex& index, const OutboundCluster& from) 
   return any;
 }
 
-// With the service itself, whatever it goes through.
+// With the service itself, whatever it goes through; with its part in one peer, unless it is null.
 envoy::config::core::v3::TransportSocket EndToEndTls(const TranslationIndex& index,
-                                                     const OutboundCluster& from) {
+                                                     const OutboundCluster& from,
+                                                     const Peer* peer = nullptr) {
   std::string server_name = OutboundServerName(
       from.port->port, from.subset ? from.subset->name() : "", from.service->host);
-  std::set<std::string> identities = IdentitiesOf(index, *from.service);
+  std::set<std::string> identities = IdentitiesOf(index, *from.service, peer);
   if (const auto* stated = from.policy.tls; stated != nullptr) {
     if (!stated->sni().empty()) server_name = stated->sni();
     const auto& names = stated->subject_alt_names();
@@ -94,12 +98,12 @@ void AddTunnels(const TranslationIndex& index, const OutboundScope& scope,
                 const OutboundCluster& from, Cluster& cluster) {
   if (!scope.tunnels) return;
   bool direct = false;
-  std::set<std::string> reverse;  // through our own gateways
+  std::map<std::string, const Peer*> reverse;  // through our own gateways
   for (const Endpoint& endpoint : index.EndpointsOf(*from.service)) {
     const Peer* peer = PeerBefore(index.world(), endpoint);
     if (peer == nullptr || !endpoint.mtls) continue;
     if (peer->outbound_only) {
-      reverse.insert(peer->cluster);
+      reverse.emplace(peer->cluster, peer);
     } else {
       direct = true;
     }
@@ -108,10 +112,10 @@ void AddTunnels(const TranslationIndex& index, const OutboundScope& scope,
   const std::string name = OutboundServerName(
       from.port->port, from.subset ? from.subset->name() : "", from.service->host);
   // A PROXY header would stand within the tunnel, where a sidecar expects TLS.
-  const auto inner = EndToEndTls(index, from);
-  if (direct) AddTransport(kTunnelMode, TunnelSocket(index.world(), name, inner), cluster);
-  for (const std::string& peer : reverse) {
-    AddTransport(ReverseMode(peer), TunnelSocket(index.world(), ReverseName(peer, name), inner),
+  if (direct) AddTransport(kTunnelMode, TunnelSocket(name, EndToEndTls(index, from)), cluster);
+  for (const auto& [peer_name, peer] : reverse) {
+    AddTransport(ReverseMode(peer_name),
+                 TunnelSocket(ReverseName(peer_name, name), EndToEndTls(index, from, peer)),
                  cluster);
   }
 }

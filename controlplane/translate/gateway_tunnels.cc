@@ -186,7 +186,9 @@ proxy::v1::Dial DialOf(const Peer& peer, IpFamilies families) {
     *dial.add_gateways() = SocketAddressOf(gateway.address, gateway.tunnel_port);
   }
   dial.set_connections(kDialedConnections);
-  *dial.mutable_tls() = GatewayUpstreamTls({GatewayIdentity(peer.trust_domain)}, kReverseProtocol);
+  envoy::type::matcher::v3::StringMatcher identity;
+  identity.set_exact(GatewayIdentity(peer.trust_domain));
+  *dial.mutable_tls() = GatewayUpstreamTls(identity, kReverseProtocol);
   return dial;
 }
 
