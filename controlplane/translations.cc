@@ -222,7 +222,7 @@ std::shared_ptr<const Resources> Translations::Of(const std::shared_ptr<const Wo
                                                   const ProxyView& view) {
   IndexOf(world);
   if (view.role == ProxyRole::kGateway) {
-    return SharedOf({view.role, GatewayScopeOf(view)});
+    return SharedOf({view.role, GatewayScopeOf(*index_, view)});
   }
   if (view.role == ProxyRole::kProxyless) return SharedOf({view.role, index_->ScopeOf(view)});
   if (views_.size() > kMaxRememberedViews) views_.clear();

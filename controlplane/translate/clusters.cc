@@ -11,6 +11,7 @@
 #include "controlplane/translate/endpoints.h"
 #include "controlplane/translate/inbound_targets.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/reach.h"
 #include "controlplane/translate/sidecar_scope.h"
 #include "controlplane/translate/tunnels.h"
 
@@ -27,12 +28,12 @@ constexpr char kIpv6InboundSource[] = "::6";
 
 // The identities that answer for the service; in one peer, unless it is null. All of it, whatever
 // the subset: pods that come and go then change assignments and not clusters.
-std::set<std::string> IdentitiesOf(const TranslationIndex& index, const Service& service,
-                                   const Peer* peer) {
+std::set<std::string> IdentitiesOf(const TranslationIndex& index, const OutboundScope& scope,
+                                   const Service& service, const Peer* peer) {
   std::set<std::string> identities;
   for (const Endpoint& endpoint : index.EndpointsOf(service)) {
     if (!endpoint.mtls) continue;
-    if (peer != nullptr && PeerBefore(index.world(), endpoint) != peer) continue;
+    if (peer != nullptr && PeerBefore(index, scope, endpoint) != peer) continue;
     identities.insert(absl::StrCat("spiffe://", endpoint.trust_domain, "/ns/", endpoint.namespace_,
                                    "/sa/", endpoint.service_account));
   }
@@ -60,11 +61,12 @@ bool AllTakeMeshTls(const TranslationIndex& index, const OutboundCluster& from) 
 
 // With the service itself, whatever it goes through; with its part in one peer, unless it is null.
 envoy::config::core::v3::TransportSocket EndToEndTls(const TranslationIndex& index,
+                                                     const OutboundScope& scope,
                                                      const OutboundCluster& from,
                                                      const Peer* peer = nullptr) {
   std::string server_name = OutboundServerName(
       from.port->port, from.subset ? from.subset->name() : "", from.service->host);
-  std::set<std::string> identities = IdentitiesOf(index, *from.service, peer);
+  std::set<std::string> identities = IdentitiesOf(index, scope, *from.service, peer);
   if (const auto* stated = from.policy.tls; stated != nullptr) {
     if (!stated->sni().empty()) server_name = stated->sni();
     const auto& names = stated->subject_alt_names();
@@ -74,8 +76,9 @@ envoy::config::core::v3::TransportSocket EndToEndTls(const TranslationIndex& ind
 }
 
 envoy::config::core::v3::TransportSocket MeshTls(const TranslationIndex& index,
+                                                 const OutboundScope& scope,
                                                  const OutboundCluster& from) {
-  return Proxied(from.policy, EndToEndTls(index, from));
+  return Proxied(from.policy, EndToEndTls(index, scope, from));
 }
 
 void SetPlain(const Policy& policy, Cluster& cluster) {
@@ -100,7 +103,7 @@ void AddTunnels(const TranslationIndex& index, const OutboundScope& scope,
   bool direct = false;
   std::map<std::string, const Peer*> reverse;  // through our own gateways
   for (const Endpoint& endpoint : index.EndpointsOf(*from.service)) {
-    const Peer* peer = PeerBefore(index.world(), endpoint);
+    const Peer* peer = PeerBefore(index, scope, endpoint);
     if (peer == nullptr || !endpoint.mtls) continue;
     if (peer->outbound_only) {
       reverse.emplace(peer->cluster, peer);
@@ -112,10 +115,12 @@ void AddTunnels(const TranslationIndex& index, const OutboundScope& scope,
   const std::string name = OutboundServerName(
       from.port->port, from.subset ? from.subset->name() : "", from.service->host);
   // A PROXY header would stand within the tunnel, where a sidecar expects TLS.
-  if (direct) AddTransport(kTunnelMode, TunnelSocket(name, EndToEndTls(index, from)), cluster);
+  if (direct) {
+    AddTransport(kTunnelMode, TunnelSocket(name, EndToEndTls(index, scope, from)), cluster);
+  }
   for (const auto& [peer_name, peer] : reverse) {
     AddTransport(ReverseMode(peer_name),
-                 TunnelSocket(ReverseName(peer_name, name), EndToEndTls(index, from, peer)),
+                 TunnelSocket(ReverseName(peer_name, name), EndToEndTls(index, scope, from, peer)),
                  cluster);
   }
 }
@@ -123,7 +128,7 @@ void AddTunnels(const TranslationIndex& index, const OutboundScope& scope,
 // An endpoint says by its metadata whether it takes mesh TLS.
 void SetMeshTransport(const TranslationIndex& index, const OutboundScope& scope,
                       const OutboundCluster& from, Cluster& cluster) {
-  AddTransport("istio", MeshTls(index, from), cluster);
+  AddTransport("istio", MeshTls(index, scope, from), cluster);
   AddTunnels(index, scope, from, cluster);
   auto* plain = cluster.add_transport_socket_matches();
   plain->set_name("tlsMode-disabled");
@@ -166,7 +171,7 @@ void SetTransport(const TranslationIndex& index, const OutboundScope& scope,
     case ClientTls::kOwn:
       return SetOwnTls(index, scope, from, cluster);
     case ClientTls::kMeshOnly:
-      *cluster.mutable_transport_socket() = MeshTls(index, from);
+      *cluster.mutable_transport_socket() = MeshTls(index, scope, from);
       if (from.has_endpoints()) AddTunnels(index, scope, from, cluster);
       return;
     case ClientTls::kMesh:
@@ -175,7 +180,7 @@ void SetTransport(const TranslationIndex& index, const OutboundScope& scope,
   if (from.has_endpoints()) return SetMeshTransport(index, scope, from, cluster);
   // Where clients go by addresses of their own choice, nothing is known of the one they chose.
   if (!AllTakeMeshTls(index, from)) return SetPlain(from.policy, cluster);
-  *cluster.mutable_transport_socket() = MeshTls(index, from);
+  *cluster.mutable_transport_socket() = MeshTls(index, scope, from);
 }
 
 bool IsResolvedByName(const OutboundCluster& from) {

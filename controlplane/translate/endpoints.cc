@@ -13,6 +13,7 @@
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/locality.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/reach.h"
 #include "controlplane/translate/tunnels.h"
 
 namespace weft {
@@ -46,16 +47,17 @@ std::string DialedAddress(const Endpoint& endpoint, IpFamilies client) {
   return AddressFor(client, endpoint.address, endpoint.other_address);
 }
 
-std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index, IpFamilies client,
+std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index,
+                                             const OutboundScope& scope,
                                              const OutboundCluster& cluster, Reach reach) {
   std::vector<const Endpoint*> selected;
   const bool mesh_tls = reach == Reach::kMesh && cluster.takes_mesh_tls();
   for (const Endpoint& endpoint : index.EndpointsOf(*cluster.service)) {
     if (!endpoint.ready) continue;
     // A gateway routes by the server name of mesh TLS and passes it through to a sidecar.
-    const bool entered = endpoint.remote() || PeerBefore(index.world(), endpoint) != nullptr;
+    const bool entered = endpoint.remote() || PeerBefore(index, scope, endpoint) != nullptr;
     if (entered && !(mesh_tls && endpoint.mtls)) continue;
-    if (!entered && DialedAddress(endpoint, client).empty()) continue;
+    if (!entered && DialedAddress(endpoint, scope.families).empty()) continue;
     // Clients of gRPC's own dial addresses, neither names nor sockets.
     if (reach == Reach::kPlain && !ParseSubnet(endpoint.address).has_value()) continue;
     if (cluster.subset != nullptr && !Selects(cluster.subset->labels(), endpoint.labels)) continue;
@@ -90,7 +92,7 @@ std::vector<Place> PlacesOf(const TranslationIndex& index, const OutboundScope& 
   std::map<std::tuple<std::string, uint16_t, std::string>, Place> gateways;
   for (const Endpoint* endpoint : endpoints) {
     const Distance distance = rules.DistanceTo(*endpoint);
-    const Peer* entrance = PeerBefore(index.world(), *endpoint);
+    const Peer* entrance = PeerBefore(index, scope, *endpoint);
     if (entrance == nullptr) {
       if (endpoint->remote()) continue;
       places.push_back(LocalPlace(index, scope.families, cluster, *endpoint));
@@ -208,8 +210,7 @@ void Distribute(const LocalityRules& rules, ClusterLoadAssignment& assignment) {
 
 ClusterLoadAssignment AssignmentFor(const TranslationIndex& index, const OutboundScope& scope,
                                     const OutboundCluster& cluster, Reach reach) {
-  const std::vector<const Endpoint*> endpoints =
-      SelectEndpoints(index, scope.families, cluster, reach);
+  const std::vector<const Endpoint*> endpoints = SelectEndpoints(index, scope, cluster, reach);
   const auto* balancing = cluster.policy.load_balancer;
   const bool stated = balancing != nullptr && balancing->has_locality_lb_setting();
   const LocalityRules rules(stated ? &balancing->locality_lb_setting() : nullptr, *cluster.service,

@@ -44,10 +44,10 @@ FilterChain PassthroughChain(absl::string_view name) {
 
 // Services take mesh TLS only: any other would pass a permissive sidecar and reach the application,
 // without a certificate and from outside of the cluster.
-Listener GatewayListener(const ClusterIdentity& self, IpFamilies families) {
+Listener GatewayListener(const ClusterIdentity& self, const OutboundScope& scope) {
   Listener listener;
   listener.set_name(absl::StrCat("0.0.0.0_", kGatewayPort));
-  ListenAt(WildcardsOf(families), kGatewayPort, listener);
+  ListenAt(WildcardsOf(scope.families), kGatewayPort, listener);
   *listener.add_listener_filters() = TlsInspectorFilter();
   FilterChain services = PassthroughChain("services");
   for (absl::string_view protocol : kMeshProtocols) {
@@ -87,9 +87,10 @@ void AddEndpoint(const std::string& address, uint16_t port, uint32_t weight,
 
 // Pods of this cluster only: what comes from a peer never goes on to another. And only those with a
 // sidecar, as the bytes are mesh TLS.
-ClusterLoadAssignment LocalAssignment(const TranslationIndex& index, IpFamilies families,
+ClusterLoadAssignment LocalAssignment(const TranslationIndex& index, const OutboundScope& scope,
                                       const std::string& name, const Service& service,
                                       uint16_t port, const Subset* subset) {
+  const IpFamilies families = scope.families;
   ClusterLoadAssignment assignment;
   assignment.set_cluster_name(name);
   std::vector<const Endpoint*> endpoints;
@@ -113,7 +114,7 @@ ClusterLoadAssignment LocalAssignment(const TranslationIndex& index, IpFamilies 
   return assignment;
 }
 
-void AddExported(const TranslationIndex& index, IpFamilies families, const Service& service,
+void AddExported(const TranslationIndex& index, const OutboundScope& scope, const Service& service,
                  Resources& resources) {
   if (!service.exported || !service.local) return;
   std::map<std::string, const Subset*> subsets = AllSubsets(index, service);
@@ -124,7 +125,7 @@ void AddExported(const TranslationIndex& index, IpFamilies families, const Servi
       std::string name = OutboundServerName(port.port, subset_name, service.host);
       resources.clusters.emplace(name, EncodeResource(EdsCluster(name)));
       resources.endpoints.emplace(
-          name, EncodeResource(LocalAssignment(index, families, name, service, port.port, subset)));
+          name, EncodeResource(LocalAssignment(index, scope, name, service, port.port, subset)));
     }
   }
 }
@@ -141,37 +142,37 @@ void AddPeerApi(const ClusterIdentity& self, Resources& resources) {
 
 }  // namespace
 
-OutboundScope GatewayScopeOf(const ProxyView& view) {
+OutboundScope GatewayScopeOf(const TranslationIndex& index, const ProxyView& view) {
   OutboundScope scope;
   scope.families = view.families();
   scope.tunnels = view.tunnels;
   return scope;
 }
 
-Resources GatewayServiceResources(const TranslationIndex& index, IpFamilies families,
+Resources GatewayServiceResources(const TranslationIndex& index, const OutboundScope& scope,
                                   const Service& service) {
   Resources resources;
-  AddExported(index, families, service, resources);
+  AddExported(index, scope, service, resources);
   return resources;
 }
 
 Resources GatewayResources(const TranslationIndex& index, const OutboundScope& scope) {
   Resources resources;
   for (const auto& [host, service] : index.world().services) {
-    AddExported(index, scope.families, *service, resources);
+    AddExported(index, scope, *service, resources);
   }
   AddPeerApi(*index.world().self, resources);
   resources.clusters.emplace(kBlackHoleCluster,
                              EncodeResource(NewCluster(kBlackHoleCluster, Cluster::STATIC)));
-  Listener listener = GatewayListener(*index.world().self, scope.families);
+  Listener listener = GatewayListener(*index.world().self, scope);
   resources.listeners.emplace(listener.name(), EncodeResource(listener));
   if (!scope.tunnels) return resources;
   for (const auto& [host, service] : index.world().services) {
-    for (const auto& [name, bytes] : ReverseClusters(index, *service)) {
+    for (const auto& [name, bytes] : ReverseClusters(index, scope, *service)) {
       resources.clusters.emplace(name, bytes);
     }
   }
-  for (const auto& [name, bytes] : TunnelListeners(index, scope.families)) {
+  for (const auto& [name, bytes] : TunnelListeners(index, scope)) {
     resources.listeners.emplace(name, bytes);
   }
   resources.secrets = TrustSecrets(index.world());

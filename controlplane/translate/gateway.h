@@ -8,13 +8,13 @@
 
 namespace weft {
 
-// Only exported services get a cluster; a server name without one closes the connection. Of the
-// gateway's scope its IP families count, and whether it knows tunnels.
+// What a gateway's resources depend on: its IP families, and whether it knows tunnels.
+OutboundScope GatewayScopeOf(const TranslationIndex& index, const ProxyView& view);
+
+// Only exported services get a cluster; a server name without one closes the connection.
 Resources GatewayResources(const TranslationIndex& index, const OutboundScope& scope);
-// All gateways alike share what is made for them.
-OutboundScope GatewayScopeOf(const ProxyView& view);
 // What of it one service makes for clients in other clusters.
-Resources GatewayServiceResources(const TranslationIndex& index, IpFamilies families,
+Resources GatewayServiceResources(const TranslationIndex& index, const OutboundScope& scope,
                                   const Service& service);
 
 }  // namespace weft

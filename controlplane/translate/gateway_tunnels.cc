@@ -16,6 +16,7 @@
 #include "controlplane/translate/destination_rule.h"
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/parts.h"
+#include "controlplane/translate/reach.h"
 #include "controlplane/translate/tunnels.h"
 
 namespace weft {
@@ -234,7 +235,8 @@ void VisitServerNames(const TranslationIndex& index, const Service& service, Vis
 
 }  // namespace
 
-EncodedResources TunnelListeners(const TranslationIndex& index, IpFamilies families) {
+EncodedResources TunnelListeners(const TranslationIndex& index, const OutboundScope& scope) {
+  const IpFamilies families = scope.families;
   const World& world = index.world();
   EncodedResources listeners;
   const Listener listener = TunnelListener(world, families);
@@ -249,10 +251,11 @@ EncodedResources TunnelListeners(const TranslationIndex& index, IpFamilies famil
   return listeners;
 }
 
-EncodedResources ReverseClusters(const TranslationIndex& index, const Service& service) {
+EncodedResources ReverseClusters(const TranslationIndex& index, const OutboundScope& scope,
+                                 const Service& service) {
   std::set<const Peer*> peers;
   for (const Endpoint& endpoint : index.EndpointsOf(service)) {
-    const Peer* peer = PeerBefore(index.world(), endpoint);
+    const Peer* peer = PeerBefore(index, scope, endpoint);
     if (peer != nullptr && peer->outbound_only) peers.insert(peer);
   }
   EncodedResources clusters;

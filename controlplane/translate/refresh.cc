@@ -74,16 +74,17 @@ std::vector<const Service*> ReachedOf(const TranslationIndex& index, const Outbo
 }
 
 // The assignments of a gateway that goes by server names.
-void RefreshServerNames(const TranslationIndex& index, IpFamilies families,
+void RefreshServerNames(const TranslationIndex& index, const OutboundScope& scope,
                         const std::vector<const Service*>& services, Resources& resources) {
   for (const Service* service : services) {
-    Replace(GatewayServiceResources(index, families, *service).endpoints, resources.endpoints);
+    Replace(GatewayServiceResources(index, scope, *service).endpoints, resources.endpoints);
   }
 }
 
 // A peer's service that got its first pods, or lost its last ones.
-void RefreshReverse(const TranslationIndex& index, const Service& service, Resources& resources) {
-  const EncodedResources fresh = ReverseClusters(index, service);
+void RefreshReverse(const TranslationIndex& index, const OutboundScope& scope,
+                    const Service& service, Resources& resources) {
+  const EncodedResources fresh = ReverseClusters(index, scope, service);
   for (const std::string& name : ReverseNames(index, service)) {
     const auto found = fresh.find(name);
     if (found == fresh.end()) {
@@ -116,7 +117,7 @@ Resources RefreshOutbound(const TranslationIndex& index, const OutboundScope& sc
   }
   Resources resources = former;
   if (scope.by_server_name) {
-    RefreshServerNames(index, scope.families, ServicesOf(index, keys), resources);
+    RefreshServerNames(index, scope, ServicesOf(index, keys), resources);
   }
   for (const Service* service : services) {
     const AppliedRule rule = RuleFor(index, scope, *service);
@@ -145,9 +146,9 @@ Resources RefreshGateway(const TranslationIndex& index, const OutboundScope& sco
                          const std::vector<std::string>& keys, const Resources& former) {
   Resources resources = former;
   const std::vector<const Service*> services = ServicesOf(index, keys);
-  RefreshServerNames(index, scope.families, services, resources);
+  RefreshServerNames(index, scope, services, resources);
   if (!scope.tunnels) return resources;
-  for (const Service* service : services) RefreshReverse(index, *service, resources);
+  for (const Service* service : services) RefreshReverse(index, scope, *service, resources);
   return resources;
 }
 

@@ -27,7 +27,7 @@ Resources RouterSharedResources(const TranslationIndex& index, const OutboundSco
   AddCredentials(index, scope, clusters, resources.secrets);
   if (!scope.by_server_name) return resources;
   for (const auto& [key, service] : index.world().services) {
-    AddResources(GatewayServiceResources(index, scope.families, *service), resources);
+    AddResources(GatewayServiceResources(index, scope, *service), resources);
   }
   return resources;
 }

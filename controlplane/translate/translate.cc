@@ -51,7 +51,7 @@ void AddResources(const Resources& more, Resources& to) {
 
 Resources Translate(const TranslationIndex& index, const ProxyView& view) {
   if (view.role == ProxyRole::kGateway) {
-    return GatewayResources(index, GatewayScopeOf(view));
+    return GatewayResources(index, GatewayScopeOf(index, view));
   }
   if (view.role == ProxyRole::kProxyless) return ProxylessResources(index, index.ScopeOf(view));
   if (view.role == ProxyRole::kRouter) {

@@ -70,18 +70,6 @@ std::map<std::string, std::string> LinkedGateways(const World& world) {
   return gateways;
 }
 
-const Peer* PeerBefore(const World& world, const Endpoint& endpoint) {
-  if (endpoint.remote() && endpoint.cluster != world.self->cluster) {
-    auto peer = world.peers.find(endpoint.cluster);
-    return peer == world.peers.end() ? nullptr : peer->second.get();
-  }
-  if (endpoint.network.empty() || endpoint.network == world.self->network) return nullptr;
-  for (const auto& [cluster, peer] : world.peers) {
-    if (peer->network == endpoint.network && !peer->gateways.empty()) return peer.get();
-  }
-  return nullptr;
-}
-
 std::vector<Entrance> EntrancesTo(const TranslationIndex& index, const OutboundScope& scope,
                                   const Peer& peer) {
   if (!peer.outbound_only) return PeerGateways(scope, peer);

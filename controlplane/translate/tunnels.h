@@ -37,10 +37,6 @@ envoy::config::core::v3::TransportSocket ReverseSocket(const std::string& author
 // By trust domain: who the gateways of linked clusters are.
 std::map<std::string, std::string> LinkedGateways(const World& world);
 
-// The cluster whose gateways an endpoint is reached through; null if it is dialed itself. A machine
-// on another network is behind the gateways of that network, if there are any.
-const Peer* PeerBefore(const World& world, const Endpoint& endpoint);
-
 // Where a client dials to reach a peer's services.
 struct Entrance {
   std::string address;
