@@ -30,8 +30,8 @@ struct ClientNode {
   std::string address;  // of the pod; empty if proxyless
   std::string namespace_;
   std::string service_account;
-  Labels labels;      // as stated; those of a known workload win
-  Locality locality;  // likewise
+  Labels labels;            // as stated; those of a known workload win
+  Locality locality;        // likewise
   bool identified = false;  // its certificate has proven that it may be this
   bool tunnels = false;     // it says that it is a weft-proxy
 };

@@ -66,12 +66,11 @@ bool GatewaysChanged(const World& before, const World& after) {
                                [](const auto& peer) { return peer.second->outbound_only; });
   if (!any) return false;
   bool changed = false;
-  decltype(World::workloads)::Diff(
-      before.workloads, after.workloads,
-      [&](const std::string&, const auto* was, const auto* is) {
-        changed |= was != nullptr && IsEastWestGateway(**was);
-        changed |= is != nullptr && IsEastWestGateway(**is);
-      });
+  decltype(World::workloads)::Diff(before.workloads, after.workloads,
+                                   [&](const std::string&, const auto* was, const auto* is) {
+                                     changed |= was != nullptr && IsEastWestGateway(**was);
+                                     changed |= is != nullptr && IsEastWestGateway(**is);
+                                   });
   return changed;
 }
 
