@@ -17,8 +17,13 @@ inline bool IsEastWestGateway(const Workload& workload) {
          workload.service_account == kGatewayServiceAccount;
 }
 
+// What follows the trust domain in its identity.
+inline std::string GatewayPath() {
+  return std::string("/ns/") + kGatewayNamespace + "/sa/" + kGatewayServiceAccount;
+}
+
 inline std::string GatewayIdentity(const std::string& trust_domain) {
-  return "spiffe://" + trust_domain + "/ns/" + kGatewayNamespace + "/sa/" + kGatewayServiceAccount;
+  return "spiffe://" + trust_domain + GatewayPath();
 }
 
 }  // namespace weft

@@ -1,5 +1,6 @@
 #include "controlplane/translate/clusters.h"
 
+#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -25,12 +26,14 @@ constexpr absl::Duration kDnsRefreshRate = absl::Minutes(1);  // where answers h
 constexpr char kInboundSource[] = "127.0.0.6";
 constexpr char kIpv6InboundSource[] = "::6";
 
-// The identities that answer for the service. All of it, whatever the subset: pods that come and go
-// then change assignments and not clusters.
-std::set<std::string> IdentitiesOf(const TranslationIndex& index, const Service& service) {
+// The identities that answer for the service; in one peer, unless it is null. All of it, whatever
+// the subset: pods that come and go then change assignments and not clusters.
+std::set<std::string> IdentitiesOf(const TranslationIndex& index, const OutboundScope& scope,
+                                   const Service& service, const Peer* peer) {
   std::set<std::string> identities;
   for (const Endpoint& endpoint : index.EndpointsOf(service)) {
     if (!endpoint.mtls) continue;
+    if (peer != nullptr && PeerBefore(index, scope, endpoint) != peer) continue;
     identities.insert(absl::StrCat("spiffe://", endpoint.trust_domain, "/ns/", endpoint.namespace_,
                                    "/sa/", endpoint.service_account));
   }
@@ -58,12 +61,14 @@ bool AllTakeMeshTls(const TranslationIndex& index, const OutboundScope& scope,
   return any;
 }
 
-// With the service itself, whatever it goes through.
+// With the service itself, whatever it goes through; with its part in one peer, unless it is null.
 envoy::config::core::v3::TransportSocket EndToEndTls(const TranslationIndex& index,
-                                                     const OutboundCluster& from) {
+                                                     const OutboundScope& scope,
+                                                     const OutboundCluster& from,
+                                                     const Peer* peer = nullptr) {
   std::string server_name = OutboundServerName(
       from.port->port, from.subset ? from.subset->name() : "", from.service->host);
-  std::set<std::string> identities = IdentitiesOf(index, *from.service);
+  std::set<std::string> identities = IdentitiesOf(index, scope, *from.service, peer);
   if (const auto* stated = from.policy.tls; stated != nullptr) {
     if (!stated->sni().empty()) server_name = stated->sni();
     const auto& names = stated->subject_alt_names();
@@ -73,8 +78,9 @@ envoy::config::core::v3::TransportSocket EndToEndTls(const TranslationIndex& ind
 }
 
 envoy::config::core::v3::TransportSocket MeshTls(const TranslationIndex& index,
+                                                 const OutboundScope& scope,
                                                  const OutboundCluster& from) {
-  return Proxied(from.policy, EndToEndTls(index, from));
+  return Proxied(from.policy, EndToEndTls(index, scope, from));
 }
 
 void SetPlain(const Policy& policy, Cluster& cluster) {
@@ -97,12 +103,12 @@ void AddTunnels(const TranslationIndex& index, const OutboundScope& scope,
                 const OutboundCluster& from, Cluster& cluster) {
   if (!scope.tunnels) return;
   bool direct = false;
-  std::set<std::string> reverse;  // through our own gateways
+  std::map<std::string, const Peer*> reverse;  // through our own gateways
   for (const Endpoint& endpoint : index.EndpointsOf(*from.service)) {
     const Peer* peer = PeerBefore(index, scope, endpoint);
     if (peer == nullptr || !endpoint.mtls) continue;
     if (peer->outbound_only) {
-      reverse.insert(peer->cluster);
+      reverse.emplace(peer->cluster, peer);
     } else {
       direct = true;
     }
@@ -111,10 +117,12 @@ void AddTunnels(const TranslationIndex& index, const OutboundScope& scope,
   const std::string name = OutboundServerName(
       from.port->port, from.subset ? from.subset->name() : "", from.service->host);
   // A PROXY header would stand within the tunnel, where a sidecar expects TLS.
-  const auto inner = EndToEndTls(index, from);
-  if (direct) AddTransport(kTunnelMode, TunnelSocket(index.world(), name, inner), cluster);
-  for (const std::string& peer : reverse) {
-    AddTransport(ReverseMode(peer), TunnelSocket(index.world(), ReverseName(peer, name), inner),
+  if (direct) {
+    AddTransport(kTunnelMode, TunnelSocket(name, EndToEndTls(index, scope, from)), cluster);
+  }
+  for (const auto& [peer_name, peer] : reverse) {
+    AddTransport(ReverseMode(peer_name),
+                 TunnelSocket(ReverseName(peer_name, name), EndToEndTls(index, scope, from, peer)),
                  cluster);
   }
 }
@@ -122,7 +130,7 @@ void AddTunnels(const TranslationIndex& index, const OutboundScope& scope,
 // An endpoint says by its metadata whether it takes mesh TLS.
 void SetMeshTransport(const TranslationIndex& index, const OutboundScope& scope,
                       const OutboundCluster& from, Cluster& cluster) {
-  AddTransport("istio", MeshTls(index, from), cluster);
+  AddTransport("istio", MeshTls(index, scope, from), cluster);
   AddTunnels(index, scope, from, cluster);
   auto* plain = cluster.add_transport_socket_matches();
   plain->set_name("tlsMode-disabled");
@@ -165,7 +173,7 @@ void SetTransport(const TranslationIndex& index, const OutboundScope& scope,
     case ClientTls::kOwn:
       return SetOwnTls(index, scope, from, cluster);
     case ClientTls::kMeshOnly:
-      *cluster.mutable_transport_socket() = MeshTls(index, from);
+      *cluster.mutable_transport_socket() = MeshTls(index, scope, from);
       if (from.has_endpoints()) AddTunnels(index, scope, from, cluster);
       return;
     case ClientTls::kMesh:
@@ -174,7 +182,7 @@ void SetTransport(const TranslationIndex& index, const OutboundScope& scope,
   if (from.has_endpoints()) return SetMeshTransport(index, scope, from, cluster);
   // Where clients go by addresses of their own choice, nothing is known of the one they chose.
   if (!AllTakeMeshTls(index, scope, from)) return SetPlain(from.policy, cluster);
-  *cluster.mutable_transport_socket() = MeshTls(index, from);
+  *cluster.mutable_transport_socket() = MeshTls(index, scope, from);
 }
 
 bool IsResolvedByName(const OutboundCluster& from) {

@@ -179,11 +179,11 @@ Resources GatewayResources(const TranslationIndex& index, const OutboundScope& s
   resources.listeners.emplace(listener.name(), EncodeResource(listener));
   if (!scope.tunnels) return resources;
   for (const auto& [host, service] : index.world().services) {
-    for (const auto& [name, bytes] : ReverseClusters(index, *service)) {
+    for (const auto& [name, bytes] : ReverseClusters(index, scope, *service)) {
       resources.clusters.emplace(name, bytes);
     }
   }
-  for (const auto& [name, bytes] : TunnelListeners(index, scope.families)) {
+  for (const auto& [name, bytes] : TunnelListeners(index, scope)) {
     resources.listeners.emplace(name, bytes);
   }
   resources.secrets = TrustSecrets(index.world());

@@ -187,7 +187,9 @@ proxy::v1::Dial DialOf(const Peer& peer, IpFamilies families) {
     *dial.add_gateways() = SocketAddressOf(gateway.address, gateway.tunnel_port);
   }
   dial.set_connections(kDialedConnections);
-  *dial.mutable_tls() = GatewayUpstreamTls({GatewayIdentity(peer.trust_domain)}, kReverseProtocol);
+  envoy::type::matcher::v3::StringMatcher identity;
+  identity.set_exact(GatewayIdentity(peer.trust_domain));
+  *dial.mutable_tls() = GatewayUpstreamTls(identity, kReverseProtocol);
   return dial;
 }
 
@@ -233,7 +235,8 @@ void VisitServerNames(const TranslationIndex& index, const Service& service, Vis
 
 }  // namespace
 
-EncodedResources TunnelListeners(const TranslationIndex& index, IpFamilies families) {
+EncodedResources TunnelListeners(const TranslationIndex& index, const OutboundScope& scope) {
+  const IpFamilies families = scope.families;
   const World& world = index.world();
   EncodedResources listeners;
   const Listener listener = TunnelListener(world, families);
@@ -248,10 +251,11 @@ EncodedResources TunnelListeners(const TranslationIndex& index, IpFamilies famil
   return listeners;
 }
 
-EncodedResources ReverseClusters(const TranslationIndex& index, const Service& service) {
+EncodedResources ReverseClusters(const TranslationIndex& index, const OutboundScope& scope,
+                                 const Service& service) {
   std::set<const Peer*> peers;
   for (const Endpoint& endpoint : index.EndpointsOf(service)) {
-    const Peer* peer = PeerBefore(index, OutboundScope(), endpoint);
+    const Peer* peer = PeerBefore(index, scope, endpoint);
     if (peer != nullptr && peer->outbound_only) peers.insert(peer);
   }
   EncodedResources clusters;

@@ -15,10 +15,12 @@
 
 namespace weft {
 
-EncodedResources TunnelListeners(const TranslationIndex& index, IpFamilies families);
+// `scope` is the gateway's (GatewayScopeOf).
+EncodedResources TunnelListeners(const TranslationIndex& index, const OutboundScope& scope);
 
 // The service's clusters in peers that nobody can dial, where it has pods there.
-EncodedResources ReverseClusters(const TranslationIndex& index, const Service& service);
+EncodedResources ReverseClusters(const TranslationIndex& index, const OutboundScope& scope,
+                                 const Service& service);
 // All names that these may have.
 std::vector<std::string> ReverseNames(const TranslationIndex& index, const Service& service);
 

@@ -23,8 +23,18 @@ using envoy::extensions::transport_sockets::tls::v3::CommonTlsContext;
 using envoy::extensions::transport_sockets::tls::v3::DownstreamTlsContext;
 using envoy::extensions::transport_sockets::tls::v3::SubjectAltNameMatcher;
 using envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext;
+using envoy::type::matcher::v3::StringMatcher;
 
 constexpr char kTlsSocket[] = "envoy.transport_sockets.tls";
+
+// Of those who are trusted, only who has such a URI; of several it may be any.
+void AddIdentity(const StringMatcher& identity, CommonTlsContext& context) {
+  SubjectAltNameMatcher* san = context.mutable_combined_validation_context()
+                                   ->mutable_default_validation_context()
+                                   ->add_match_typed_subject_alt_names();
+  san->set_san_type(SubjectAltNameMatcher::URI);
+  *san->mutable_matcher() = identity;
+}
 
 // Fills in who this proxy is and whom it trusts; of those, only `identities`, if any are named.
 void SetMeshIdentity(const std::set<std::string>& identities, CommonTlsContext& context) {
@@ -32,11 +42,11 @@ void SetMeshIdentity(const std::set<std::string>& identities, CommonTlsContext& 
   certificate->set_name("default");
   *certificate->mutable_sds_config() = AdsSource();
   auto* combined = context.mutable_combined_validation_context();
-  auto* validation = combined->mutable_default_validation_context();
+  combined->mutable_default_validation_context();
   for (const std::string& identity : identities) {
-    SubjectAltNameMatcher* san = validation->add_match_typed_subject_alt_names();
-    san->set_san_type(SubjectAltNameMatcher::URI);
-    san->mutable_matcher()->set_exact(identity);
+    StringMatcher exact;
+    exact.set_exact(identity);
+    AddIdentity(exact, context);
   }
   auto* trust = combined->mutable_validation_context_sds_secret_config();
   trust->set_name("ROOTCA");
@@ -170,11 +180,11 @@ TransportSocket MeshUpstreamTls(absl::string_view server_name,
   return UpstreamTls(tls);
 }
 
-UpstreamTlsContext GatewayUpstreamTls(const std::set<std::string>& identities,
-                                      absl::string_view protocol) {
+UpstreamTlsContext GatewayUpstreamTls(const StringMatcher& identity, absl::string_view protocol) {
   UpstreamTlsContext tls;
   tls.mutable_common_tls_context()->add_alpn_protocols(std::string(protocol));
-  SetMeshIdentity(identities, *tls.mutable_common_tls_context());
+  SetMeshIdentity({}, *tls.mutable_common_tls_context());
+  AddIdentity(identity, *tls.mutable_common_tls_context());
   return tls;
 }
 

@@ -82,8 +82,9 @@ void RefreshServerNames(const TranslationIndex& index, const OutboundScope& scop
 }
 
 // A peer's service that got its first pods, or lost its last ones.
-void RefreshReverse(const TranslationIndex& index, const Service& service, Resources& resources) {
-  const EncodedResources fresh = ReverseClusters(index, service);
+void RefreshReverse(const TranslationIndex& index, const OutboundScope& scope,
+                    const Service& service, Resources& resources) {
+  const EncodedResources fresh = ReverseClusters(index, scope, service);
   for (const std::string& name : ReverseNames(index, service)) {
     const auto found = fresh.find(name);
     if (found == fresh.end()) {
@@ -147,7 +148,7 @@ Resources RefreshGateway(const TranslationIndex& index, const OutboundScope& sco
   const std::vector<const Service*> services = ServicesOf(index, keys);
   RefreshServerNames(index, scope, services, resources);
   if (!scope.tunnels) return resources;
-  for (const Service* service : services) RefreshReverse(index, *service, resources);
+  for (const Service* service : services) RefreshReverse(index, scope, *service, resources);
   return resources;
 }
 

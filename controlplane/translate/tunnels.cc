@@ -1,6 +1,5 @@
 #include "controlplane/translate/tunnels.h"
 
-#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -45,13 +44,13 @@ std::string ReverseName(absl::string_view cluster, absl::string_view name) {
 
 std::string ReverseMode(absl::string_view cluster) { return absl::StrCat("reverse-", cluster); }
 
-TransportSocket TunnelSocket(const World& world, const std::string& authority,
-                             const TransportSocket& inner) {
-  std::set<std::string> identities = {GatewayIdentity(world.self->trust_domain)};
-  for (const auto& [trust_domain, identity] : LinkedGateways(world)) identities.insert(identity);
+TransportSocket TunnelSocket(const std::string& authority, const TransportSocket& inner) {
+  // The trust domain is one that is trusted: our own, or a linked cluster's.
+  envoy::type::matcher::v3::StringMatcher any_gateway;
+  any_gateway.set_suffix(GatewayPath());
   TunnelTransport tunnel;
   tunnel.set_authority(authority);
-  *tunnel.mutable_gateway() = GatewayUpstreamTls(identities, "h2");
+  *tunnel.mutable_gateway() = GatewayUpstreamTls(any_gateway, "h2");
   *tunnel.mutable_inner() = inner;
   return SocketOf(tunnel);
 }

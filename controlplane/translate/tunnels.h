@@ -25,10 +25,11 @@ std::string ReverseName(absl::string_view cluster, absl::string_view name);
 inline constexpr char kTunnelMode[] = "tunnel";
 std::string ReverseMode(absl::string_view cluster);
 
-// Towards a gateway, ours or a linked cluster's. Equal for all services, which share connections.
+// Towards a gateway, ours or a linked cluster's. What is outside of the tunnel is equal for all
+// services, so that they share connections, and for all links, so that a new one changes no
+// cluster.
 envoy::config::core::v3::TransportSocket TunnelSocket(
-    const World& world, const std::string& authority,
-    const envoy::config::core::v3::TransportSocket& inner);
+    const std::string& authority, const envoy::config::core::v3::TransportSocket& inner);
 // Of a gateway, towards a cluster whose gateways dialed it.
 envoy::config::core::v3::TransportSocket ReverseSocket(const std::string& authority,
                                                        const std::string& trust_domain);

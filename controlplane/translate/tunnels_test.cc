@@ -182,10 +182,13 @@ TEST(TunnelClients, TheOuterConnectionIsWithAGatewayAndTheInnerOneWithTheService
   ASSERT_EQ(outer.alpn_protocols_size(), 1);
   EXPECT_EQ(outer.alpn_protocols(0), "h2");
   EXPECT_EQ(outer.tls_certificate_sds_secret_configs(0).name(), "default");
-  EXPECT_EQ(IdentitiesIn(outer),
-            (std::set<std::string>{"spiffe://east.local/ns/weft-system/sa/weft-gateway",
-                                   "spiffe://mars.local/ns/weft-system/sa/weft-gateway",
-                                   "spiffe://west.local/ns/weft-system/sa/weft-gateway"}));
+  const auto& names = outer.combined_validation_context()
+                          .default_validation_context()
+                          .match_typed_subject_alt_names();
+  ASSERT_EQ(names.size(), 1);
+  EXPECT_EQ(names[0].matcher().suffix(), "/ns/weft-system/sa/weft-gateway");
+  EXPECT_EQ(outer.combined_validation_context().validation_context_sds_secret_config().name(),
+            "ROOTCA");
   UpstreamTlsContext inner;
   ASSERT_TRUE(tunnel.inner().typed_config().UnpackTo(&inner));
   EXPECT_EQ(inner.sni(), kName);
@@ -205,7 +208,13 @@ TEST(TunnelClients, ReachAnOutboundOnlyPeerThroughTheirOwnGateways) {
                                 "10.244.0.5:15008 reverse-mars x2", "172.16.0.2:15008 tunnel x3"}));
   const auto tunnels = TunnelsIn(ClusterIn(resources, kHello));
   EXPECT_EQ(tunnels.at("reverse-mars").authority(), kOfMars);
-  EXPECT_TRUE(tunnels.at("reverse-mars").has_gateway());
+  // All tunnels to a gateway of ours, and to others, are in one connection with it.
+  EXPECT_EQ(tunnels.at("reverse-mars").gateway().SerializeAsString(),
+            tunnels.at("tunnel").gateway().SerializeAsString());
+  UpstreamTlsContext inner;
+  ASSERT_TRUE(tunnels.at("reverse-mars").inner().typed_config().UnpackTo(&inner));
+  EXPECT_EQ(IdentitiesIn(inner.common_tls_context()),
+            (std::set<std::string>{"spiffe://mars.local/ns/default/sa/helloworld"}));
 }
 
 TEST(TunnelClients, AnOutboundOnlyPeerIsNoPlaceWithoutAWay) {
