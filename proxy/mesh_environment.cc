@@ -101,6 +101,7 @@ std::string EncodeNode(const MeshEnvironment& e) {
   auto& labels = *fields["LABELS"].mutable_struct_value()->mutable_fields();
   for (const auto& [name, value] : e.labels) labels[name].set_string_value(value);
   node.set_user_agent_name("weft-proxy");
+  node.add_client_features("weft.tunnels");
   return node.SerializeAsString();
 }
 

@@ -2,10 +2,15 @@
 
 #include <dirent.h>
 
+#include <cstdint>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "api/yaml/document.h"
 #include "certs/file.h"
 #include "certs/spiffe_id.h"
@@ -39,17 +44,41 @@ absl::StatusOr<std::string> Scalar(const YamlNode& node, const char* field) {
   return std::string(value);
 }
 
-absl::Status ReadGateways(const YamlNode& node, Peer& peer) {
-  const YamlNode gateways = node["gateways"];
-  if (!gateways.IsSequence()) {
-    return absl::InvalidArgumentError("gateways: not a list of \"IP:PORT\"");
+// "IP:PORT", or "IP:PORT/TUNNELPORT".
+std::optional<GatewayAddress> ParseGateway(absl::string_view text) {
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(text, absl::MaxSplits('/', 1));
+  const auto address = Address::Parse(parts.first);
+  if (!address.ok() || address->family() == AF_UNIX || address->port() == 0) return std::nullopt;
+  uint32_t tunnel = 0;
+  const bool tunnels = parts.first.size() < text.size();
+  if (tunnels && (!absl::SimpleAtoi(parts.second, &tunnel) || tunnel == 0 || tunnel > 65535)) {
+    return std::nullopt;
   }
+  return GatewayAddress{address->ip(), address->port(), static_cast<uint16_t>(tunnel)};
+}
+
+absl::Status ReadGateways(const YamlNode& node, Peer& peer) {
+  constexpr char kNoList[] = "gateways: not a list of \"IP:PORT\" or \"IP:PORT/TUNNELPORT\"";
+  const YamlNode gateways = node["gateways"];
+  if (!gateways.IsSequence()) return absl::InvalidArgumentError(kNoList);
   for (const YamlNode& item : gateways) {
-    auto address = Address::Parse(item.Scalar());
-    if (!address.ok() || address->port() == 0) {
-      return absl::InvalidArgumentError("gateways: not a list of \"IP:PORT\"");
-    }
-    peer.gateways.push_back({address->ip(), address->port()});
+    const std::optional<GatewayAddress> gateway = ParseGateway(item.Scalar());
+    if (!gateway.has_value()) return absl::InvalidArgumentError(kNoList);
+    peer.gateways.push_back(*gateway);
+  }
+  return absl::OkStatus();
+}
+
+// What need not be there.
+absl::Status ReadOptions(const YamlNode& node, Peer& peer) {
+  const absl::string_view outbound_only = node["outboundOnly"].Scalar();
+  if (!outbound_only.empty() && !absl::SimpleAtob(outbound_only, &peer.outbound_only)) {
+    return absl::InvalidArgumentError("outboundOnly: neither true nor false");
+  }
+  const absl::string_view cost = node["cost"].Scalar();
+  if (!cost.empty() && !absl::SimpleAtoi(cost, &peer.cost)) {
+    return absl::InvalidArgumentError("cost: not a number from 0 on");
   }
   return absl::OkStatus();
 }
@@ -78,6 +107,8 @@ absl::StatusOr<Peer> ReadPeer(const YamlNode& node) {
   if (!roots.ok()) return absl::InvalidArgumentError(absl::StrCat("roots: ", roots.message()));
   absl::Status gateways = ReadGateways(node, peer);
   if (!gateways.ok()) return gateways;
+  absl::Status options = ReadOptions(node, peer);
+  if (!options.ok()) return options;
   return peer;
 }
 

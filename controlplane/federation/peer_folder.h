@@ -3,7 +3,9 @@
 //   cluster: west
 //   network: west-net
 //   trustDomain: west.weft
-//   gateways: ["192.0.2.1:15443"]
+//   gateways: ["192.0.2.1:15443/15008"]  # mesh TLS, and tunnels if it takes any
+//   outboundOnly: false                  # nobody can dial it; then gateways may be []
+//   cost: 0                              # of several clusters, lower ones come first
 //   roots: |
 //     -----BEGIN CERTIFICATE-----
 //

@@ -20,6 +20,7 @@
 #include "proxy/config/http2_options.h"
 #include "proxy/config/outlier_config.h"
 #include "proxy/config/subset_criteria.h"
+#include "proxy/config/tunnel_config.h"
 #include "proxy/dns/lookup.h"
 #include "proxy/net/address.h"
 #include "proxy/net/listen_options.h"
@@ -73,6 +74,7 @@ struct EndpointConfig {
   std::shared_ptr<const EndpointLabels> labels;     // of a cluster with subsets; null: none
   std::shared_ptr<const CheckTarget> check_target;  // null: the endpoint itself
   ProxyProtocolOut proxy_protocol = ProxyProtocolOut::kNone;
+  std::shared_ptr<const TunnelConfig> tunnel;  // null: connections are made directly
   // Stable identity within the cluster: address and the name of the transport socket chosen, as
   // "10.0.0.1:80" or "10.0.0.1:80/tlsMode-istio"; with kLogicalDns the name stands for the address,
   // "example.org:80", so that its connections outlive a change of address. Loads and pools are kept
@@ -205,6 +207,7 @@ struct TransportSocketChoice {
   std::vector<std::pair<std::string, std::string>> match;  // all must be equal; none: always
   std::shared_ptr<const ClientTlsContext> tls;             // null: plaintext
   ProxyProtocolOut proxy_protocol = ProxyProtocolOut::kNone;
+  std::shared_ptr<const TunnelConfig> tunnel;
 };
 
 // How often the names of a cluster are resolved again.
@@ -244,6 +247,7 @@ struct ClusterConfig {
   std::vector<TransportSocketChoice> transport_sockets;
   std::shared_ptr<const ClientTlsContext> tls;
   ProxyProtocolOut proxy_protocol = ProxyProtocolOut::kNone;
+  std::shared_ptr<const TunnelConfig> tunnel;
   TcpKeepalive keepalive;
   std::vector<Address> source_addresses;     // to bind outgoing sockets to: see SourceFor
   std::optional<uint32_t> mark;              // SO_MARK from upstream_bind_config's socket options

@@ -64,6 +64,7 @@ absl::StatusOr<TransportSocketChoice> CompileChoice(
   if (!socket.ok()) return Under("transport_socket", socket.status());
   to.tls = std::move(socket->tls);
   to.proxy_protocol = socket->proxy_protocol;
+  to.tunnel = std::move(socket->tunnel);
   return to;
 }
 
@@ -74,6 +75,7 @@ absl::Status CompileTransportSockets(const cluster::Cluster& from, const Secrets
     if (!socket.ok()) return Under("transport_socket", socket.status());
     to.tls = std::move(socket->tls);
     to.proxy_protocol = socket->proxy_protocol;
+    to.tunnel = std::move(socket->tunnel);
   }
   return CompileEach("transport_socket_matches", from.transport_socket_matches(),
                      to.transport_sockets, [&](const cluster::Cluster::TransportSocketMatch& one) {

@@ -43,11 +43,13 @@ void ChooseTransportSocket(const core::Metadata& metadata, const ClusterConfig& 
     if (!Satisfies(wanted, choice)) continue;
     to.tls = choice.tls;
     to.proxy_protocol = choice.proxy_protocol;
+    to.tunnel = choice.tunnel;
     absl::StrAppend(&to.key, "/", choice.name);
     return;
   }
   to.tls = cluster.tls;
   to.proxy_protocol = cluster.proxy_protocol;
+  to.tunnel = cluster.tunnel;
 }
 
 EndpointHealth HealthOf(core::HealthStatus status) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "proxy/config/compile_http_filters.h"
 #include "proxy/config/compile_matchers.h"
@@ -195,8 +196,21 @@ absl::Status CheckUnsupported(const route::RouteAction& from) {
   if (from.hedge_policy().hedge_on_per_try_timeout()) {
     return Invalid("hedge_policy.hedge_on_per_try_timeout", "is not supported by this proxy");
   }
-  if (!from.upgrade_configs().empty()) {
-    return Invalid("upgrade_configs", "is not supported on routes, only for the whole listener");
+  return absl::OkStatus();
+}
+
+// Of upgrades on a route, only the end of a CONNECT.
+absl::Status CompileUpgrades(const route::RouteAction& from, ForwardAction& to) {
+  for (int i = 0; i < from.upgrade_configs_size(); ++i) {
+    const auto& upgrade = from.upgrade_configs(i);
+    const bool connect = absl::EqualsIgnoreCase(upgrade.upgrade_type(), "CONNECT");
+    if (!connect || !upgrade.has_connect_config()) {
+      return Invalid(
+          Index("upgrade_configs", i),
+          "is not supported on routes, only for the whole listener; but for CONNECT with "
+          "a connect_config");
+    }
+    to.ends_connect = !upgrade.has_enabled() || upgrade.enabled().value();
   }
   return absl::OkStatus();
 }
@@ -257,6 +271,8 @@ absl::StatusOr<ForwardAction> CompileForwardAction(const route::RouteAction& fro
   status = CompileRewrites(from, to);
   if (!status.ok()) return status;
   CompileTimeouts(from, to);
+  status = CompileUpgrades(from, to);
+  if (!status.ok()) return status;
   if (from.has_retry_policy()) {
     absl::StatusOr<RetryPolicy> retry = CompileRetryPolicy(from.retry_policy());
     if (!retry.ok()) return Under("retry_policy", retry.status());

@@ -15,6 +15,7 @@
 #include "api/envoy/local_ratelimit.pb.h"
 #include "api/envoy/route.pb.h"
 #include "api/envoy/router.pb.h"
+#include "api/weft/tunnel.pb.h"
 #include "proxy/config/compile_ext_authz.h"
 #include "proxy/config/compile_jwt.h"
 #include "proxy/config/compile_matchers.h"
@@ -296,6 +297,13 @@ absl::StatusOr<HttpFilterConfig> CompileConfig(const Any& any, bool in_route,
   if (any.Is<http::jwt_authn::v3::PerRouteConfig>() && in_route) {
     auto message = Unpack<http::jwt_authn::v3::PerRouteConfig>(any);
     return message.ok() ? JwtOfRoute(*message) : message.status();
+  }
+  if (any.Is<proxy::v1::TunnelTermination>() && !in_route) {
+    auto message = Unpack<proxy::v1::TunnelTermination>(any);
+    if (!message.ok()) return message.status();
+    TunnelTerminationConfig to;
+    to.gateways.insert(message->gateways().begin(), message->gateways().end());
+    return HttpFilterConfig(std::move(to));
   }
   if (any.Is<http::ext_authz::v3::ExtAuthz>() && !in_route) {
     auto message = Unpack<http::ext_authz::v3::ExtAuthz>(any);

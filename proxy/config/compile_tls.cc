@@ -14,6 +14,7 @@
 #include "api/envoy/raw_buffer.pb.h"
 #include "api/envoy/tls.pb.h"
 #include "api/envoy/upstream_proxy_protocol.pb.h"
+#include "api/weft/tunnel.pb.h"
 #include "proxy/config/fields.h"
 
 namespace weft {
@@ -462,8 +463,45 @@ absl::StatusOr<std::shared_ptr<const ServerTlsContext>> CompileServerTls(
                                                                                    ServerOptions);
 }
 
+namespace {
+
+absl::StatusOr<UpstreamSocket> CompileTunnel(const proxy::v1::TunnelTransport& from,
+                                             const Secrets& secrets) {
+  if (from.authority().empty()) return Invalid("authority", "must not be empty");
+  if (from.has_gateway() == !from.reverse_of().empty()) {
+    return Invalid("gateway", "exactly one of gateway, reverse_of must be set");
+  }
+  UpstreamSocket to;
+  if (from.has_inner()) {
+    if (from.inner().typed_config().Is<proxy::v1::TunnelTransport>()) {
+      return Invalid("inner", "is a tunnel itself");
+    }
+    absl::StatusOr<UpstreamSocket> inner = CompileUpstreamSocket(from.inner(), secrets);
+    if (!inner.ok()) return Under("inner", inner.status());
+    to = *std::move(inner);
+  }
+  auto tunnel = std::make_shared<TunnelConfig>();
+  tunnel->authority = from.authority();
+  tunnel->reverse_of = from.reverse_of();
+  if (from.has_gateway()) {
+    absl::StatusOr<ClientTlsOptions> options = ClientOptions(from.gateway(), secrets);
+    if (!options.ok()) return Under("gateway", options.status());
+    auto context = ClientTlsContext::Create(*std::move(options));
+    if (!context.ok()) return Invalid("gateway.common_tls_context", context.status().message());
+    tunnel->gateway = *std::move(context);
+  }
+  to.tunnel = std::move(tunnel);
+  return to;
+}
+
+}  // namespace
+
 absl::StatusOr<UpstreamSocket> CompileUpstreamSocket(const core::TransportSocket& from,
                                                      const Secrets& secrets) {
+  if (from.typed_config().Is<proxy::v1::TunnelTransport>()) {
+    auto tunnel = Unpack<proxy::v1::TunnelTransport>(from.typed_config());
+    return tunnel.ok() ? CompileTunnel(*tunnel, secrets) : tunnel.status();
+  }
   UpstreamSocket to;
   const core::TransportSocket* inner = &from;
   ProxyProtocolUpstreamTransport proxied;

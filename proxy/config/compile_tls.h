@@ -25,10 +25,12 @@ class ClientTlsContext;
 // Null for raw_buffer. kFailedPrecondition if a secret it names has not come yet.
 absl::StatusOr<std::shared_ptr<const ServerTlsContext>> CompileServerTls(
     const envoy::config::core::v3::TransportSocket& from, const Secrets& secrets);
-// What is spoken to an endpoint before its protocol: plain or TLS, a PROXY header in front or not.
+// What is spoken to an endpoint before its protocol: plain or TLS, a PROXY header in front or not,
+// directly or through a tunnel.
 struct UpstreamSocket {
   std::shared_ptr<const ClientTlsContext> tls;
   ProxyProtocolOut proxy_protocol = ProxyProtocolOut::kNone;
+  std::shared_ptr<const TunnelConfig> tunnel;  // null: none
 };
 absl::StatusOr<UpstreamSocket> CompileUpstreamSocket(
     const envoy::config::core::v3::TransportSocket& from, const Secrets& secrets);

@@ -17,6 +17,7 @@
 #include "proxy/config/fault_config.h"
 #include "proxy/config/header_mutation_config.h"
 #include "proxy/config/local_rate_limit_config.h"
+#include "proxy/config/tunnel_config.h"
 
 namespace weft {
 
@@ -45,7 +46,7 @@ struct ExtAuthzFilterConfig {
 // Fields that matter where nothing overrides them: each is complete in itself.
 using HttpFilterConfig =
     std::variant<CorsConfig, FaultConfig, LocalRateLimitConfig, HeaderMutationConfig,
-                 RbacFilterConfig, JwtFilterConfig, ExtAuthzFilterConfig>;
+                 RbacFilterConfig, JwtFilterConfig, ExtAuthzFilterConfig, TunnelTerminationConfig>;
 
 // By its address a worker finds what it keeps of one filter (its token bucket, its counters): made
 // by make_shared, so that a weak pointer keeps the address from being used again.

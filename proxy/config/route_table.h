@@ -118,6 +118,7 @@ struct ForwardAction {
   std::vector<HashPolicy> hash_policies;
   std::vector<RequestMirror> mirrors;
   uint32_t cluster_not_found_status = 503;
+  bool ends_connect = false;  // a CONNECT ends here: what comes in it goes on as bytes
 };
 
 struct RedirectAction {

@@ -74,6 +74,14 @@ struct Exchange {
   // Its head is on the way to the client; interim ones do not count.
   bool response_started = false;
 
+  // Of a CONNECT that ends here, as the tunnel filter found it.
+  struct TunnelNotes {
+    bool named = false;  // the client is told which pod it got
+    std::string avoid;   // pods that it wants others than
+    std::string source;
+  };
+  TunnelNotes tunnel;
+
   const bool logged;  // whether any log wants the record's texts, which cost more than the counts
   RequestRecord record;
   FilterNotes notes;

@@ -63,6 +63,22 @@ bool LostRaceWithClose(const Exchange& x, const Transfer& transfer) {
          (unseen || (kind == Outcome::Kind::kReset && idempotent));
 }
 
+bool Failed(const Outcome& outcome) {
+  return outcome.kind != Outcome::Kind::kResponse || outcome.status >= 500;
+}
+
+// What came of it is the pod's, where a gateway says which pod it was.
+ForwardResult Judged(const Transfer& transfer, const Lease& lease, Pool& pool,
+                     const ClusterConfig& cluster, MonotonicTime now) {
+  ForwardResult result = transfer.result();
+  const bool answered =
+      result.outcome.kind != Outcome::Kind::kResponse || result.outcome.status > 0;
+  if (answered && !lease.pod().empty()) {
+    result.judged_by_pod = pool.Report(lease.pod(), Failed(result.outcome), cluster, now);
+  }
+  return result;
+}
+
 }  // namespace
 
 Task<ForwardResult> Forward(Exchange& x, UpstreamChoice& choice, const EndpointConfig& endpoint,
@@ -79,6 +95,13 @@ Task<ForwardResult> Forward(Exchange& x, UpstreamChoice& choice, const EndpointC
   Pool::Wanted wanted{cluster, endpoint, x.worker().options().mark,
                       std::min(x.deadline, x.stream_end)};
   wanted.http2_client = x.head.version == HttpVersion::kHttp2;
+  wanted.tunnels = &x.worker().tunnels();
+  if (x.forward->ends_connect && x.body.framing == BodyFraming::kTunnel && x.upgrade.empty()) {
+    wanted.raw = true;
+    wanted.avoid = x.tunnel.avoid;
+    wanted.source = x.tunnel.source;
+    if (x.tunnel.named) wanted.pod = x.worker().PodName(endpoint.address);
+  }
   for (int races = 0;; ++races) {
     Lease lease = pool.Take(wanted, x.loop().Now());
     if (!lease) {
@@ -96,12 +119,13 @@ Task<ForwardResult> Forward(Exchange& x, UpstreamChoice& choice, const EndpointC
     Transfer transfer(x, lease, attempt);
     co_await transfer.Run(try_deadline);
     if (transfer.upstream_ended()) {
+      ForwardResult result = Judged(transfer, lease, pool, cluster, x.loop().Now());
       lease.Finish(x.loop().Now());
-      co_return transfer.result();
+      co_return result;
     }
     lease.stream().Abort();
     if (!lease.reused() || races == kMostRaces || !LostRaceWithClose(x, transfer)) {
-      co_return transfer.result();
+      co_return Judged(transfer, lease, pool, cluster, x.loop().Now());
     }
     wanted.fresh = true;
   }

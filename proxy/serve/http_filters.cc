@@ -13,6 +13,7 @@
 #include "proxy/serve/rate_limit_filter.h"
 #include "proxy/serve/rbac_filter.h"
 #include "proxy/serve/request_metadata.h"
+#include "proxy/serve/tunnel_filter.h"
 
 namespace weft {
 
@@ -39,6 +40,8 @@ Task<std::optional<Answer>> RunRequestFilters(Exchange& x) {
       answer = RunJwt(x, *active, metadata.tokens);
     } else if (std::holds_alternative<ExtAuthzFilterConfig>(kind)) {
       answer = co_await RunExtAuthz(x, *active, metadata);
+    } else if (const auto* tunnel = std::get_if<TunnelTerminationConfig>(&kind)) {
+      RunTunnel(x, *tunnel);
     }
     if (answer.has_value()) co_return answer;
   }

@@ -88,8 +88,9 @@ Task<> ServeTcp(Worker& worker, Downstream& downstream, const TcpProxyConfig& co
   for (uint32_t attempt = 0; upstream == nullptr && attempt < attempts; ++attempt) {
     endpoint = choice.Next();
     if (endpoint == nullptr) break;
-    auto connected = co_await ConnectUpstream(worker.loop(), *cluster, *endpoint,
-                                              worker.options().mark, kNever, proxied);
+    auto connected =
+        co_await ConnectUpstream(worker.loop(), *cluster, *endpoint, worker.options().mark, kNever,
+                                 proxied, "", Tunneling{&worker.tunnels(), "", ""});
     if (connected.ok()) {
       choice.ConnectSucceeded(/*final=*/true);
       upstream = std::move(*connected);

@@ -46,6 +46,7 @@ struct ForwardResult {
   // From the request's first byte on a connection that was there to the response's head; zero if
   // that did not come. How far away the endpoint is, without what making a connection costs.
   absl::Duration latency = absl::ZeroDuration();
+  bool judged_by_pod = false;  // what came of it is held against a pod behind the endpoint
   std::optional<absl::Duration> back_off;  // before another attempt, as the response asks
   ResponseFlag flag = ResponseFlag::kNone;
   std::string reason;  // of a failure, for the client and the log

@@ -1,7 +1,10 @@
 #include "proxy/serve/upstream_choice.h"
 
 #include <utility>
+#include <vector>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_split.h"
 #include "proxy/decide/pick_endpoint.h"
 #include "proxy/serve/connection.h"
 
@@ -22,6 +25,7 @@ void UpstreamChoice::SetOriginal(const Address& address) {
   original_->key = original_->address.ToString();
   original_->tls = cluster_.tls;
   original_->proxy_protocol = cluster_.proxy_protocol;
+  original_->tunnel = cluster_.tunnel;
 }
 
 // A field that is missing or no address leads nowhere, not to where the client wanted to.
@@ -33,6 +37,16 @@ void UpstreamChoice::UseHeaders(const Headers& headers) {
   const absl::StatusOr<Address> address = Address::Parse(*text);
   const bool ip = address.ok() && (address->family() == AF_INET || address->family() == AF_INET6);
   if (ip) SetOriginal(*address);
+}
+
+void UpstreamChoice::Avoid(const std::string& pods) {
+  if (pods.empty()) return;
+  const absl::flat_hash_set<absl::string_view> names = absl::StrSplit(pods, ',');
+  const std::vector<EndpointConfig>& endpoints = cluster_.endpoints->endpoints;
+  state_.load.Adopt(cluster_.endpoints, worker_.loop().Now());
+  for (size_t i = 0; i < endpoints.size(); ++i) {
+    if (names.contains(worker_.PodName(endpoints[i].address))) tried_.push_back(state_.load.at(i));
+  }
 }
 
 const EndpointConfig* UpstreamChoice::Next() {

@@ -7,8 +7,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "certs/digest.h"
 #include "proxy/serve/connection.h"
 #include "proxy/tls/tls_stream.h"
 
@@ -18,6 +20,7 @@ namespace {
 // Idle connections that the peer closed are noticed when one is taken; this is for those that are
 // never taken again.
 constexpr absl::Duration kSweepInterval = absl::Seconds(5);
+constexpr size_t kMostPodNames = 100000;
 
 // A connection that the process is done with ends once no request has come for this long. A client
 // that was busy a moment ago is likely to send another, which closing at once would lose.
@@ -50,6 +53,12 @@ const FilterChainConfig* FindChain(const ListenerConfig& listener, uint64_t fing
   }
   const auto& last = listener.default_chain;
   return last.has_value() && last->fingerprint == fingerprint ? &*last : nullptr;
+}
+
+// Nobody can tell an address by its name who does not know this.
+std::string RandomKey() {
+  absl::BitGen random;
+  return absl::StrCat(absl::Uniform<uint64_t>(random), "/", absl::Uniform<uint64_t>(random), "/");
 }
 
 }  // namespace
@@ -85,7 +94,10 @@ bool Worker::Listens(const ListenerConfig& listener) const {
 }
 
 Worker::Worker(WorkerOptions options, AccessLog* access_log)
-    : options_(std::move(options)), access_log_(access_log) {
+    : options_(std::move(options)),
+      access_log_(access_log),
+      pod_name_key_(RandomKey()),
+      tunnels_(loop_) {
   upkeep_.Spawn(SweepPools());
   upkeep_.Spawn(CutDrained());
 }
@@ -287,9 +299,20 @@ H2Counters& Worker::DownstreamHttp2Of(const std::string& stat_prefix) {
   return downstream_http2_[stat_prefix];
 }
 
+const std::string& Worker::PodName(const Address& address) {
+  // What is not of use any more is made again when it is.
+  if (pod_names_.size() > kMostPodNames) pod_names_.clear();
+  std::string& name = pod_names_[address.ToString()];
+  if (name.empty()) {
+    name = certs::Sha256Hex(absl::StrCat(pod_name_key_, address.ToString())).substr(0, 16);
+  }
+  return name;
+}
+
 Task<> Worker::SweepPools() {
   while (true) {
     co_await Sleep(loop_, kSweepInterval);
+    tunnels_.Sweep(loop_.Now());
     for (auto& [name, state] : clusters_) {
       const ClusterConfig* cluster = config_->FindCluster(name);
       if (cluster != nullptr) state.load.JudgeOutliers(*cluster, {loop_.Now(), Random()});

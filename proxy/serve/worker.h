@@ -26,6 +26,7 @@
 #include "proxy/serve/filter_states.h"
 #include "proxy/telemetry/counters.h"
 #include "proxy/upstream/pool.h"
+#include "proxy/upstream/tunnels.h"
 
 namespace weft {
 
@@ -142,6 +143,10 @@ class Worker {
   ListenerCounters& ListenerOf(const std::string& name) { return listener_counters_[name]; }
   void CountRejection(const char* reason) { ++rejections_[reason]; }
   AccessLog* access_log() { return access_log_; }
+  Tunnels& tunnels() { return tunnels_; }
+  // What the clients of tunnels are told of a pod instead of its address: stable as long as this
+  // worker lives, and of no meaning to anybody else.
+  const std::string& PodName(const Address& address);
   FilterStates& filters() { return filters_; }
   // Runs besides the connections, and ends with the worker at the latest.
   void Spawn(Task<> task) { upkeep_.Spawn(std::move(task)); }
@@ -191,6 +196,9 @@ class Worker {
   absl::node_hash_map<std::string, ListenerCounters> listener_counters_;
   std::map<std::string, uint64_t> rejections_;
   FilterStates filters_;
+  const std::string pod_name_key_;
+  absl::flat_hash_map<std::string, std::string> pod_names_;  // by address
+  Tunnels tunnels_;
   Scope connections_;
   std::vector<std::unique_ptr<Socket>> sockets_;
   Scope upkeep_;

@@ -10,25 +10,56 @@
 
 namespace weft {
 
-Task<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> ConnectUpstream(
-    EventLoop& loop, const ClusterConfig& cluster, const EndpointConfig& endpoint,
-    std::optional<uint32_t> default_mark, MonotonicTime deadline, ProxiedAddresses proxied,
-    absl::string_view alpn) {
+namespace {
+
+Task<absl::StatusOr<Tunnels::Opened>> Reach(EventLoop& loop, const ClusterConfig& cluster,
+                                            const EndpointConfig& endpoint,
+                                            std::optional<uint32_t> mark, MonotonicTime deadline,
+                                            Tunneling tunneling) {
+  if (endpoint.tunnel != nullptr) {
+    if (tunneling.tunnels == nullptr) {
+      co_return absl::FailedPreconditionError(
+          absl::StrCat("cluster '", cluster.name, "': no tunnels for this kind of connection"));
+    }
+    Tunnels::Wanted wanted;
+    wanted.avoid = std::move(tunneling.avoid);
+    wanted.source = std::move(tunneling.source);
+    co_return co_await tunneling.tunnels->Open(endpoint.address, endpoint.tunnel, std::move(wanted),
+                                               mark, deadline);
+  }
   ConnectOptions options;
   options.source = SourceFor(cluster, endpoint.address);
   options.keepalive = cluster.keepalive;
-  options.mark = cluster.mark.has_value() ? cluster.mark : default_mark;
-  options.deadline = std::min(deadline, loop.Now() + cluster.connect_timeout);
-  auto connection = std::make_unique<UpstreamConnection>();
-  connection->tls = endpoint.tls;
+  options.mark = mark;
+  options.deadline = deadline;
   auto connected = co_await Connect(loop, endpoint.address, options);
   if (!connected.ok()) co_return connected.status();
-  connection->stream = std::move(*connected);
+  Tunnels::Opened opened;
+  opened.stream = *std::move(connected);
+  co_return opened;
+}
+
+}  // namespace
+
+Task<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> ConnectUpstream(
+    EventLoop& loop, const ClusterConfig& cluster, const EndpointConfig& endpoint,
+    std::optional<uint32_t> default_mark, MonotonicTime deadline, ProxiedAddresses proxied,
+    absl::string_view alpn, Tunneling tunneling) {
+  const MonotonicTime limit = std::min(deadline, loop.Now() + cluster.connect_timeout);
+  auto connection = std::make_unique<UpstreamConnection>();
+  connection->tls = endpoint.tls;
+  connection->tunnel = endpoint.tunnel;
+  auto opened = co_await Reach(loop, cluster, endpoint,
+                               cluster.mark.has_value() ? cluster.mark : default_mark, limit,
+                               std::move(tunneling));
+  if (!opened.ok()) co_return opened.status();
+  connection->stream = std::move(opened->stream);
+  connection->pod = std::move(opened->pod);
   if (endpoint.proxy_protocol != ProxyProtocolOut::kNone) {
     const int version = endpoint.proxy_protocol == ProxyProtocolOut::kV1 ? 1 : 2;
     Buffer header;
     header.Append(MakeProxyHeader(version, proxied.client, proxied.destination));
-    const bool sent = co_await WriteAll(loop, *connection->stream, header, options.deadline);
+    const bool sent = co_await WriteAll(loop, *connection->stream, header, limit);
     if (!sent) {
       co_return absl::UnavailableError(
           absl::StrCat("PROXY header to ", endpoint.address.ToString(), ": not taken"));
@@ -36,7 +67,7 @@ Task<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> ConnectUpstream(
   }
   if (endpoint.tls != nullptr) {
     auto secured = co_await TlsStream::Connect(loop, std::move(connection->stream), endpoint.tls,
-                                               options.deadline, endpoint.host_name, alpn);
+                                               limit, endpoint.host_name, alpn);
     if (!secured.ok()) {
       co_return absl::Status(
           secured.status().code(),

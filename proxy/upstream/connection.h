@@ -13,6 +13,7 @@
 #include "proxy/config/cluster_config.h"
 #include "proxy/net/tcp.h"
 #include "proxy/runtime/task.h"
+#include "proxy/upstream/tunnels.h"
 
 namespace weft {
 
@@ -21,6 +22,16 @@ struct UpstreamConnection {
   // What it was made with: another object after a rotation, and then it is not used again.
   std::shared_ptr<const ClientTlsContext> tls;
   std::string alpn;  // what was negotiated; empty if nothing was
+  // Of a tunnel: the same for its gateway, and what the gateway calls the pod behind.
+  std::shared_ptr<const TunnelConfig> tunnel;
+  std::string pod;
+};
+
+// What a connection by a tunnel is made with.
+struct Tunneling {
+  Tunnels* tunnels = nullptr;  // null: there are none here
+  std::string avoid;           // names of pods, by commas, that another one is wanted than
+  std::string source;          // whom the connection is made for, if that is not us
 };
 
 // The two ends of a client's connection, for the PROXY protocol towards an endpoint.
@@ -35,7 +46,8 @@ struct ProxiedAddresses {
 Task<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> ConnectUpstream(
     EventLoop& loop, const ClusterConfig& cluster, const EndpointConfig& endpoint,
     std::optional<uint32_t> default_mark, MonotonicTime deadline = kNever,
-    ProxiedAddresses proxied = ProxiedAddresses(), absl::string_view alpn = "");
+    ProxiedAddresses proxied = ProxiedAddresses(), absl::string_view alpn = "",
+    Tunneling tunneling = Tunneling());
 
 }  // namespace weft
 

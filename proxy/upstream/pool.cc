@@ -41,6 +41,18 @@ class Waiter {
   const std::list<Signal>::iterator place_;
 };
 
+// Whether it was made as connections are made now: not before a rotation.
+bool IsCurrent(const UpstreamConnection& connection, const EndpointConfig& endpoint) {
+  if (connection.tls != endpoint.tls) return false;
+  const ClientTlsContext* before =
+      connection.tunnel == nullptr ? nullptr : connection.tunnel->gateway.get();
+  return before == (endpoint.tunnel == nullptr ? nullptr : endpoint.tunnel->gateway.get());
+}
+
+uint64_t RequestsOf(const PodLoads::Use& pod) {
+  return pod.get() == nullptr ? 0 : pod.get()->requests;
+}
+
 // What to offer, in the wire's form, where the TLS of an endpoint states nothing.
 absl::string_view AlpnFor(UpstreamProtocol protocol, bool http2) {
   if (protocol == UpstreamProtocol::kAlpn) return "\x02h2\x08http/1.1";
@@ -58,6 +70,7 @@ Lease::Http2::Http2(EventLoop& loop, std::unique_ptr<UpstreamConnection> made,
              Buffer()}) {}
 
 Lease& Lease::operator=(Lease&& other) noexcept {
+  std::swap(raw_, other.raw_);
   std::swap(http1_, other.http1_);
   std::swap(http2_, other.http2_);
   std::swap(stream_, other.stream_);
@@ -66,7 +79,10 @@ Lease& Lease::operator=(Lease&& other) noexcept {
 }
 
 Lease::~Lease() {
-  if (http1_ != nullptr) {
+  if (raw_ != nullptr) {
+    raw_.reset();
+    pool_->Closed();
+  } else if (http1_ != nullptr) {
     http1_.reset();
     pool_->Closed();
   } else if (http2_ != nullptr) {
@@ -76,6 +92,7 @@ Lease::~Lease() {
 }
 
 void Lease::Finish(MonotonicTime now) {
+  if (raw_ != nullptr) return;
   if (http2_ != nullptr) {
     http2_->idle_since = now;
     return;
@@ -104,6 +121,7 @@ void Pool::Closed() {
 
 Lease Pool::Use(std::unique_ptr<Http1> connection, const ClusterConfig& cluster) {
   ++connection->requests;
+  if (connection->pod.get() != nullptr) ++connection->pod.get()->requests;
   connection->most_requests = cluster.max_requests_per_connection;
   Lease lease;
   lease.http1_ = std::move(connection);
@@ -113,6 +131,7 @@ Lease Pool::Use(std::unique_ptr<Http1> connection, const ClusterConfig& cluster)
 
 Lease Pool::Use(Http2& connection, const ClusterConfig& cluster, MonotonicTime now) {
   ++connection.requests;
+  if (connection.pod.get() != nullptr) ++connection.pod.get()->requests;
   ++connection.leases;
   connection.most_requests = cluster.max_requests_per_connection;
   connection.idle_since = now;
@@ -135,11 +154,14 @@ void Pool::Release(Http2& connection) {
   Closed();
 }
 
-// To a gateway one more connection may be opened although others are idle: twice the pods, so that
-// all of them are likely met although each worker chooses alone.
-bool Pool::MaySpread(const Wanted& wanted) const {
-  const size_t fanout = wanted.endpoint.fanout;
-  return fanout > 1 && open_ < std::min<size_t>(kMostSpread, 2 * fanout);
+// To a gateway one more connection may be opened although others are idle: until each pod has one,
+// if the gateway names them; else twice the pods, so that all of them are likely met although each
+// worker chooses alone.
+bool Pool::MaySpread(const Wanted& wanted, MonotonicTime now) const {
+  const size_t fanout = std::min<size_t>(kMostSpread, wanted.endpoint.fanout);
+  if (fanout <= 1) return false;
+  if (pods_.known()) return being_made_ == 0 && pods_.MayFindMore(fanout, now);
+  return open_ < std::min<size_t>(kMostSpread, 2 * fanout);
 }
 
 // A connection that is being made is likely to have room for this request too.
@@ -158,7 +180,7 @@ bool Pool::MayMultiplex(const Wanted& wanted) const {
 }
 
 Lease Pool::Take(const Wanted& wanted, MonotonicTime now) {
-  if (MaySpread(wanted)) return Lease();
+  if (wanted.raw || MaySpread(wanted, now)) return Lease();
   if (MayMultiplex(wanted)) {
     Lease lease = TakeHttp2(wanted, now);
     if (lease || wanted.cluster.protocol != UpstreamProtocol::kAlpn) return lease;
@@ -166,17 +188,27 @@ Lease Pool::Take(const Wanted& wanted, MonotonicTime now) {
   return TakeHttp1(wanted, now);
 }
 
+// The end if there is none that may be used.
+std::vector<std::unique_ptr<Pool::Http1>>::iterator Pool::NextIdle(const Wanted& wanted,
+                                                                   MonotonicTime now) {
+  if (wanted.endpoint.fanout <= 1 && !pods_.known()) return idle_.end() - 1;
+  if (!pods_.known()) return idle_.begin();
+  auto best = idle_.end();
+  for (auto one = idle_.begin(); one != idle_.end(); ++one) {
+    const PodLoads::Pod* pod = (*one)->pod.get();
+    if (pods_.Ejected(pod, now)) continue;
+    if (best == idle_.end() || RequestsOf((*one)->pod) < RequestsOf((*best)->pod)) best = one;
+  }
+  return best;
+}
+
 Lease Pool::TakeHttp1(const Wanted& wanted, MonotonicTime now) {
   while (!idle_.empty() && !wanted.fresh) {
-    std::unique_ptr<Http1> connection;
-    if (wanted.endpoint.fanout > 1) {
-      connection = std::move(idle_.front());
-      idle_.erase(idle_.begin());
-    } else {
-      connection = std::move(idle_.back());
-      idle_.pop_back();
-    }
-    const bool current = connection->connection->tls == wanted.endpoint.tls;
+    const auto next = NextIdle(wanted, now);
+    if (next == idle_.end()) break;
+    std::unique_ptr<Http1> connection = std::move(*next);
+    idle_.erase(next);
+    const bool current = IsCurrent(*connection->connection, wanted.endpoint);
     const bool in_time = now - connection->idle_since < wanted.cluster.idle_timeout;
     if (current && in_time && connection->stream.StillQuiet()) {
       return Use(std::move(connection), wanted.cluster);
@@ -188,9 +220,15 @@ Lease Pool::TakeHttp1(const Wanted& wanted, MonotonicTime now) {
 }
 
 Lease Pool::TakeHttp2(const Wanted& wanted, MonotonicTime now) {
+  if (pods_.known()) {
+    // The pod that has had the fewest first.
+    std::sort(http2_.begin(), http2_.end(),
+              [](const auto& a, const auto& b) { return RequestsOf(a->pod) < RequestsOf(b->pod); });
+  }
   for (auto it = http2_.begin(); it != http2_.end();) {
     Http2& connection = **it;
-    const bool current = connection.connection->tls == wanted.endpoint.tls;
+    const bool current = IsCurrent(*connection.connection, wanted.endpoint) &&
+                         !pods_.Ejected(connection.pod.get(), now);
     const bool idle_too_long =
         connection.leases == 0 && now - connection.idle_since >= wanted.cluster.idle_timeout;
     const bool usable =
@@ -202,7 +240,7 @@ Lease Pool::TakeHttp2(const Wanted& wanted, MonotonicTime now) {
     }
     if (usable && connection.http2.CanOpen()) {
       // The next one takes the next connection.
-      if (wanted.endpoint.fanout > 1) std::rotate(it, it + 1, http2_.end());
+      if (wanted.endpoint.fanout > 1 && !pods_.known()) std::rotate(it, it + 1, http2_.end());
       return Use(connection, wanted.cluster, now);
     }
     ++it;
@@ -230,9 +268,14 @@ Task<Pool::Acquired> Pool::Open(EventLoop& loop, Wanted wanted) {
   acquired.attempted = true;
   const ClusterConfig& cluster = wanted.cluster;
   const MonotonicTime start = loop.Now();
+  Tunneling tunneling;
+  tunneling.tunnels = wanted.tunnels;
+  tunneling.avoid = wanted.raw ? wanted.avoid : pods_.Avoided(wanted.endpoint.fanout, start);
+  if (wanted.raw) tunneling.source = wanted.source;
+  const absl::string_view alpn = wanted.raw ? "" : AlpnFor(cluster.protocol, MayMultiplex(wanted));
   auto connected =
       co_await ConnectUpstream(loop, cluster, wanted.endpoint, wanted.mark, wanted.deadline,
-                               ProxiedAddresses(), AlpnFor(cluster.protocol, MayMultiplex(wanted)));
+                               ProxiedAddresses(), alpn, std::move(tunneling));
   if (!connected.ok()) {
     ++failures_;
     last_failure_ = connected.status();
@@ -241,16 +284,28 @@ Task<Pool::Acquired> Pool::Open(EventLoop& loop, Wanted wanted) {
   }
   attempt.succeeded = true;
   counters_.upstream_cx_connect_ms.Record(loop.Now() - start);
+  if (wanted.raw) {
+    std::string pod = (*connected)->pod.empty() ? wanted.pod : (*connected)->pod;
+    acquired.lease.raw_ =
+        std::make_unique<Raw>(loop, *std::move(connected), std::move(pod), counters_);
+    acquired.lease.raw_->requests = 1;
+    acquired.lease.pool_ = this;
+    co_return acquired;
+  }
+  PodLoads::Use pod = pods_.Connected((*connected)->pod, loop.Now());
   const bool by_alpn = cluster.protocol == UpstreamProtocol::kAlpn;
   if (by_alpn) negotiated_http1_ = (*connected)->alpn != "h2";
   if (MayMultiplex(wanted)) {
     ++counters_.upstream_cx_http2_total;
     http2_.push_back(std::make_unique<Http2>(loop, *std::move(connected), counters_, cluster.http2,
                                              http2_counters_));
+    http2_.back()->pod = std::move(pod);
     acquired.lease = Use(*http2_.back(), cluster, loop.Now());
   } else {
     ++counters_.upstream_cx_http1_total;
-    acquired.lease = Use(std::make_unique<Http1>(loop, *std::move(connected), counters_), cluster);
+    auto made = std::make_unique<Http1>(loop, *std::move(connected), counters_);
+    made->pod = std::move(pod);
+    acquired.lease = Use(std::move(made), cluster);
   }
   co_return acquired;
 }
@@ -278,7 +333,8 @@ Task<Pool::Acquired> Pool::Acquire(EventLoop& loop, Wanted wanted) {
   const Pending pending(usage_, waiting_);
   bool overflowed = false;
   while (true) {
-    const bool on_its_way = being_made_ > 0 && MayMultiplex(wanted) && !MaySpread(wanted);
+    const bool on_its_way =
+        being_made_ > 0 && !wanted.raw && MayMultiplex(wanted) && !MaySpread(wanted, loop.Now());
     // An endpoint without any connection may always have one, lest it starve behind the others.
     const bool full = usage_.connections >= limits.max_connections && open_ > 0;
     if (!on_its_way && !full) break;
@@ -288,7 +344,7 @@ Task<Pool::Acquired> Pool::Acquire(EventLoop& loop, Wanted wanted) {
     }
     acquired.status = co_await Await(loop, wanted);
     if (!acquired.status.ok()) co_return acquired;
-    acquired.lease = Take(wanted, loop.Now());
+    if (!wanted.raw) acquired.lease = Take(wanted, loop.Now());
     if (acquired.lease) co_return acquired;
   }
   co_return co_await Open(loop, wanted);

@@ -5,7 +5,8 @@
 // and another is opened only when the first is full; requests that come while it is being made wait
 // for it. To a gateway (fanout > 1) connections are used in turn, and up to kMostSpread are opened
 // although one is idle: the gateway chooses a pod for each connection, so a single one would pin
-// all requests to one pod.
+// all requests to one pod. Where the gateway says which pod it chose (tunnels), connections are
+// opened until each pod has one, and each request goes to the pod that has had the fewest.
 //
 // The cluster's circuit breakers bound connections and those that wait for one. Each worker counts
 // for itself, so a process has them once per worker.
@@ -15,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,6 +28,8 @@
 #include "proxy/stream/h2_connection.h"
 #include "proxy/telemetry/counters.h"
 #include "proxy/upstream/connection.h"
+#include "proxy/upstream/pod_loads.h"
+#include "proxy/upstream/tunnel_stream.h"
 
 namespace weft {
 
@@ -52,13 +56,20 @@ class Lease {
   Lease& operator=(Lease&& other) noexcept;
   ~Lease();
 
-  explicit operator bool() const { return http1_ != nullptr || http2_ != nullptr; }
-  HttpStream& stream() const { return http1_ != nullptr ? http1_->stream : *stream_; }
+  explicit operator bool() const {
+    return http1_ != nullptr || http2_ != nullptr || raw_ != nullptr;
+  }
+  HttpStream& stream() const {
+    if (raw_ != nullptr) return raw_->stream;
+    return http1_ != nullptr ? http1_->stream : *stream_;
+  }
   // The connection has carried a request before.
   bool reused() const { return link().requests > 1; }
   // What broke the connection, as the transport says; empty if that knows nothing.
   std::string error() const { return link().bytes().error(); }
   const Address& local_address() const { return link().bytes().local_address(); }
+  // Of a tunnel: the pod at its other end, as its gateway calls it; else "".
+  const std::string& pod() const { return link().connection->pod; }
 
   // The exchange is over. Keeps the connection for others if it can carry on. stream() is not to be
   // used any more.
@@ -78,6 +89,7 @@ class Lease {
     EventLoop& loop;
     const MonotonicTime since;
     ClusterCounters& counters;
+    PodLoads::Use pod;  // of a tunnel
     uint32_t requests = 0;
     uint32_t most_requests = 0;  // 0: no limit
     MonotonicTime idle_since;
@@ -94,8 +106,20 @@ class Lease {
     size_t leases = 0;
   };
 
-  const Link& link() const { return http1_ != nullptr ? static_cast<Link&>(*http1_) : *http2_; }
+  // The end of a CONNECT: bytes, as they come.
+  struct Raw : Link {
+    Raw(EventLoop& loop, std::unique_ptr<UpstreamConnection> made, std::string pod,
+        ClusterCounters& counters)
+        : Link(loop, std::move(made), counters), stream(bytes(), std::move(pod)) {}
+    RawStream stream;
+  };
 
+  const Link& link() const {
+    if (raw_ != nullptr) return *raw_;
+    return http1_ != nullptr ? static_cast<Link&>(*http1_) : *http2_;
+  }
+
+  std::unique_ptr<Raw> raw_;
   std::unique_ptr<Http1> http1_;
   Http2* http2_ = nullptr;  // the pool's, which keeps it while there are leases of it
   std::unique_ptr<HttpStream> stream_;
@@ -115,6 +139,14 @@ class Pool {
     MonotonicTime deadline = kNever;
     bool http2_client = false;  // for a cluster that speaks what the client speaks
     bool fresh = false;         // no HTTP/1 connection that was used before
+    Tunnels* tunnels = nullptr;
+    // A CONNECT ends here: a connection of its own, for bytes. `pod`: what the client is told of
+    // who is behind, unless the endpoint's own gateway says; `avoid`: whom it wants to avoid;
+    // `source`: who it is.
+    bool raw = false;
+    std::string pod = {};
+    std::string avoid = {};
+    std::string source = {};
   };
   struct Acquired {
     Lease lease;
@@ -137,6 +169,13 @@ class Pool {
 
   // Closes what the peer closed and what was idle too long.
   void Sweep(MonotonicTime now, absl::Duration idle_timeout);
+  // What came of a request to a pod behind a gateway. True: it is kept of that pod, and is not to
+  // be held against the gateway.
+  bool Report(const std::string& pod, bool failed, const ClusterConfig& cluster,
+              MonotonicTime now) {
+    return pods_.Report(pod, failed, cluster.outlier.get(), now);
+  }
+
   // Nothing refers to it.
   bool unused() const { return open_ == 0 && waiting_ == 0; }
 
@@ -144,10 +183,12 @@ class Pool {
   friend class Lease;
   using Http1 = Lease::Http1;
   using Http2 = Lease::Http2;
+  using Raw = Lease::Raw;
 
   Lease TakeHttp1(const Wanted& wanted, MonotonicTime now);
   Lease TakeHttp2(const Wanted& wanted, MonotonicTime now);
-  bool MaySpread(const Wanted& wanted) const;
+  bool MaySpread(const Wanted& wanted, MonotonicTime now) const;
+  std::vector<std::unique_ptr<Http1>>::iterator NextIdle(const Wanted& wanted, MonotonicTime now);
   bool MayMultiplex(const Wanted& wanted) const;
   Task<absl::Status> Await(EventLoop& loop, const Wanted& wanted);
   Task<Acquired> Open(EventLoop& loop, Wanted wanted);
@@ -160,6 +201,7 @@ class Pool {
   ClusterUsage& usage_;
   ClusterCounters& counters_;
   H2Counters& http2_counters_;
+  PodLoads pods_;  // of a gateway that names them
   // The longest idle first. No deque, which takes and gives back a block whenever its end goes back
   // and forth over the border of one.
   std::vector<std::unique_ptr<Http1>> idle_;
