@@ -97,8 +97,7 @@ void Chaos::Restart(int cluster, absl::Duration after) {
 
 void Chaos::Crash() {
   const int cluster = AnyCluster();
-  const absl::Duration down =
-      context_.random.Between(absl::Milliseconds(100), absl::Seconds(12));
+  const absl::Duration down = context_.random.Between(absl::Milliseconds(100), absl::Seconds(12));
   if (context_.random.Percent(20)) {
     fleet_.LoseHold(cluster);
     context_.time.After(down + absl::Seconds(10), [this, cluster] { fleet_.EndZombie(cluster); });
@@ -117,8 +116,7 @@ void Chaos::Partition() {
   context_.journal.Note("partition: ", NameOf(from), both ? " and " : " to ", NameOf(to));
   fleet_.network().Block(from, to);
   if (both) fleet_.network().Block(to, from);
-  const absl::Duration lasts =
-      context_.random.Between(absl::Milliseconds(100), absl::Seconds(15));
+  const absl::Duration lasts = context_.random.Between(absl::Milliseconds(100), absl::Seconds(15));
   context_.time.After(lasts, [this, from, to, both] {
     context_.journal.Note("partition over: ", NameOf(from), both ? " and " : " to ", NameOf(to));
     fleet_.network().Unblock(from, to);

@@ -245,9 +245,10 @@ void Scale::Tell() {
     }
   }
   const double links = kChanges * (kClusters - 1.0);
-  printf("one endpoint changes: the sender says %.1f bytes a link; CPU: %.1f us for the state, "
-         "%.1f us a link\n",
-         bytes / links, stated / kChanges, cpu / links);
+  printf(
+      "one endpoint changes: the sender says %.1f bytes a link; CPU: %.1f us for the state, "
+      "%.1f us a link\n",
+      bytes / links, stated / kChanges, cpu / links);
 }
 
 // One endpoint of another cluster changes: from the message to the bytes for our sidecars.
