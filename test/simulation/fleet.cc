@@ -234,6 +234,11 @@ void Fleet::LoseHold(int cluster) {
   }
   invariants_.OnStart(cluster, unsaved);
   lost.weftd->CutOff();
+  for (const auto& [connection, ends] : speakers_) {
+    if (ends.first.lock() == lost.weftd || ends.second.lock() == lost.weftd) {
+      stale_.insert(connection);
+    }
+  }
   lost.zombie = std::move(lost.weftd);
   lost.discovery.reset();
   lost.serves_since = absl::InfiniteDuration();
@@ -313,11 +318,10 @@ void Fleet::DialForged(int thief, int claimed, int target) {
 
 void Fleet::OnHeard(int cluster, int peer, ConnectionId connection, absl::Duration sent) {
   const auto& [dialer, acceptor] = speakers_.at(connection);
-  const auto one = dialer.lock();
-  const auto other = acceptor.lock();
-  const auto& old = at(peer).zombie;
-  const bool speaks = old == nullptr || (one != old && other != old);
-  invariants_.OnHeard(cluster, peer, speaks, sent);
+  for (const auto& end : {dialer.lock(), acceptor.lock()}) {
+    if (end != nullptr && end->cut_off()) stale_.insert(connection);
+  }
+  invariants_.OnHeard(cluster, peer, /*speaks=*/!stale_.contains(connection), sent);
 }
 
 }  // namespace weft::simulation

@@ -91,8 +91,9 @@ class Fleet {
   Network network_;
   std::vector<std::unique_ptr<Cluster>> clusters_;
   Invariants invariants_;
-  // Who dialed, and who accepted.
+  // Who dialed, and who accepted; both may be gone.
   std::map<ConnectionId, std::pair<std::weak_ptr<Weftd>, std::weak_ptr<Weftd>>> speakers_;
+  std::set<ConnectionId> stale_;  // of weftds that were cut off
 };
 
 }  // namespace weft::simulation

@@ -188,7 +188,6 @@ void Weftd::Begin(int peer, ConnectionId connection, bool dialed_by_us) {
   link.dialed_by_us = dialed_by_us;
   link.session = std::make_unique<PeerSession>(epoch_, *link.view, dialed_by_us, now());
   link.wake = absl::InfiniteDuration();
-  link.fake_sequence = 0;
   const auto self = weak_from_this();
   network_.Attach(connection, dialed_by_us,
                   {[self, peer, connection](const PeerMessage& message, absl::Duration sent) {

@@ -67,7 +67,7 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
   void OnConnected(int peer, ConnectionId connection);
   void OnDialFailed(int peer, const absl::Status& why);
 
-  uint64_t epoch() const { return epoch_; }
+  bool cut_off() const { return cut_off_; }
   bool ready() const { return maker_.world() != nullptr; }
   const World* world() const { return maker_.world().get(); }
   const std::map<int, Peer>& configured() const { return setup_.peers; }
