@@ -25,7 +25,7 @@ bool DifferInGroupsOnly(const ExportedService& a, const ExportedService& b) {
 
 }  // namespace
 
-PeerFeed::PeerFeed(uint64_t epoch) : epoch_(epoch) {}
+PeerFeed::PeerFeed(uint64_t epoch, uint64_t after) : epoch_(epoch), sequence_(after) {}
 PeerFeed::~PeerFeed() = default;
 
 PeerMessage PeerFeed::Message() {

@@ -40,8 +40,9 @@ class PeerFeed {
   static constexpr int kBurst = 5;
   static constexpr absl::Duration kDampedPeriod = absl::Seconds(1);
 
-  // `epoch` rises with each start of the control plane.
-  explicit PeerFeed(uint64_t epoch);
+  // `epoch` rises with each start of the control plane. Messages are numbered from `after` + 1 on,
+  // which is to be above all that earlier streams of the epoch said.
+  explicit PeerFeed(uint64_t epoch, uint64_t after = 0);
   ~PeerFeed();
 
   // Brings the peer from what it was told to `own`; nothing to say, no messages. `known` counts the
@@ -73,7 +74,7 @@ class PeerFeed {
   static bool Spend(Told& told, absl::Duration now);
 
   const uint64_t epoch_;
-  uint64_t sequence_ = 0;
+  uint64_t sequence_;
   uint64_t revision_ = 0;  // all up to it was told
   uint32_t next_id_ = 1;
   std::shared_ptr<const OwnState> own_;  // as last given; null before the first

@@ -10,9 +10,23 @@ namespace weft {
 
 using peer::v1::PeerMessage;
 
+namespace {
+
+// Where a stream's messages are counted from: above all earlier ones, as no stream says a million
+// messages a second for as long as it lasts. A message of an earlier stream is stale by that.
+uint64_t CountedFrom(absl::Duration now) {
+  return static_cast<uint64_t>(std::max<int64_t>(0, absl::ToInt64Microseconds(now)));
+}
+
+}  // namespace
+
 struct PeerSession::State {
   State(uint64_t own_epoch, PeerView& view, bool dialer, absl::Duration now)
-      : view(view), dialer(dialer), feed(own_epoch), next_beat(now), last_heard(now) {
+      : view(view),
+        dialer(dialer),
+        feed(own_epoch, CountedFrom(now)),
+        next_beat(now),
+        last_heard(now) {
     known = view.StartStream();
   }
 

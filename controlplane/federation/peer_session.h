@@ -28,7 +28,8 @@ inline constexpr absl::Duration kPeerHeartbeat = absl::Seconds(1);
 
 class PeerSession {
  public:
-  // `view` is of the other cluster, outlives the session, and has no other session at a time.
+  // `view` is of the other cluster, outlives the session, and has no other session at a time. `now`
+  // is of a clock that is the same for all sessions of the epoch, and later than that of the last.
   PeerSession(uint64_t own_epoch, PeerView& view, bool dialer, absl::Duration now);
   ~PeerSession();
 

@@ -110,6 +110,7 @@ class End {
 class PeerSessionTest : public testing::Test {
  protected:
   void Connect() {
+    now_ += absl::Milliseconds(100);
     east_.Dial(true, now_);
     west_.Dial(false, now_);
     Exchange();

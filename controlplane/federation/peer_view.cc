@@ -36,7 +36,6 @@ PeerView::PeerView(Peer configured, PeerKnowledge known)
 KnownState PeerView::StartStream() {
   heard_.clear();
   ids_.clear();
-  sequence_ = 0;
   greeted_ = started_ = synced_ = false;
   told_ = known_;
   return told_;
@@ -54,16 +53,17 @@ PeerKnowledge PeerView::knowledge() const {
 }
 
 absl::StatusOr<bool> PeerView::OnMessage(const PeerMessage& message) {
-  if (message.epoch() < epoch_ || message.sequence() <= sequence_) return false;
-  if (message.sequence() != sequence_ + 1) {
-    // Going on would lose for good what it said.
-    return absl::DataLossError(absl::StrCat("message ", sequence_ + 1, " is missing"));
-  }
+  if (message.epoch() < epoch_) return false;
+  const bool another_start = message.epoch() > epoch_;
+  if (!another_start && message.sequence() <= sequence_) return false;
   if (!greeted_) {
     absl::Status hello = CheckHello(message);
     if (!hello.ok()) return hello;
-  } else if (message.epoch() != epoch_) {
+  } else if (another_start) {
     return absl::InvalidArgumentError("the epoch changed within a stream");
+  } else if (message.sequence() != sequence_ + 1) {
+    // Going on would lose for good what it said.
+    return absl::DataLossError("a message is missing");
   }
   epoch_ = message.epoch();
   sequence_ = message.sequence();

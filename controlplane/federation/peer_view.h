@@ -3,8 +3,8 @@
 // A new stream says everything again, or what changed since. Until it has said `synced`, what was
 // known before holds, so that no empty set in between ever reaches a proxy; while no stream is up,
 // it holds too (how long it counts, PeerHealth says). Stale messages (an older epoch, a sequence
-// that is not above the last) are dropped; one that is missing ends the stream, since what it said
-// would never be heard again. What a peer may fill our memory with is bounded. Pure.
+// that is not above the last of any stream) are dropped; one that is missing ends the stream, since
+// what it said would never be heard again. What a peer may fill our memory with is bounded. Pure.
 #ifndef WEFT_CONTROLPLANE_FEDERATION_PEER_VIEW_H_
 #define WEFT_CONTROLPLANE_FEDERATION_PEER_VIEW_H_
 
@@ -87,7 +87,7 @@ class PeerView {
   std::map<uint32_t, Ids> ids_;                 // likewise
   KnownState told_;                             // what our hello said, likewise
   uint64_t epoch_ = 0;
-  uint64_t sequence_ = 0;
+  uint64_t sequence_ = 0;  // of that epoch, over all its streams
   uint64_t heard_count_ = 0;
   bool greeted_ = false;
   bool started_ = false;

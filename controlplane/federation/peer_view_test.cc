@@ -144,6 +144,24 @@ TEST(PeerView, Row89OldEpochsAndReplayedMessagesAreDropped) {
   EXPECT_EQ(view.state().exports->size(), 1);
 }
 
+TEST(PeerView, Row89AMessageOfAnEarlierStreamIsDropped) {
+  PeerView view(West());
+  PeerFeed first(9);
+  view.StartStream();
+  const auto before = All(first, Own({Service("a", 2)}));
+  for (const PeerMessage& message : before) ASSERT_TRUE(view.OnMessage(message).ok());
+
+  PeerFeed second(9, /*after=*/1000);
+  view.StartStream();
+  const auto after = All(second, Own({Service("b", 1)}));
+  for (const PeerMessage& message : after) {
+    for (const PeerMessage& replayed : before) EXPECT_FALSE(*view.OnMessage(replayed));
+    ASSERT_TRUE(view.OnMessage(message).ok());
+  }
+  ASSERT_EQ(view.state().exports->size(), 1);
+  EXPECT_EQ(view.state().exports->begin()->second.name, "b");
+}
+
 TEST(PeerView, Row89AMissingMessageEndsTheStream) {
   PeerView view(West());
   PeerFeed feed(9);
@@ -156,7 +174,7 @@ TEST(PeerView, Row89AMissingMessageEndsTheStream) {
   for (const PeerMessage& message : messages) {
     if (taken.ok()) taken = view.OnMessage(message).status();
   }
-  EXPECT_EQ(taken.message(), "message 5 is missing");
+  EXPECT_EQ(taken.message(), "a message is missing");
   EXPECT_FALSE(view.synced()) << "services would be gone that were never taken back";
 }
 

@@ -37,8 +37,8 @@ class Chaos {
   Traffic traffic_;
   absl::Duration end_;
   // Of this run: most have none of it, so that faults are also seen one by one.
-  const bool clocks_move_;
   const bool disks_fail_;
+  const bool clocks_move_;
   const bool roots_rotate_;
   const bool middle_box_;
 };

@@ -40,7 +40,7 @@ struct Defences {
 
 struct NamedDefence {
   const char* name;
-  bool Defences::*defence;
+  bool Defences::* defence;
 };
 inline constexpr NamedDefence kDefences[] = {
     {"hold_until_synced", &Defences::hold_until_synced},

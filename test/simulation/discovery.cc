@@ -93,15 +93,15 @@ void Discovery::Push(size_t index) {
   if (stream.ads == nullptr) return;
   const auto resources = translations_.Of(world_, stream.client.view);
   for (const auto& response : stream.ads->Next(*resources, absl::StrCat(++version_))) {
-    context_.time.After(kWay, [self = weak_from_this(), index, number = stream.number,
-                               update = Written(response)] {
-      const auto discovery = self.lock();
-      if (discovery == nullptr || discovery->streams_[index].number != number) return;
-      const Client& client = discovery->streams_[index].client;
-      std::vector<ResourceRequest> requests = client.proxy->OnUpdate(update);
-      client.updated();
-      discovery->Ask(index, std::move(requests));
-    });
+    context_.time.After(
+        kWay, [self = weak_from_this(), index, number = stream.number, update = Written(response)] {
+          const auto discovery = self.lock();
+          if (discovery == nullptr || discovery->streams_[index].number != number) return;
+          const Client& client = discovery->streams_[index].client;
+          std::vector<ResourceRequest> requests = client.proxy->OnUpdate(update);
+          client.updated();
+          discovery->Ask(index, std::move(requests));
+        });
   }
 }
 

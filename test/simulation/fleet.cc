@@ -46,10 +46,14 @@ int ClustersFor(Context& context) {
 
 }  // namespace
 
-Fleet::Fleet(Context& context)
-    : context_(context), network_(context), invariants_(context, *this) {
+Fleet::Fleet(Context& context) : context_(context), network_(context), invariants_(context, *this) {
   const int clusters = ClustersFor(context_);
   for (int i = 0; i < clusters; ++i) clusters_.push_back(std::make_unique<Cluster>(i));
+  if (context_.random.Percent(15)) {
+    const int hidden = static_cast<int>(context_.random.Below(static_cast<uint64_t>(clusters)));
+    at(hidden).outbound_only = true;
+    context_.journal.Note(NameOf(hidden), " can only dial out");
+  }
   for (int i = 0; i < clusters; ++i) Make(i);
   if (context_.random.Percent(30)) {
     const int liar = static_cast<int>(context_.random.Below(static_cast<uint64_t>(clusters)));
@@ -61,7 +65,7 @@ Fleet::Fleet(Context& context)
 
 void Fleet::Make(int cluster) {
   Cluster& made = at(cluster);
-  made.gateways = {GatewayOf(cluster, made.gateways_made++)};
+  if (!made.outbound_only) made.gateways = {GatewayOf(cluster, made.gateways_made++)};
   made.sidecar = NewProxy(cluster);
   made.gateway = NewProxy(cluster);
   Random& random = context_.random;
@@ -97,12 +101,12 @@ bool Fleet::HasGateway(int cluster, const std::string& address) const {
 // ---- What may happen.
 
 void Fleet::Tell(int cluster, std::vector<ObjectDelta> deltas) {
-  context_.time.After(kWatchLatency, [deltas = std::move(deltas),
-                                      weftd = std::weak_ptr<Weftd>(at(cluster).weftd)] {
-    const auto running = weftd.lock();
-    // Before its first list came it has no watch.
-    if (running != nullptr && running->ready()) running->OnObjects(deltas);
-  });
+  context_.time.After(
+      kWatchLatency, [deltas = std::move(deltas), weftd = std::weak_ptr<Weftd>(at(cluster).weftd)] {
+        const auto running = weftd.lock();
+        // Before its first list came it has no watch.
+        if (running != nullptr && running->ready()) running->OnObjects(deltas);
+      });
 }
 
 void Fleet::SetService(int cluster, const ServiceName& service, bool there) {
@@ -112,14 +116,15 @@ void Fleet::SetService(int cluster, const ServiceName& service, bool there) {
 }
 
 void Fleet::SetPod(int cluster, const ServiceName& service, int pod, bool ready) {
-  context_.journal.Note(NameOf(cluster), ": pod ", pod, " of ", service.first, "/",
-                        service.second, ready ? " is ready" : " is not ready");
+  context_.journal.Note(NameOf(cluster), ": pod ", pod, " of ", service.first, "/", service.second,
+                        ready ? " is ready" : " is not ready");
   Tell(cluster, at(cluster).objects.SetPod(service, pod, ready, context_.time.now()));
 }
 
 // The first one stays: who lost sight of a cluster that moved as a whole has to link anew.
 void Fleet::ChangeGateways(int cluster) {
   Cluster& changed = at(cluster);
+  if (changed.outbound_only) return;
   changed.gateways.resize(1);
   if (context_.random.Percent(70)) {
     changed.gateways.push_back(GatewayOf(cluster, changed.gateways_made++ % 250));
@@ -138,6 +143,7 @@ Weftd::Setup Fleet::SetupOf(const Cluster& cluster) const {
   self->trust_domain = DomainOf(cluster.index);
   self->roots_pem = RootsPem(cluster.index, cluster.roots);
   self->peer_api = {"10.244.0.2", 15013};
+  self->outbound_only = cluster.outbound_only;
   setup.self = std::move(self);
   setup.signing_root = cluster.signing_root;
   setup.gateways = cluster.gateways;
@@ -149,7 +155,8 @@ Weftd::Setup Fleet::SetupOf(const Cluster& cluster) const {
     peer.network = absl::StrCat("net-", peer.cluster);
     peer.trust_domain = DomainOf(other);
     peer.roots_pem = RootsPem(other, 1);
-    peer.gateways = {GatewayOf(other, 0)};
+    peer.outbound_only = at(other).outbound_only;
+    if (!peer.outbound_only) peer.gateways = {GatewayOf(other, 0)};
     setup.peers[other] = std::move(peer);
   }
   return setup;
@@ -192,12 +199,11 @@ void Fleet::StartWeftd(int cluster) {
   *self = started.weftd;
   started.weftd->Start();
   // The registry's list.
-  context_.time.After(
-      context_.random.Between(absl::Milliseconds(20), absl::Milliseconds(500)),
-      [this, cluster, self] {
-        const auto weftd = self->lock();
-        if (weftd != nullptr) weftd->OnObjects(at(cluster).objects.All());
-      });
+  context_.time.After(context_.random.Between(absl::Milliseconds(20), absl::Milliseconds(500)),
+                      [this, cluster, self] {
+                        const auto weftd = self->lock();
+                        if (weftd != nullptr) weftd->OnObjects(at(cluster).objects.All());
+                      });
 }
 
 void Fleet::CrashWeftd(int cluster, bool silent, bool lose_disk) {
@@ -228,6 +234,11 @@ void Fleet::LoseHold(int cluster) {
   }
   invariants_.OnStart(cluster, unsaved);
   lost.weftd->CutOff();
+  for (const auto& [connection, ends] : speakers_) {
+    if (ends.first.lock() == lost.weftd || ends.second.lock() == lost.weftd) {
+      stale_.insert(connection);
+    }
+  }
   lost.zombie = std::move(lost.weftd);
   lost.discovery.reset();
   lost.serves_since = absl::InfiniteDuration();
@@ -269,8 +280,7 @@ void Fleet::SignByNewestRoot(int cluster) {
 void Fleet::Dial(const std::shared_ptr<Weftd>& dialer, int from, int peer,
                  const std::string& address) {
   const bool reached = network_.BothWays(from, peer);
-  const absl::Duration takes =
-      reached ? 3 * network_.Latency() : kDialTimeout;
+  const absl::Duration takes = reached ? 3 * network_.Latency() : kDialTimeout;
   context_.time.After(takes, [this, weak = std::weak_ptr<Weftd>(dialer), from, peer, address] {
     if (const auto running = weak.lock()) Connect(running, from, peer, address);
   });
@@ -308,11 +318,10 @@ void Fleet::DialForged(int thief, int claimed, int target) {
 
 void Fleet::OnHeard(int cluster, int peer, ConnectionId connection, absl::Duration sent) {
   const auto& [dialer, acceptor] = speakers_.at(connection);
-  const auto one = dialer.lock();
-  const auto other = acceptor.lock();
-  const auto& old = at(peer).zombie;
-  const bool speaks = old == nullptr || (one != old && other != old);
-  invariants_.OnHeard(cluster, peer, speaks, sent);
+  for (const auto& end : {dialer.lock(), acceptor.lock()}) {
+    if (end != nullptr && end->cut_off()) stale_.insert(connection);
+  }
+  invariants_.OnHeard(cluster, peer, /*speaks=*/!stale_.contains(connection), sent);
 }
 
 }  // namespace weft::simulation

@@ -31,17 +31,19 @@ struct Cluster {
   Objects objects;
   Disk disk;
   absl::Duration clock_error = absl::ZeroDuration();
+  // Nobody can dial it: it has no gateways, and dials all its peers.
+  bool outbound_only = false;
   std::vector<GatewayAddress> gateways;
   int gateways_made = 0;
   int roots = 1;         // that are trusted
   int signing_root = 0;  // the generation
   std::unique_ptr<Proxy> sidecar;
   std::unique_ptr<Proxy> gateway;
-  std::shared_ptr<Weftd> weftd;      // null while it is down
-  std::shared_ptr<Weftd> zombie;     // an earlier one that nobody managed to stop
+  std::shared_ptr<Weftd> weftd;          // null while it is down
+  std::shared_ptr<Weftd> zombie;         // an earlier one that nobody managed to stop
   std::shared_ptr<Discovery> discovery;  // of weftd
   absl::Duration serves_since = absl::InfiniteDuration();  // discovery does
-  std::unique_ptr<Liar> liar;        // not null: its weftd is in wrong hands
+  std::unique_ptr<Liar> liar;                              // not null: its weftd is in wrong hands
 };
 
 class Fleet {
@@ -89,8 +91,9 @@ class Fleet {
   Network network_;
   std::vector<std::unique_ptr<Cluster>> clusters_;
   Invariants invariants_;
-  // Who dialed, and who accepted.
+  // Who dialed, and who accepted; both may be gone.
   std::map<ConnectionId, std::pair<std::weak_ptr<Weftd>, std::weak_ptr<Weftd>>> speakers_;
+  std::set<ConnectionId> stale_;  // of weftds that were cut off
 };
 
 }  // namespace weft::simulation

@@ -134,7 +134,8 @@ void Invariants::OnStart(int viewer, const std::set<int>& unsaved_peers) {
   for (int peer = 0; peer < fleet_.size(); ++peer) heard_until_.erase({viewer, peer});
   for (const auto& [triple, since] : routed_since_) {
     const auto& [who, service, owner] = triple;
-    if (who == viewer && unsaved_peers.contains(owner)) forgiven_until_[triple] = absl::InfiniteDuration();
+    if (who == viewer && unsaved_peers.contains(owner))
+      forgiven_until_[triple] = absl::InfiniteDuration();
   }
 }
 

@@ -19,8 +19,8 @@ class Journal {
 
   template <typename... Parts>
   void Note(const Parts&... parts) {
-    lines_.push_back(absl::StrCat(time_.steps(), " ", absl::FormatDuration(time_.now()), " ",
-                                  parts...));
+    lines_.push_back(
+        absl::StrCat(time_.steps(), " ", absl::FormatDuration(time_.now()), " ", parts...));
     if (verbose_) printf("%s\n", lines_.back().c_str());
     if (lines_.size() > kKept) lines_.pop_front();
   }

@@ -1,5 +1,6 @@
 #include "test/simulation/liar.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <utility>
@@ -43,7 +44,7 @@ void Liar::Tamper(int peer, std::vector<PeerMessage>& messages) {
   std::vector<PeerMessage> said;
   for (PeerMessage& message : messages) {
     const bool hello = message.has_hello();
-    if (hello) sequence = 0;
+    if (hello) sequence = std::max(sequence, message.sequence() - 1);
     if (hello && context_.random.Percent(10)) Pretend(*message.mutable_hello());
     std::vector<PeerMessage> before;
     if (message.has_synced() && context_.random.Percent(5)) before = Flood();

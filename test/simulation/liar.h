@@ -1,5 +1,5 @@
-// Liar: a weftd in wrong hands. It holds its own keys, and says over its own streams whatever may do
-// harm; what it says of its own services is nobody else's business.
+// Liar: a weftd in wrong hands. It holds its own keys, and says over its own streams whatever may
+// do harm; what it says of its own services is nobody else's business.
 #ifndef WEFT_TEST_SIMULATION_LIAR_H_
 #define WEFT_TEST_SIMULATION_LIAR_H_
 

@@ -145,8 +145,8 @@ void Network::ForgetIfClosed(ConnectionId id) {
 
 void Network::BreakOne() {
   if (connections_.empty()) return;
-  const auto broken =
-      std::next(connections_.begin(), static_cast<long>(context_.random.Below(connections_.size())));
+  const auto broken = std::next(connections_.begin(),
+                                static_cast<long>(context_.random.Below(connections_.size())));
   const ConnectionId id = broken->first;
   context_.journal.Note("a connection breaks: ", broken->second.clusters[0], " to ",
                         broken->second.clusters[1]);

@@ -35,8 +35,7 @@ metadata:
 spec: {serviceAccountName: $1, nodeName: node-$3, containers: [{name: app}]}
 status: {podIP: $4, phase: Running}
 )",
-                          service.first, service.second, pod, ZoneOf(pod),
-                          AddressOf(service, pod));
+                          service.first, service.second, pod, ZoneOf(pod), AddressOf(service, pod));
 }
 
 std::string ServiceYaml(const ServiceName& service) {

@@ -31,8 +31,8 @@ class Objects {
   explicit Objects(int cluster);
 
   struct Service {
-    Fact exported;  // it is there, and peers may know it
-    Fact ready;     // and some pod of it is ready
+    Fact exported;             // it is there, and peers may know it
+    Fact ready;                // and some pod of it is ready
     std::map<int, Fact> pods;  // ready ones, by number
   };
   const Service& Truth(const ServiceName& service) const;

@@ -56,16 +56,16 @@ std::string RootsPem(int cluster, int generations) {
 
 Chain ControlPlaneChain(int cluster, int generation, absl::Time now) {
   const certs::SpiffeId id{DomainOf(cluster), "weft-system", "weftd"};
-  return Parse(*RootOf(cluster, generation)
-                    .Issue(LeafKey().public_key(), id, certs::kLeafValidity, now));
+  return Parse(
+      *RootOf(cluster, generation).Issue(LeafKey().public_key(), id, certs::kLeafValidity, now));
 }
 
 const Chain& WorkloadChain(int cluster, int generation, const std::string& namespace_,
                            const std::string& service_account) {
   return Once(std::make_tuple(cluster, generation, namespace_, service_account), [&] {
     const certs::SpiffeId id{DomainOf(cluster), namespace_, service_account};
-    return Parse(*RootOf(cluster, generation)
-                      .Issue(LeafKey().public_key(), id, kDay, StartOfTime()));
+    return Parse(
+        *RootOf(cluster, generation).Issue(LeafKey().public_key(), id, kDay, StartOfTime()));
   });
 }
 
@@ -81,8 +81,9 @@ const Chain& ForgedChain(int signer, const std::string& claimed_uri) {
 
 const KeyPair& ProxyKeyPair(int cluster) {
   return Once(cluster, [&] {
-    const auto chain = *RootOf(cluster, 0).Issue(
-        LeafKey().public_key(), {DomainOf(cluster), "default", "client"}, kDay, StartOfTime());
+    const auto chain = *RootOf(cluster, 0)
+                            .Issue(LeafKey().public_key(), {DomainOf(cluster), "default", "client"},
+                                   kDay, StartOfTime());
     return KeyPair{absl::StrJoin(chain, ""), LeafKey().ToPem()};
   });
 }

@@ -179,8 +179,7 @@ std::optional<Proxy::Choice> Proxy::Route(const std::string& host, uint16_t port
   request.authority = host;
   request.path = "/";
   const weft::Route* route = MatchRoute(*table, request, random);
-  const auto* forward =
-      route == nullptr ? nullptr : std::get_if<ForwardAction>(&route->action);
+  const auto* forward = route == nullptr ? nullptr : std::get_if<ForwardAction>(&route->action);
   if (forward == nullptr) return std::nullopt;
   const WeightedTarget* target = ChooseTarget(forward->clusters, forward->total_weight, random);
   const ClusterConfig* cluster = snapshot->FindCluster(target->cluster);

@@ -77,8 +77,8 @@ class Proxy {
   // The pod that a gateway hands a connection with this server name to; none: it is closed.
   std::optional<std::string> Enter(const std::string& server_name, uint64_t random) const;
   // Whether a client that connects by `cluster` takes whoever shows this chain.
-  absl::Status AcceptsServer(const std::string& cluster,
-                             absl::Span<const certs::Certificate> chain, absl::Time now) const;
+  absl::Status AcceptsServer(const std::string& cluster, absl::Span<const certs::Certificate> chain,
+                             absl::Time now) const;
   // The identity of a client that shows this chain to a sidecar.
   absl::StatusOr<std::string> AcceptsClient(absl::Span<const certs::Certificate> chain,
                                             absl::Time now) const;
@@ -87,9 +87,9 @@ class Proxy {
   ResourceRequest Want(const std::string& type_url, std::vector<std::string> names);
 
   std::unique_ptr<ConfigState> state_;
-  std::map<std::string, std::set<std::string>> wanted_;                   // names by type
+  std::map<std::string, std::set<std::string>> wanted_;                 // names by type
   std::map<std::string, std::map<std::string, std::string>> versions_;  // by type and name
-  std::map<std::string, std::string> refusals_;                           // by type
+  std::map<std::string, std::string> refusals_;                         // by type
 };
 
 }  // namespace weft::simulation

@@ -21,6 +21,7 @@
 #include "controlplane/translate/resources.h"
 #include "controlplane/translations.h"
 #include "controlplane/world_maker.h"
+#include "test/simulation/pki.h"
 
 namespace weft::simulation {
 namespace {
@@ -43,7 +44,8 @@ std::shared_ptr<const ClusterIdentity> IdentityOf(int cluster) {
   auto self = std::make_shared<ClusterIdentity>();
   self->cluster = absl::StrCat("c", cluster);
   self->network = absl::StrCat("net-c", cluster);
-  self->trust_domain = absl::StrCat("c", cluster, ".test");
+  self->trust_domain = DomainOf(cluster);
+  self->roots_pem = RootsPem(cluster, 1);
   return self;
 }
 
@@ -53,6 +55,7 @@ Peer PeerOf(int cluster) {
   peer.cluster = identity->cluster;
   peer.network = identity->network;
   peer.trust_domain = identity->trust_domain;
+  peer.roots_pem = identity->roots_pem;
   peer.gateways = {{absl::StrCat("172.16.", cluster, ".1"), 15443}};
   return peer;
 }
@@ -245,9 +248,10 @@ void Scale::Tell() {
     }
   }
   const double links = kChanges * (kClusters - 1.0);
-  printf("one endpoint changes: the sender says %.1f bytes a link; CPU: %.1f us for the state, "
-         "%.1f us a link\n",
-         bytes / links, stated / kChanges, cpu / links);
+  printf(
+      "one endpoint changes: the sender says %.1f bytes a link; CPU: %.1f us for the state, "
+      "%.1f us a link\n",
+      bytes / links, stated / kChanges, cpu / links);
 }
 
 // One endpoint of another cluster changes: from the message to the bytes for our sidecars.

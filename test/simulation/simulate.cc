@@ -58,8 +58,9 @@ int RunMany(uint64_t first, uint64_t seeds, const Defences& defences) {
 }
 
 int Usage() {
-  fprintf(stderr, "simulate [--without DEFENCE] --seeds COUNT [--first SEED] | --seed SEED\n"
-                  "simulate --scale\ndefences:");
+  fprintf(stderr,
+          "simulate [--without DEFENCE] --seeds COUNT [--first SEED] | --seed SEED\n"
+          "simulate --scale\ndefences:");
   for (const NamedDefence& one : kDefences) fprintf(stderr, " %s", one.name);
   fprintf(stderr, "\n");
   return 2;

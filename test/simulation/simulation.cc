@@ -20,6 +20,7 @@ void AskForAll(Context& context, Fleet& fleet) {
       for (int owner = 0; owner < fleet.size(); ++owner) {
         // What a liar answers is its own business.
         if (fleet.at(owner).liar != nullptr) return;
+        if (owner != client && fleet.at(owner).outbound_only) continue;
         there |= fleet.at(owner).objects.Truth(service).ready.value();
       }
       const absl::Status answered = traffic.Request(client, service, context.random.Next());

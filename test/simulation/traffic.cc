@@ -48,8 +48,7 @@ absl::Status Traffic::Request(int client, const ServiceName& service, uint64_t r
   const int owner = fleet_.OwnerOf(choice->address);
   if (owner < 0) return absl::OkStatus();  // a pod of its own cluster
   if (choice->server_name != ServerName(service)) {
-    context_.Fail("c", client, " asks for ", choice->server_name, " instead of ",
-                  HostOf(service));
+    context_.Fail("c", client, " asks for ", choice->server_name, " instead of ", HostOf(service));
   }
   if (!fleet_.network().BothWays(client, owner) || !fleet_.HasGateway(owner, choice->address)) {
     return absl::UnavailableError("no answer");

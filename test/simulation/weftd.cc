@@ -25,9 +25,7 @@ constexpr char kEpochFile[] = "epoch";
 
 std::string SnapshotFile(int peer) { return absl::StrCat("peers/", NameOf(peer)); }
 
-certs::SpiffeId ControlPlaneOf(int cluster) {
-  return {DomainOf(cluster), "weft-system", "weftd"};
-}
+certs::SpiffeId ControlPlaneOf(int cluster) { return {DomainOf(cluster), "weft-system", "weftd"}; }
 
 // What a certificate says of itself.
 absl::StatusOr<certs::SpiffeId> Claimed(const Chain& chain) {
@@ -41,8 +39,7 @@ absl::StatusOr<certs::SpiffeId> Claimed(const Chain& chain) {
 
 std::string NameOf(int cluster) { return absl::StrCat("c", cluster); }
 
-Weftd::Weftd(Context& context, Network& network, Disk& disk, Setup setup,
-             Surroundings surroundings)
+Weftd::Weftd(Context& context, Network& network, Disk& disk, Setup setup, Surroundings surroundings)
     : context_(context),
       network_(network),
       disk_(disk),
@@ -75,7 +72,9 @@ void Weftd::Stop(bool silent) {
   }
 }
 
-bool Weftd::DialsFirst(int peer) const { return setup_.self->cluster < NameOf(peer); }
+bool Weftd::DialsFirst(int peer) const {
+  return setup_.self->outbound_only || setup_.self->cluster < NameOf(peer);
+}
 
 // As weftd does: rises with each start, whatever the clock says.
 void Weftd::LoadEpoch() {
@@ -111,7 +110,8 @@ void Weftd::KeepSnapshots() {
   for (auto& [peer, link] : links_) {
     if (link.written == link.changes) continue;
     if (context_.defences().snapshot_on_disk) {
-      disk_.Write(SnapshotFile(peer), EncodeSnapshot(setup_.peers.at(peer), link.view->knowledge()));
+      disk_.Write(SnapshotFile(peer),
+                  EncodeSnapshot(setup_.peers.at(peer), link.view->knowledge()));
     }
     link.written = link.changes;
     wrote = true;
@@ -158,8 +158,7 @@ void Weftd::Dial(int peer, Link& link) {
 void Weftd::OnDialFailed(int peer, const absl::Status& why) {
   Link& link = links_.at(peer);
   link.dialing = false;
-  context_.journal.Note(setup_.self->cluster, ": cannot dial ", NameOf(peer), ": ",
-                        why.message());
+  context_.journal.Note(setup_.self->cluster, ": cannot dial ", NameOf(peer), ": ", why.message());
   const absl::Duration wait = context_.random.Between(link.backoff / 2, link.backoff);
   link.next_dial = now() + wait;
   link.backoff = std::min(link.backoff * 2, kLongestBackoff);
@@ -189,7 +188,6 @@ void Weftd::Begin(int peer, ConnectionId connection, bool dialed_by_us) {
   link.dialed_by_us = dialed_by_us;
   link.session = std::make_unique<PeerSession>(epoch_, *link.view, dialed_by_us, now());
   link.wake = absl::InfiniteDuration();
-  link.fake_sequence = 0;
   const auto self = weak_from_this();
   network_.Attach(connection, dialed_by_us,
                   {[self, peer, connection](const PeerMessage& message, absl::Duration sent) {
@@ -239,8 +237,7 @@ void Weftd::Speak(int peer) {
   });
 }
 
-void Weftd::OnMessage(int peer, ConnectionId connection, PeerMessage message,
-                      absl::Duration sent) {
+void Weftd::OnMessage(int peer, ConnectionId connection, PeerMessage message, absl::Duration sent) {
   Link& link = links_.at(peer);
   if (!running_ || link.session == nullptr || link.connection != connection) return;
   if (!WithoutDefences(peer, link, message)) return;

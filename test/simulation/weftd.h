@@ -30,8 +30,8 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
   struct Setup {
     int cluster = 0;
     std::shared_ptr<const ClusterIdentity> self;
-    int signing_root = 0;             // the generation of it
-    std::map<int, Peer> peers;        // as configured, by cluster
+    int signing_root = 0;       // the generation of it
+    std::map<int, Peer> peers;  // as configured, by cluster
     std::vector<GatewayAddress> gateways;
   };
   // What it reaches, and who watches it.
@@ -67,7 +67,7 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
   void OnConnected(int peer, ConnectionId connection);
   void OnDialFailed(int peer, const absl::Status& why);
 
-  uint64_t epoch() const { return epoch_; }
+  bool cut_off() const { return cut_off_; }
   bool ready() const { return maker_.world() != nullptr; }
   const World* world() const { return maker_.world().get(); }
   const std::map<int, Peer>& configured() const { return setup_.peers; }
@@ -88,9 +88,9 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
     absl::Duration backoff;
     uint64_t next_gateway = 0;
     absl::Duration wake = absl::InfiniteDuration();  // when it is to say something next
-    uint64_t changes = 0;  // of what is known
-    uint64_t written = 0;  // the change that went to disk last
-    uint64_t saved = 0;    // and is safe there
+    uint64_t changes = 0;                            // of what is known
+    uint64_t written = 0;                            // the change that went to disk last
+    uint64_t saved = 0;                              // and is safe there
     // Where defences are off.
     uint64_t fake_sequence = 0;
     std::string foreign_roots;
