@@ -6,6 +6,7 @@
 #include "api/envoy/connection_limit.pb.h"
 #include "api/envoy/network_rbac.pb.h"
 #include "api/envoy/sni_cluster.pb.h"
+#include "api/weft/tunnel.pb.h"
 #include "proxy/config/compile_access_log.h"
 #include "proxy/config/fields.h"
 
@@ -19,7 +20,7 @@ using ConnectionLimitFilter = network::connection_limit::v3::ConnectionLimit;
 using network::sni_cluster::v3::SniCluster;
 using network::tcp_proxy::v3::TcpProxy;
 
-using Service = std::variant<HttpManagerConfig, TcpProxyConfig>;
+using Service = decltype(FilterChainConfig::service);
 
 absl::StatusOr<Service> CompileLastFilter(const listener::Filter& from, const Secrets& secrets) {
   const google::protobuf::Any& any = from.typed_config();
@@ -30,6 +31,7 @@ absl::StatusOr<Service> CompileLastFilter(const listener::Filter& from, const Se
     if (!config.ok()) return config.status();
     return Service(*std::move(config));
   }
+  if (any.Is<proxy::v1::ReverseTunnel>()) return Service(ReverseTunnelConfig());
   if (any.Is<TcpProxy>()) {
     absl::StatusOr<TcpProxy> message = Unpack<TcpProxy>(any);
     if (!message.ok()) return message.status();

@@ -18,7 +18,7 @@ namespace weft {
 
 // The last filter serves: HTTP connection manager or tcp_proxy. Before it may stand sni_cluster
 // (the latter only), rbac and connection_limit.
-absl::StatusOr<std::variant<HttpManagerConfig, TcpProxyConfig>> CompileFilters(
+absl::StatusOr<decltype(FilterChainConfig::service)> CompileFilters(
     const envoy::config::listener::v3::FilterChain& from, const Secrets& secrets);
 
 // What connection_limit filters before it say; nothing if there is none.

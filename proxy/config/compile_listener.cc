@@ -15,6 +15,7 @@
 #include "api/envoy/original_dst.pb.h"
 #include "api/envoy/proxy_protocol.pb.h"
 #include "api/envoy/tls_inspector.pb.h"
+#include "api/weft/tunnel.pb.h"
 #include "proxy/config/compile.h"
 #include "proxy/config/compile_address.h"
 #include "proxy/config/compile_filters.h"
@@ -25,6 +26,10 @@
 
 namespace weft {
 namespace {
+
+// Connections to one gateway: more than it has workers are of no use.
+constexpr uint32_t kMostDialed = 16;
+constexpr int kMostDialedGateways = 64;
 
 namespace core = envoy::config::core::v3;
 namespace filters = envoy::extensions::filters::listener;
@@ -123,8 +128,7 @@ absl::StatusOr<FilterChainConfig> CompileChain(const listener::FilterChain& from
     if (!tls.ok()) return Under("transport_socket", tls.status());
     to.tls = *std::move(tls);
   }
-  absl::StatusOr<std::variant<HttpManagerConfig, TcpProxyConfig>> service =
-      CompileFilters(from, secrets);
+  absl::StatusOr<decltype(FilterChainConfig::service)> service = CompileFilters(from, secrets);
   if (!service.ok()) return service.status();
   to.service = *std::move(service);
   absl::Status status = CompileAuthorization(from, to.authorization);
@@ -151,7 +155,31 @@ absl::Status CompileProxyProtocol(const google::protobuf::Any& any, ProxyProtoco
 }
 
 // Ignoring that a filter is to be left out in cases would run it there.
-absl::Status CompileListenerFilters(const listener::Listener& from, ListenerConfig& to) {
+absl::Status CompileDial(const google::protobuf::Any& any, const Secrets& secrets,
+                         ListenerConfig& to) {
+  absl::StatusOr<proxy::v1::Dial> from = Unpack<proxy::v1::Dial>(any);
+  if (!from.ok()) return from.status();
+  if (from->connections() < 1 || from->connections() > kMostDialed) {
+    return Invalid("connections", absl::StrCat("must be 1 to ", kMostDialed));
+  }
+  if (from->gateways_size() < 1 || from->gateways_size() > kMostDialedGateways) {
+    return Invalid("gateways", absl::StrCat("must be 1 to ", kMostDialedGateways));
+  }
+  auto dial = std::make_shared<DialConfig>();
+  absl::Status status = CompileEach(
+      "gateways", from->gateways(), dial->gateways,
+      [](const core::Address& address) { return CompileSocketAddress(address.socket_address()); });
+  if (!status.ok()) return status;
+  auto tls = CompileDialTls(from->tls(), from->connections(), secrets);
+  if (!tls.ok()) return Under("tls", tls.status());
+  dial->tls = *std::move(tls);
+  to.dial = std::move(dial);
+  to.bind_to_port = false;
+  return absl::OkStatus();
+}
+
+absl::Status CompileListenerFilters(const listener::Listener& from, const Secrets& secrets,
+                                    ListenerConfig& to) {
   for (int i = 0; i < from.listener_filters_size(); ++i) {
     const listener::ListenerFilter& one = from.listener_filters(i);
     const google::protobuf::Any& any = one.typed_config();
@@ -169,6 +197,9 @@ absl::Status CompileListenerFilters(const listener::Listener& from, ListenerConf
       absl::Status status = CompileProxyProtocol(any, to.proxy_protocol);
       if (!status.ok()) return Under(absl::StrCat(path, ".typed_config"), status);
       to.filters.push_back(ListenerFilter::kProxyProtocol);
+    } else if (any.Is<proxy::v1::Dial>()) {
+      absl::Status status = CompileDial(any, secrets, to);
+      if (!status.ok()) return Under(absl::StrCat(path, ".typed_config"), status);
     } else {
       return Invalid(path, absl::StrCat("unsupported filter '", one.name(), "'"));
     }
@@ -301,9 +332,9 @@ struct Needs {
       }
       return;
     }
-    for (const WeightedTarget& target : std::get<TcpProxyConfig>(chain.service).clusters) {
-      clusters.insert(target.cluster);
-    }
+    const auto* tcp = std::get_if<TcpProxyConfig>(&chain.service);
+    if (tcp == nullptr) return;
+    for (const WeightedTarget& target : tcp->clusters) clusters.insert(target.cluster);
   }
 };
 
@@ -334,13 +365,16 @@ absl::StatusOr<std::shared_ptr<const ListenerConfig>> CompileListener(
   auto to = std::make_shared<ListenerConfig>();
   to->name = from.name();
   if (from.has_api_listener()) return Invalid("api_listener", "is for clients without a proxy");
-  absl::Status status = CompileSockets(from, *to);
+  const bool dials = std::any_of(
+      from.listener_filters().begin(), from.listener_filters().end(),
+      [](const auto& filter) { return filter.typed_config().template Is<proxy::v1::Dial>(); });
+  absl::Status status = dials ? absl::OkStatus() : CompileSockets(from, *to);
   if (!status.ok()) return status;
   if (to->name.empty()) to->name = to->address.ToString();
   if (from.has_bind_to_port()) to->bind_to_port = from.bind_to_port().value();
   to->use_original_dst = from.use_original_dst().value();
   if (to->use_original_dst) to->filters.push_back(ListenerFilter::kOriginalDst);
-  status = CompileListenerFilters(from, *to);
+  status = CompileListenerFilters(from, secrets, *to);
   if (!status.ok()) return status;
   to->ignore_global_conn_limit = from.ignore_global_conn_limit();
   to->bypass_overload_manager = from.bypass_overload_manager();

@@ -528,6 +528,20 @@ absl::StatusOr<UpstreamSocket> CompileUpstreamSocket(const core::TransportSocket
   return to;
 }
 
+absl::StatusOr<std::vector<std::shared_ptr<const ClientTlsContext>>> CompileDialTls(
+    const tls::UpstreamTlsContext& from, uint32_t connections, const Secrets& secrets) {
+  std::vector<std::shared_ptr<const ClientTlsContext>> contexts;
+  for (uint32_t i = 0; i < connections; ++i) {
+    absl::StatusOr<ClientTlsOptions> options = ClientOptions(from, secrets);
+    if (!options.ok()) return options.status();
+    options->sni = absl::StrCat(i, ".reverse.weft");
+    auto context = ClientTlsContext::Create(*std::move(options));
+    if (!context.ok()) return Invalid("common_tls_context", context.status().message());
+    contexts.push_back(*std::move(context));
+  }
+  return contexts;
+}
+
 absl::Status AddSecret(const tls::Secret& from, Secrets& secrets) {
   switch (from.type_case()) {
     case tls::Secret::kTlsCertificate: {

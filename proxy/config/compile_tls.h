@@ -4,6 +4,7 @@
 #define WEFT_PROXY_CONFIG_COMPILE_TLS_H_
 
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -15,7 +16,8 @@ class TransportSocket;
 }
 namespace envoy::extensions::transport_sockets::tls::v3 {
 class Secret;
-}
+class UpstreamTlsContext;
+}  // namespace envoy::extensions::transport_sockets::tls::v3
 
 namespace weft {
 
@@ -34,6 +36,12 @@ struct UpstreamSocket {
 };
 absl::StatusOr<UpstreamSocket> CompileUpstreamSocket(
     const envoy::config::core::v3::TransportSocket& from, const Secrets& secrets);
+
+// `connections` TLS contexts for each of the gateways that a Dial names; their server names tell
+// them apart.
+absl::StatusOr<std::vector<std::shared_ptr<const ClientTlsContext>>> CompileDialTls(
+    const envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext& from,
+    uint32_t connections, const Secrets& secrets);
 
 // Puts what SDS (or a static bootstrap) says into `secrets`.
 absl::Status AddSecret(const envoy::extensions::transport_sockets::tls::v3::Secret& from,

@@ -20,6 +20,7 @@
 
 namespace weft {
 
+class ClientTlsContext;
 class ServerTlsContext;
 struct JwksSource;
 struct RbacConfig;
@@ -141,6 +142,16 @@ struct TcpProxyConfig {
   std::vector<AccessLogConfig> access_logs;
 };
 
+// The client is a gateway that dialed us so that we open streams to it (api/weft/tunnel.proto).
+struct ReverseTunnelConfig {};
+
+// A listener that dials instead of listening; what it dialed is served as if it had been accepted.
+struct DialConfig {
+  std::vector<Address> gateways;
+  // By the connection's index, whose server name says it; as many as are dialed to each gateway.
+  std::vector<std::shared_ptr<const ClientTlsContext>> tls;
+};
+
 // Where a client connects from.
 enum class SourceType { kAny, kSameIpOrLoopback, kExternal };
 
@@ -175,7 +186,7 @@ struct FilterChainConfig {
   std::shared_ptr<const ServerTlsContext> tls;  // null: plaintext
   // Asked in their order before a connection is served; one that denies closes it.
   std::vector<std::shared_ptr<const RbacConfig>> authorization;
-  std::variant<HttpManagerConfig, TcpProxyConfig> service;
+  std::variant<HttpManagerConfig, TcpProxyConfig, ReverseTunnelConfig> service;
 };
 
 // What is found out of a connection before a chain is matched.
@@ -197,8 +208,9 @@ struct ListenSocket {
 
 struct ListenerConfig {
   std::string name;
-  Address address;                    // of its first socket
-  std::vector<ListenSocket> sockets;  // never empty
+  Address address;                         // of its first socket
+  std::vector<ListenSocket> sockets;       // empty only if it dials
+  std::shared_ptr<const DialConfig> dial;  // null: it listens
   bool bind_to_port = true;
   bool use_original_dst = false;        // hand each connection to MatchListener(its destination)
   std::vector<ListenerFilter> filters;  // in order

@@ -12,6 +12,7 @@
 #include "proxy/serve/authorization.h"
 #include "proxy/serve/http_connection.h"
 #include "proxy/serve/listener_filters.h"
+#include "proxy/serve/reverse_tunnel.h"
 #include "proxy/serve/tcp_connection.h"
 #include "proxy/serve/worker.h"
 #include "proxy/tls/tls_stream.h"
@@ -90,10 +91,13 @@ Task<> Serve(Worker& worker, Downstream& downstream, ListenerCounters& counters)
     ++counters.rbac_denied;
     co_return;
   }
-  if (const auto* http = std::get_if<HttpManagerConfig>(&downstream.chain->service)) {
+  const auto& service = downstream.chain->service;
+  if (const auto* http = std::get_if<HttpManagerConfig>(&service)) {
     co_await ServeHttp(worker, downstream, *http);
+  } else if (const auto* tcp = std::get_if<TcpProxyConfig>(&service)) {
+    co_await ServeTcp(worker, downstream, *tcp);
   } else {
-    co_await ServeTcp(worker, downstream, std::get<TcpProxyConfig>(downstream.chain->service));
+    co_await ServeReverseTunnel(worker, downstream);
   }
 }
 
@@ -142,6 +146,10 @@ Task<> ServeConnection(Worker& worker, std::unique_ptr<TcpStream> accepted,
   downstream.chain = ChooseChain(downstream, inspected);
   if (downstream.chain == nullptr) {
     ++counters.no_filter_chain_match;
+    co_return;
+  }
+  if (std::holds_alternative<ReverseTunnelConfig>(downstream.chain->service) &&
+      HandedOver(worker, downstream, inspected.server_name)) {
     co_return;
   }
   if (downstream.chain->connection_limit.has_value()) {

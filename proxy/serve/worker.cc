@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "certs/digest.h"
 #include "proxy/serve/connection.h"
+#include "proxy/serve/reverse_tunnel.h"
 #include "proxy/tls/tls_stream.h"
 
 namespace weft {
@@ -160,6 +162,7 @@ absl::Status Worker::Adopt(std::shared_ptr<const Snapshot> snapshot) {
     errors.push_back(absl::StrCat("listener '", name, "': ", opened.message()));
   }
   CloseSocketsBut(wanted);
+  FollowDials();
   ReviewConnections(*before);
   if (errors.empty()) return absl::OkStatus();
   return absl::UnavailableError(absl::StrJoin(errors, "; "));
@@ -189,6 +192,30 @@ void Worker::TakeIn(Socket& socket, std::unique_ptr<TcpStream> stream) {
     return;
   }
   connections_.Spawn(ServeConnection(*this, std::move(stream), socket.config));
+}
+
+void Worker::TakeOver(std::unique_ptr<TcpStream> stream,
+                      const std::shared_ptr<const ListenerConfig>& listener) {
+  connections_.Spawn(ServeConnection(*this, std::move(stream), listener));
+}
+
+// Each connection that is to be dialed is one worker's.
+void Worker::FollowDials() {
+  std::set<std::string> wanted;
+  for (const auto& [name, listener] : config_->listeners) {
+    if (listener->dial == nullptr || Covers(closed_, *listener)) continue;
+    for (const Address& gateway : listener->dial->gateways) {
+      for (size_t i = options_.index; i < listener->dial->tls.size(); i += options_.workers) {
+        std::string key = absl::StrCat(name, " ", gateway.ToString(), " ", i);
+        wanted.insert(key);
+        std::unique_ptr<Scope>& dial = dials_[std::move(key)];
+        if (dial != nullptr) continue;
+        dial = std::make_unique<Scope>();
+        dial->Spawn(KeepDialed(*this, name, gateway, i));
+      }
+    }
+  }
+  std::erase_if(dials_, [&](const auto& one) { return !wanted.contains(one.first); });
 }
 
 Task<> Worker::AcceptFrom(Socket* socket) {

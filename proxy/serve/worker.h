@@ -8,6 +8,7 @@
 #define WEFT_PROXY_SERVE_WORKER_H_
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -62,8 +63,13 @@ struct DrainOrder {
   bool keep_listening = false;
 };
 
+class Worker;
+
 struct WorkerOptions {
   uint32_t workers = 1;  // of the process: each has its part of what is limited as a whole
+  uint32_t index = 0;    // this one's
+  // Runs a call on the thread of the worker of this index; may be empty if there is one worker.
+  std::function<void(uint32_t index, std::function<void(Worker&)> call)> post;
   // Connections of the process; 0: no limit.
   uint64_t max_connections = 0;
   // How long connections of a listener that changed may go on (Envoy's --drain-time-s).
@@ -147,6 +153,9 @@ class Worker {
   // What the clients of tunnels are told of a pod instead of its address: stable as long as this
   // worker lives, and of no meaning to anybody else.
   const std::string& PodName(const Address& address);
+  // Serves a connection that another worker accepted.
+  void TakeOver(std::unique_ptr<TcpStream> stream,
+                const std::shared_ptr<const ListenerConfig>& listener);
   FilterStates& filters() { return filters_; }
   // Runs besides the connections, and ends with the worker at the latest.
   void Spawn(Task<> task) { upkeep_.Spawn(std::move(task)); }
@@ -160,6 +169,7 @@ class Worker {
                            absl::flat_hash_set<Socket*>& wanted);
   void CloseSocketsBut(const absl::flat_hash_set<Socket*>& wanted);
   Task<> AcceptFrom(Socket* socket);
+  void FollowDials();
   bool IsFull(uint64_t connections, uint64_t most) const;
   void TakeIn(Socket& socket, std::unique_ptr<TcpStream> stream);
   // Which listeners an order is about.
@@ -200,6 +210,7 @@ class Worker {
   absl::flat_hash_map<std::string, std::string> pod_names_;  // by address
   Tunnels tunnels_;
   Scope connections_;
+  std::map<std::string, std::unique_ptr<Scope>> dials_;  // by what is dialed
   std::vector<std::unique_ptr<Socket>> sockets_;
   Scope upkeep_;
 };

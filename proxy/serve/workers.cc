@@ -17,8 +17,14 @@ struct Gathering {
 Workers::Workers(EventLoop& main_loop, size_t count, WorkerOptions options)
     : main_loop_(main_loop) {
   options.workers = static_cast<uint32_t>(count);
+  // All of them are there before the first connection is.
+  options.post = [this](uint32_t index, std::function<void(Worker&)> call) {
+    Worker* worker = workers_[index].get();
+    worker->loop().Post([worker, call = std::move(call)] { call(*worker); });
+  };
   for (size_t i = 0; i < count; ++i) {
     options.first = i == 0;
+    options.index = static_cast<uint32_t>(i);
     access_logs_.push_back(std::make_unique<AccessLog>());
     workers_.push_back(std::make_unique<Worker>(options, access_logs_.back().get()));
     threads_.emplace_back([worker = workers_.back().get()] { worker->loop().Run(); });

@@ -1,5 +1,7 @@
 #include "proxy/upstream/tunnels.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "proxy/net/tcp.h"
 #include "proxy/tls/tls_stream.h"
@@ -108,14 +110,28 @@ Task<absl::StatusOr<Tunnels::Opened>> Tunnels::Open(Address address,
                                                     Wanted wanted, std::optional<uint32_t> mark,
                                                     MonotonicTime deadline) {
   if (!config->reverse_of.empty()) {
-    co_return absl::UnavailableError(
-        absl::StrCat("no gateway of ", config->reverse_of, " has dialed this one"));
+    H2Connection* dialed = reverse_.Pick(config->reverse_of);
+    if (dialed == nullptr) {
+      co_return absl::UnavailableError(
+          absl::StrCat("no gateway of ", config->reverse_of, " has dialed this one"));
+    }
+    co_return co_await OpenOn(*dialed, Address(), address, std::move(config), std::move(wanted),
+                              deadline);
   }
   auto connection = co_await Get(address, config, mark, deadline);
   if (!connection.ok()) co_return connection.status();
   (*connection)->used = loop_.Now();
   const Address local = (*connection)->bytes->local_address();
-  std::unique_ptr<HttpStream> stream = (*connection)->http2.Open();
+  co_return co_await OpenOn((*connection)->http2, local, address, std::move(config),
+                            std::move(wanted), deadline);
+}
+
+// Opens before its first wait: until then the connection is there.
+Task<absl::StatusOr<Tunnels::Opened>> Tunnels::OpenOn(H2Connection& connection, Address local,
+                                                      Address address,
+                                                      std::shared_ptr<const TunnelConfig> config,
+                                                      Wanted wanted, MonotonicTime deadline) {
+  std::unique_ptr<HttpStream> stream = connection.Open();
   stream->WriteHead(ConnectHead(*config, wanted), BodyLength{BodyFraming::kTunnel});
   stream->Flush();
   HttpStream::Event event;
@@ -131,6 +147,30 @@ Task<absl::StatusOr<Tunnels::Opened>> Tunnels::Open(Address address,
   opened.pod = std::string(response.headers.Get("x-weft-pod").value_or(""));
   opened.stream = std::make_unique<TunnelStream>(std::move(stream), local, address);
   co_return opened;
+}
+
+ReverseTunnels::Registration::Registration(ReverseTunnels& all, std::string trust_domain,
+                                           H2Connection& connection)
+    : all_(all), trust_domain_(std::move(trust_domain)), connection_(connection) {
+  all_.by_trust_domain_[trust_domain_].push_back(&connection_);
+}
+
+ReverseTunnels::Registration::~Registration() {
+  const auto found = all_.by_trust_domain_.find(trust_domain_);
+  found->second.remove(&connection_);
+  if (found->second.empty()) all_.by_trust_domain_.erase(found);
+}
+
+H2Connection* ReverseTunnels::Pick(const std::string& trust_domain) {
+  const auto found = by_trust_domain_.find(trust_domain);
+  if (found == by_trust_domain_.end()) return nullptr;
+  std::list<H2Connection*>& connections = found->second;
+  for (size_t i = 0; i < connections.size(); ++i) {
+    connections.splice(connections.end(), connections, connections.begin());
+    H2Connection* connection = connections.back();
+    if (!connection->going_away() && connection->CanOpen()) return connection;
+  }
+  return nullptr;
 }
 
 void Tunnels::Sweep(MonotonicTime now) {

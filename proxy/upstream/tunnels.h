@@ -27,6 +27,30 @@
 
 namespace weft {
 
+// Connections that gateways of other clusters dialed, for streams that we open.
+class ReverseTunnels {
+ public:
+  // One of them, for as long as it lives; both outlive it.
+  class Registration {
+   public:
+    Registration(ReverseTunnels& all, std::string trust_domain, H2Connection& connection);
+    ~Registration();
+    Registration(const Registration&) = delete;
+    Registration& operator=(const Registration&) = delete;
+
+   private:
+    ReverseTunnels& all_;
+    const std::string trust_domain_;
+    H2Connection& connection_;
+  };
+
+  // One with room for a stream, each in its turn; null if there is none.
+  H2Connection* Pick(const std::string& trust_domain);
+
+ private:
+  std::map<std::string, std::list<H2Connection*>> by_trust_domain_;
+};
+
 class Tunnels {
  public:
   static constexpr absl::Duration kPingInterval = absl::Seconds(1);
@@ -50,6 +74,8 @@ class Tunnels {
   Task<absl::StatusOr<Opened>> Open(Address address, std::shared_ptr<const TunnelConfig> config,
                                     Wanted wanted, std::optional<uint32_t> mark,
                                     MonotonicTime deadline);
+
+  ReverseTunnels& reverse() { return reverse_; }
 
   // Closes what is over, or was idle too long.
   void Sweep(MonotonicTime now);
@@ -77,9 +103,13 @@ class Tunnels {
                                          std::shared_ptr<const TunnelConfig> config,
                                          std::optional<uint32_t> mark, MonotonicTime deadline);
   static Connection* Usable(Gateway& gateway);
+  Task<absl::StatusOr<Opened>> OpenOn(H2Connection& connection, Address local, Address gateway,
+                                      std::shared_ptr<const TunnelConfig> config, Wanted wanted,
+                                      MonotonicTime deadline);
 
   EventLoop& loop_;
   H2Counters counters_;
+  ReverseTunnels reverse_;
   std::map<Key, Gateway> gateways_;  // a Gateway stays where it is
 };
 
