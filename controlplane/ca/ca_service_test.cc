@@ -23,7 +23,7 @@ class CaServiceTest : public testing::Test {
     auto authority =
         std::make_shared<const Authority>(*certs::Issuer::CreateRoot("east", absl::Now()));
     GrpcServices services;
-    AddCaService(std::move(authority), authenticator_, services);
+    AddCaService([authority] { return authority; }, authenticator_, services);
     server_ = std::make_unique<GrpcServerForTest>(std::move(services));
     stub_ = IstioCertificateService::NewStub(
         grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials()));
