@@ -7,9 +7,48 @@
 #include "controlplane/federation/control_plane_id.h"
 #include "controlplane/federation/peer_dial.h"
 #include "proxy/base/log.h"
+#include "proxy/net/byte_stream.h"
 #include "proxy/net/tcp.h"
 
 namespace weft {
+namespace {
+
+// What a gateway has sent.
+struct Answer {
+  bool bytes = false;
+  bool closed = false;  // in good order
+};
+
+// A connection whose other end is looked at.
+class Observed final : public ByteStream {
+ public:
+  // `answer` outlives this.
+  Observed(std::unique_ptr<ByteStream> inner, Answer& answer)
+      : inner_(std::move(inner)), answer_(answer) {}
+
+  IoResult Read(Buffer& into, size_t at_most) override {
+    const IoResult result = inner_->Read(into, at_most);
+    answer_.bytes |= result.ok();
+    answer_.closed |= result.status == IoStatus::kEof;
+    return result;
+  }
+  IoResult Write(absl::Span<const absl::string_view> parts) override {
+    return inner_->Write(parts);
+  }
+  void CloseWrite() override { inner_->CloseWrite(); }
+  void ResetOnClose() override { inner_->ResetOnClose(); }
+  Signal& readable() override { return inner_->readable(); }
+  Signal& writable() override { return inner_->writable(); }
+  std::string error() const override { return inner_->error(); }
+  const Address& local_address() const override { return inner_->local_address(); }
+  const Address& peer_address() const override { return inner_->peer_address(); }
+
+ private:
+  const std::unique_ptr<ByteStream> inner_;
+  Answer& answer_;
+};
+
+}  // namespace
 
 GatewayProber::GatewayProber(EventLoop& loop, CurrentPeer peer, OwnCertificate own,
                              std::function<void()> on_change)
@@ -31,27 +70,16 @@ void GatewayProber::Follow() {
     if (known || !wanted(gateway)) continue;
     Probed& added = probed_.emplace_back();
     added.status.gateway = gateway;
-    added.heard = -absl::InfiniteDuration();
     added.task.Spawn(Probe(added));
   }
 }
 
-void GatewayProber::Heard(const GatewayAddress& gateway) {
-  for (Probed& one : probed_) {
-    if (!(one.status.gateway == gateway)) continue;
-    one.heard = loop_.Now();
-  }
-}
-
 Task<> GatewayProber::Probe(Probed& probed) {
+  MonotonicTime next = loop_.Now() + kPeriod;
   while (true) {
-    co_await Sleep(loop_, kPeriod);
-    // It has just shown that it is there.
-    if (loop_.Now() - probed.heard < kPeriod + kPatience) {
-      Note(probed, true);
-      continue;
-    }
+    co_await Sleep(loop_, next - loop_.Now());
     const MonotonicTime begun = loop_.Now();
+    next = begun + kPeriod;
     const bool answered = co_await Ask(probed.status.gateway);
     if (answered) probed.status.latency = loop_.Now() - begun;
     Note(probed, answered);
@@ -71,9 +99,11 @@ Task<bool> GatewayProber::Ask(const GatewayAddress& gateway) {
   options.deadline = deadline;
   auto connected = co_await Connect(loop_, *address, options);
   if (!connected.ok()) co_return false;
-  auto secured = co_await TlsStream::Connect(loop_, *std::move(connected), *context, deadline);
-  if (secured.ok() || absl::IsUnauthenticated(secured.status())) co_return true;
-  co_return !tunnels && !absl::IsDeadlineExceeded(secured.status());
+  Answer answer;
+  auto observed = std::make_unique<Observed>(*std::move(connected), answer);
+  // Whom it is with counts for nothing here: the roots may be on their way to others.
+  (void)co_await TlsStream::Connect(loop_, std::move(observed), *context, deadline);
+  co_return answer.bytes || (answer.closed && !tunnels);
 }
 
 void GatewayProber::Note(Probed& probed, bool answered) {

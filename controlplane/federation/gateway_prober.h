@@ -1,10 +1,12 @@
 // GatewayProber: whether the gateways of a linked cluster answer, asked of themselves each second.
 //
-// The probe is a TLS handshake on the port that the data takes. At the port for tunnels it is with
-// the gateway; at the other one with the weftd behind it, and if that is dead, the gateway closes
-// the connection, which is an answer as well. So this says nothing of a control plane, and a
-// control plane's death nothing to this. A process that is stopped, or a machine that vanished, is
-// silent, and that is what a connection alone would not show: the kernel accepts it.
+// The probe is the beginning of a TLS handshake on the port that the data takes, and any byte in
+// return is an answer. At the port for tunnels the gateway itself gives it; at the other one the
+// weftd behind it, and if that is dead, the gateway closes the connection in good order, which is
+// an answer as well. So this says nothing of a control plane, and a control plane's death nothing
+// to this. A process that is stopped, or a machine that vanished, is silent, and that is what a
+// connection alone would not show: the kernel accepts it. A reset says that there is none, as a
+// load balancer says it that has no gateway left.
 //
 // Belongs to one event loop.
 #ifndef WEFT_CONTROLPLANE_FEDERATION_GATEWAY_PROBER_H_
@@ -26,8 +28,9 @@ namespace weft {
 
 class GatewayProber {
  public:
-  // From the end of a probe to the next one; with the patience of two of them, a gateway that has
-  // died is known to be dead within three seconds.
+  // From the beginning of a probe to that of the next one, unless it takes longer. With the
+  // patience of two of them, a gateway that has fallen silent is known to be dead after 2.5 s, so
+  // that it is out of the proxies' routing within three.
   static constexpr absl::Duration kPeriod = absl::Milliseconds(500);
   static constexpr absl::Duration kPatience = absl::Seconds(1);
   static constexpr int kFailures = 2;
@@ -41,8 +44,6 @@ class GatewayProber {
 
   // The gateways are others than before, maybe.
   void Follow();
-  // A message of the peer came through this gateway just now, which saves a probe.
-  void Heard(const GatewayAddress& gateway);
 
   struct Status {
     GatewayAddress gateway;
@@ -56,7 +57,6 @@ class GatewayProber {
  private:
   struct Probed {
     Status status;
-    MonotonicTime heard;
     Scope task;
   };
 

@@ -68,7 +68,6 @@ void PeerLink::Begin(PeerChannel& channel, bool dialed_by_us, End& end) {
 void PeerLink::Stop(absl::Status why) {
   running_.Cancel();
   session_.reset();
-  through_.reset();
   if (End* end = std::exchange(end_, nullptr); end != nullptr) {
     end->over = true;
     end->status = std::move(why);
@@ -93,7 +92,6 @@ Task<> PeerLink::RunSession(PeerChannel& channel, End& end) {
     co_await Wait(loop_, {&channel.received(), &channel.sent(), &news_}, due);
   }
   session_.reset();
-  through_.reset();
   end_ = nullptr;
   end.over = true;
   end.status = std::move(status);
@@ -136,18 +134,13 @@ absl::Status PeerLink::TakeAll(PeerChannel& channel) {
            {"services", absl::StrCat(view_.state().exports->size())}});
     }
   }
-  if (session_->greeted()) Heard();
+  if (session_->greeted()) last_heard_ = session_->last_heard();
   TellRefusals();
   if (changed) {
     prober_.Follow();
     on_change_(state());
   }
   return status;
-}
-
-void PeerLink::Heard() {
-  last_heard_ = session_->last_heard();
-  if (through_.has_value()) prober_.Heard(*through_);
 }
 
 // ---- What we dial.
@@ -207,7 +200,6 @@ Task<absl::Status> PeerLink::DialOnce() {
   if (!GivesWayTo(/*dialed_by_us=*/true)) co_return absl::AbortedError("joined meanwhile");
   End end;
   Begin(*channel, /*dialed_by_us=*/true, end);
-  through_ = gateway;
   while (!end.over) co_await Wait(loop_, {&end.signal});
   co_return end.status;
 }

@@ -112,7 +112,6 @@ class PeerLink {
   void Stop(absl::Status why);
   absl::Status TakeAll(PeerChannel& channel);
   void SendAll(PeerChannel& channel);
-  void Heard();
   void TellRefusals();
   void Changed();
   absl::Duration NextBackoff();
@@ -130,7 +129,6 @@ class PeerLink {
 
   // The present stream.
   std::optional<PeerSession> session_;
-  std::optional<GatewayAddress> through_;  // of one that we dialed
   End* end_ = nullptr;
   Signal news_;
   Signal idle_;  // there is none
