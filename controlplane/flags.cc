@@ -223,7 +223,7 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
   app.add_flag("--native-sidecar", flags.native_sidecar,
                "inject sidecars as init containers that go on running; Kubernetes from 1.29 on");
   app.add_option("--gateway-address", flags.gateway_addresses,
-                 "IP:PORT of one of our gateways, as peers reach it; repeatable");
+                 "IP:PORT of one of our gateways, as other clusters reach it; repeatable");
   app.add_option("--peers", flags.peers, "folder with a file for each linked cluster; watched");
   app.add_option("--export", flags.exports, "what peers get to see")
       ->check(CLI::IsMember({"all", "none"}));
