@@ -154,6 +154,16 @@ std::string SubjectOf(const X509* x509) {
   return TakeText(bio.get());
 }
 
+std::string AuthorityKeyId(const X509* x509) {
+  const ASN1_OCTET_STRING* id = X509_get0_authority_key_id(const_cast<X509*>(x509));
+  return id == nullptr ? "" : std::string(Bytes(id));
+}
+
+std::string SubjectKeyId(const X509* x509) {
+  const ASN1_OCTET_STRING* id = X509_get0_subject_key_id(const_cast<X509*>(x509));
+  return id == nullptr ? "" : std::string(Bytes(id));
+}
+
 std::string Sha256Hex(const X509* x509) {
   uint8_t digest[EVP_MAX_MD_SIZE];
   unsigned size = 0;

@@ -52,6 +52,11 @@ absl::Time NotAfter(const X509* x509);
 // RFC 2253 form ("CN=root,O=weft"), empty for an empty subject.
 std::string SubjectOf(const X509* x509);
 
+// Who signed it and who it is among signers: the authority and subject key identifiers (RFC 5280,
+// sections 4.2.1.1 and 4.2.1.2) as they are; empty if it states none.
+std::string AuthorityKeyId(const X509* x509);
+std::string SubjectKeyId(const X509* x509);
+
 // Lower-case hex of the SHA-256 of the DER form: the Hash= of x-forwarded-client-cert.
 std::string Sha256Hex(const X509* x509);
 

@@ -5,6 +5,7 @@
 #include <openssl/digest.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -16,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "certs/crypto_error.h"
+#include "certs/pem.h"
 #include "certs/san.h"
 
 namespace weft::certs {
@@ -80,6 +82,44 @@ bssl::UniquePtr<X509> BuildRoot(const PrivateKey& key, absl::string_view trust_d
                      AddUriSan(x, TrustDomainUri(trust_domain), /*critical=*/false) &&
                      X509_sign(x, key.evp(), EVP_sha256()) != 0;
   return built ? std::move(root) : nullptr;
+}
+
+// A name of its own, by its serial number: certificates that share a subject would be tried for
+// each other.
+bool SetIntermediateName(X509* x509, absl::string_view trust_domain) {
+  bssl::UniquePtr<BIGNUM> serial(ASN1_INTEGER_to_BN(X509_get0_serialNumber(x509), nullptr));
+  bssl::UniquePtr<char> hex(serial == nullptr ? nullptr : BN_bn2hex(serial.get()));
+  bssl::UniquePtr<X509_NAME> name(X509_NAME_new());
+  return hex != nullptr && name != nullptr && AddNamePart(name.get(), "O", "weft") &&
+         AddNamePart(name.get(), "CN", trust_domain.substr(0, 64)) &&
+         AddNamePart(name.get(), "serialNumber", hex.get()) &&
+         X509_set_subject_name(x509, name.get());
+}
+
+bssl::UniquePtr<X509> BuildIntermediate(const PrivateKey& key, absl::string_view trust_domain,
+                                        X509* issuer, const PrivateKey& issuer_key,
+                                        absl::Time now) {
+  bssl::UniquePtr<X509> made(X509_new());
+  X509* x = made.get();
+  const absl::Time end = std::min(now + kIntermediateValidity, NotAfter(issuer));
+  const bool built = x != nullptr && X509_set_version(x, X509_VERSION_3) && SetRandomSerial(x) &&
+                     SetIntermediateName(x, trust_domain) &&
+                     X509_set_issuer_name(x, X509_get_subject_name(issuer)) &&
+                     SetValidity(x, now - kBackdate, end) && X509_set_pubkey(x, key.evp()) &&
+                     AddExtension(x, issuer, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
+                     AddExtension(x, issuer, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+                     AddExtension(x, issuer, NID_subject_key_identifier, "hash") &&
+                     AddExtension(x, issuer, NID_authority_key_identifier, "keyid") &&
+                     X509_sign(x, issuer_key.evp(), EVP_sha256()) != 0;
+  return built ? std::move(made) : nullptr;
+}
+
+bool AddRevoked(X509_CRL* list, const X509* revoked, const ASN1_TIME* when) {
+  bssl::UniquePtr<X509_REVOKED> entry(X509_REVOKED_new());
+  return entry != nullptr &&
+         X509_REVOKED_set_serialNumber(entry.get(), X509_get0_serialNumber(revoked)) &&
+         X509_REVOKED_set_revocationDate(entry.get(), when) &&
+         X509_CRL_add0_revoked(list, entry.release());
 }
 
 bool AddLeafExtensions(X509* leaf, X509* issuer, const char* usage, X509_EXTENSION* names) {
@@ -173,6 +213,46 @@ absl::StatusOr<std::vector<std::string>> Issuer::Sign(const PublicKey& key, cons
   pems.push_back(Certificate(std::move(leaf)).ToPem());
   for (size_t i = 0; i + 1 < chain_.size(); ++i) pems.push_back(chain_[i].ToPem());
   return pems;
+}
+
+absl::StatusOr<Issuer> Issuer::CreateIntermediate(absl::Time now) const {
+  X509* issuer = chain_.front().x509();
+  if (NotAfter(issuer) <= now) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the CA certificate of ", trust_domain_, " has expired"));
+  }
+  if (X509_get_pathlen(issuer) == 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the CA certificate of ", trust_domain_,
+                     " may not sign another one (pathlen 0); a new one has to come from where it "
+                     "came from"));
+  }
+  PrivateKey key = PrivateKey::Generate();
+  bssl::UniquePtr<X509> made = BuildIntermediate(key, trust_domain_, issuer, key_, now);
+  if (made == nullptr) return Failed("an intermediate certificate");
+  std::vector<Certificate> chain;
+  chain.emplace_back(std::move(made));
+  chain.insert(chain.end(), chain_.begin(), chain_.end());
+  return Issuer(trust_domain_, std::move(chain), std::move(key));
+}
+
+absl::StatusOr<std::string> Issuer::Revoke(const std::vector<Certificate>& revoked,
+                                           absl::Time now) const {
+  bssl::UniquePtr<ASN1_TIME> when(ASN1_TIME_set(nullptr, absl::ToTimeT(now)));
+  bssl::UniquePtr<X509_CRL> list(X509_CRL_new());
+  bool made = when != nullptr && list != nullptr &&
+              X509_CRL_set_version(list.get(), X509_CRL_VERSION_2) &&
+              X509_CRL_set_issuer_name(list.get(), X509_get_subject_name(chain_.front().x509())) &&
+              X509_CRL_set1_lastUpdate(list.get(), when.get());
+  for (const Certificate& one : revoked) {
+    made = made && AddRevoked(list.get(), one.x509(), when.get());
+  }
+  made = made && X509_CRL_sort(list.get()) && X509_CRL_sign(list.get(), key_.evp(), EVP_sha256());
+  bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
+  if (!made || bio == nullptr || !PEM_write_bio_X509_CRL(bio.get(), list.get())) {
+    return Failed("a revocation list");
+  }
+  return TakeText(bio.get());
 }
 
 std::string Issuer::ChainPem() const {

@@ -1,8 +1,7 @@
 // Signs workload certificates for one trust domain.
 //
-// An Issuer is a signing key and its own chain up to a self-signed root. Today the chain is the
-// root alone; an intermediate per cluster is the same object with a longer chain, and nothing
-// outside changes. Immutable after construction, any thread.
+// An Issuer is a signing key and its own chain up to a self-signed root: a root, or an intermediate
+// that a root made. Immutable after construction, any thread.
 #ifndef WEFT_CERTS_ISSUER_H_
 #define WEFT_CERTS_ISSUER_H_
 
@@ -23,6 +22,7 @@ namespace weft::certs {
 inline constexpr absl::Duration kBackdate = absl::Minutes(5);
 inline constexpr absl::Duration kLeafValidity = absl::Hours(24);
 inline constexpr absl::Duration kRootValidity = absl::Hours(24 * 3650);
+inline constexpr absl::Duration kIntermediateValidity = absl::Hours(24 * 365);
 
 class Issuer {
  public:
@@ -32,6 +32,10 @@ class Issuer {
   // `chain_pem`: the signing certificate first, the self-signed root last. Checks that the key
   // belongs to the first, that it is a CA, and that the root names a trust domain.
   static absl::StatusOr<Issuer> FromPem(absl::string_view chain_pem, absl::string_view key_pem);
+
+  // One that this one vouches for, with a new key, for leaves alone; valid a year, and no longer
+  // than this one is. FailedPrecondition if this one has expired, or may not vouch for others.
+  absl::StatusOr<Issuer> CreateIntermediate(absl::Time now) const;
 
   // A leaf for `id` on `key`, then the intermediates up to but without the root; PEM each.
   // Backdated by kBackdate, ends at now + validity but never after the issuer's own certificate.
@@ -46,7 +50,13 @@ class Issuer {
                                                          absl::Duration validity,
                                                          absl::Time now) const;
 
+  // The PEM revocation list (RFC 5280, section 5) that takes back what this one signed, by their
+  // serial numbers. Whoever trusts this issuer's root reads it beside the root
+  // (certs/trust_bundle.h).
+  absl::StatusOr<std::string> Revoke(const std::vector<Certificate>& revoked, absl::Time now) const;
+
   const std::string& trust_domain() const { return trust_domain_; }
+  const Certificate& signer() const { return chain_.front(); }
   const Certificate& root() const { return chain_.back(); }
   std::string ChainPem() const;
   std::string KeyPem() const { return key_.ToPem(); }

@@ -110,6 +110,25 @@ TEST(Issuer, IntermediateTravelsWithTheLeafAndVerifies) {
   EXPECT_FALSE(VerifyPeer(absl::MakeSpan(chain.data(), 1), bundles, kNow, PeerRole::kServer).ok());
 }
 
+TEST(Issuer, MakesIntermediatesThatSignLeavesAndNoOtherCa) {
+  const Issuer root = *Issuer::CreateRoot("east", kNow);
+  absl::StatusOr<Issuer> intermediate = root.CreateIntermediate(kNow);
+  ASSERT_TRUE(intermediate.ok()) << intermediate.status();
+  EXPECT_EQ(intermediate->trust_domain(), "east");
+  EXPECT_EQ(intermediate->root().ToPem(), root.ChainPem());
+  EXPECT_EQ(NotAfter(intermediate->signer().x509()), kNow + kIntermediateValidity);
+  const std::vector<std::string> pems =
+      *intermediate->Issue(PrivateKey::Generate().public_key(), Web("east"), kLeafValidity, kNow);
+  TrustBundles bundles;
+  ASSERT_TRUE(bundles.Set("east", root.ChainPem()).ok());
+  EXPECT_EQ(*VerifyPeer(*ParseCertificates(pems[0] + pems[1]), bundles, kNow, PeerRole::kServer),
+            Web("east"));
+  EXPECT_EQ(intermediate->CreateIntermediate(kNow).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_FALSE(root.CreateIntermediate(kNow + kRootValidity).ok());
+  EXPECT_TRUE(Issuer::FromPem(intermediate->ChainPem(), intermediate->KeyPem()).ok());
+}
+
 TEST(Issuer, RefusesAKeyThatIsNotItsOwn) {
   const Issuer east = *Issuer::CreateRoot("east", kNow);
   const Issuer west = *Issuer::CreateRoot("west", kNow);

@@ -1,6 +1,7 @@
 #include "certs/trust_bundle.h"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -8,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "certs/crypto_error.h"
+#include "certs/pem.h"
 
 namespace weft::certs {
 namespace {
@@ -56,6 +58,42 @@ bssl::UniquePtr<STACK_OF(X509)> Intermediates(absl::Span<const Certificate> chai
   return stack;
 }
 
+using Revocations = std::vector<bssl::UniquePtr<X509_CRL>>;
+
+bool SignedBy(X509_CRL* list, X509* root) {
+  if (X509_NAME_cmp(X509_CRL_get_issuer(list), X509_get_subject_name(root)) != 0) return false;
+  bssl::UniquePtr<EVP_PKEY> key(X509_get_pubkey(root));
+  const bool verified = key != nullptr && X509_CRL_verify(list, key.get()) == 1;
+  ERR_clear_error();
+  return verified;
+}
+
+bool SignedByAny(X509_CRL* list, absl::Span<const Certificate> roots) {
+  for (const Certificate& root : roots) {
+    if (SignedBy(list, root.x509())) return true;
+  }
+  return false;
+}
+
+absl::StatusOr<Revocations> ParseRevocations(absl::string_view pem,
+                                             absl::Span<const Certificate> roots) {
+  bssl::UniquePtr<BIO> bio = ReadBio(pem);
+  Revocations lists;
+  while (true) {
+    bssl::UniquePtr<X509_CRL> list(
+        PEM_read_bio_X509_CRL(bio.get(), nullptr, RefusePassword, nullptr));
+    if (list == nullptr) break;
+    if (!SignedByAny(list.get(), roots)) {
+      return absl::InvalidArgumentError("a revocation list is not signed by any of its roots");
+    }
+    lists.push_back(std::move(list));
+  }
+  const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+  if (!at_end) return CryptoError("revocation list (PEM)");
+  ERR_clear_error();
+  return lists;
+}
+
 }  // namespace
 
 absl::StatusOr<bssl::UniquePtr<X509_STORE>> MakeStore(absl::Span<const Certificate> roots) {
@@ -81,8 +119,12 @@ absl::Status TrustBundles::Set(absl::string_view trust_domain, absl::string_view
   if (!roots.ok()) return with_context(roots.status());
   absl::StatusOr<bssl::UniquePtr<X509_STORE>> store = MakeStore(*roots);
   if (!store.ok()) return with_context(store.status());
+  absl::StatusOr<Revocations> revocations = ParseRevocations(roots_pem, *roots);
+  if (!revocations.ok()) return with_context(revocations.status());
   Bundle& bundle = bundles_[std::string(trust_domain)];
+  bundle.pem = std::string(roots_pem);
   bundle.roots = *std::move(roots);
+  bundle.revocations = *std::move(revocations);
   bundle.store = *std::move(store);
   return absl::OkStatus();
 }
@@ -98,9 +140,26 @@ absl::Span<const Certificate> TrustBundles::RootsOf(absl::string_view trust_doma
   return it == bundles_.end() ? absl::Span<const Certificate>() : it->second.roots;
 }
 
+std::string TrustBundles::PemOf(absl::string_view trust_domain) const {
+  auto it = bundles_.find(trust_domain);
+  return it == bundles_.end() ? "" : it->second.pem;
+}
+
 X509_STORE* TrustBundles::StoreOf(absl::string_view trust_domain) const {
   auto it = bundles_.find(std::string(trust_domain));
   return it == bundles_.end() ? nullptr : it->second.store.get();
+}
+
+bool TrustBundles::Revoked(absl::string_view trust_domain, X509* certificate) const {
+  auto it = bundles_.find(trust_domain);
+  if (it == bundles_.end()) return false;
+  for (const bssl::UniquePtr<X509_CRL>& list : it->second.revocations) {
+    X509_REVOKED* entry = nullptr;
+    const bool same_issuer =
+        X509_NAME_cmp(X509_CRL_get_issuer(list.get()), X509_get_issuer_name(certificate)) == 0;
+    if (same_issuer && X509_CRL_get0_by_cert(list.get(), &entry, certificate) != 0) return true;
+  }
+  return false;
 }
 
 absl::Status VerifyChain(absl::Span<const Certificate> chain, X509_STORE* roots, absl::Time now,
@@ -135,6 +194,13 @@ absl::StatusOr<SpiffeId> VerifyPeer(absl::Span<const Certificate> chain,
   absl::Status status = VerifyChain(chain, roots, now, role);
   if (!status.ok()) {
     return absl::Status(status.code(), absl::StrCat(status.message(), " (", id->ToString(), ")"));
+  }
+  // All that came, whether the path that was found uses it or not: who shows a revoked certificate
+  // has the key to one.
+  for (const Certificate& shown : chain) {
+    if (bundles.Revoked(id->trust_domain, shown.x509())) {
+      return Refused(absl::StrCat("revoked (", id->ToString(), ")"));
+    }
   }
   return id;
 }

@@ -29,7 +29,8 @@ class TrustBundles {
   TrustBundles& operator=(TrustBundles&&) = default;
 
   // Sets the roots of `trust_domain`, replacing earlier ones. `roots_pem` holds one or more CA
-  // certificates (two during a rollover).
+  // certificates (two during a rollover), and maybe revocation lists that roots among them signed:
+  // what is on one of these vouches for nobody. A list that none of them signed is an error.
   absl::Status Set(absl::string_view trust_domain, absl::string_view roots_pem);
 
   std::vector<std::string> TrustDomains() const;
@@ -37,12 +38,20 @@ class TrustBundles {
   // The roots of a domain; empty if it is not known. Valid as long as this object.
   absl::Span<const Certificate> RootsOf(absl::string_view trust_domain) const;
 
+  // What Set() was given; empty if the domain is not known.
+  std::string PemOf(absl::string_view trust_domain) const;
+
   // Null if the domain is not known. Borrowed, valid as long as this object.
   X509_STORE* StoreOf(absl::string_view trust_domain) const;
 
+  // Whether a list of its domain has taken the certificate back.
+  bool Revoked(absl::string_view trust_domain, X509* certificate) const;
+
  private:
   struct Bundle {
+    std::string pem;
     std::vector<Certificate> roots;
+    std::vector<bssl::UniquePtr<X509_CRL>> revocations;
     bssl::UniquePtr<X509_STORE> store;
   };
   std::map<std::string, Bundle, std::less<>> bundles_;
@@ -54,7 +63,7 @@ enum class PeerRole { kServer, kClient };
 // The peer's identity, if `chain` (leaf first, as it came over the wire) proves it at `now`.
 // Unauthenticated otherwise, saying which of these it was: no or several URI SANs, not a SPIFFE ID,
 // NUL in a name, a CA certificate as leaf, not yet valid, expired, unknown trust domain, not signed
-// by that domain's roots, wrong extended key usage.
+// by that domain's roots, wrong extended key usage, revoked.
 absl::StatusOr<SpiffeId> VerifyPeer(absl::Span<const Certificate> chain,
                                     const TrustBundles& bundles, absl::Time now, PeerRole role);
 

@@ -56,6 +56,51 @@ TEST_F(VerifyPeerTest, AcceptsWhatTheIssuerIssues) {
   EXPECT_EQ(id->trust_domain, "west");
 }
 
+class RevocationTest : public testing::Test {
+ protected:
+  std::vector<Certificate> ChainOf(const Issuer& issuer) const {
+    const std::vector<std::string> pems = *issuer.Issue(
+        PrivateKey::Generate().public_key(), *SpiffeId::Parse(kWeb), kLeafValidity, kNow);
+    return *ParseCertificates(pems[0] + pems[1]);
+  }
+  absl::Status Verify(const Issuer& issuer, const TrustBundles& bundles) const {
+    return VerifyPeer(ChainOf(issuer), bundles, kNow, PeerRole::kClient).status();
+  }
+
+  const Issuer root_ = *Issuer::CreateRoot("east", kNow);
+  const Issuer old_ = *root_.CreateIntermediate(kNow);
+  const Issuer new_ = *root_.CreateIntermediate(kNow);
+};
+
+TEST_F(RevocationTest, ARevokedIntermediateVouchesForNobody) {
+  TrustBundles bundles;
+  ASSERT_TRUE(bundles.Set("east", root_.ChainPem()).ok());
+  EXPECT_TRUE(Verify(old_, bundles).ok());
+  const std::string list = *root_.Revoke({old_.signer()}, kNow);
+  ASSERT_TRUE(bundles.Set("east", root_.ChainPem() + list).ok());
+  const absl::Status refused = Verify(old_, bundles);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_NE(refused.message().find("revoked"), absl::string_view::npos) << refused;
+  EXPECT_TRUE(Verify(new_, bundles).ok());
+}
+
+TEST_F(RevocationTest, AListOfAnotherRootIsNoPartOfABundle) {
+  const Issuer other = *Issuer::CreateRoot("east", kNow);
+  TrustBundles bundles;
+  const std::string list = *other.Revoke({old_.signer()}, kNow);
+  EXPECT_FALSE(bundles.Set("east", root_.ChainPem() + list).ok());
+  // Both roots have the same name: the list of one does not speak for what the other signed, but
+  // the serial numbers are random, so nothing is taken back by mistake.
+  ASSERT_TRUE(bundles.Set("east", root_.ChainPem() + other.ChainPem() + list).ok());
+  EXPECT_TRUE(Verify(new_, bundles).ok());
+}
+
+TEST_F(RevocationTest, AListThatIsCutShortIsAnError) {
+  std::string list = *root_.Revoke({old_.signer()}, kNow);
+  list[list.size() / 2] = '!';
+  EXPECT_FALSE(TrustBundles().Set("east", root_.ChainPem() + list).ok());
+}
+
 TEST_F(VerifyPeerTest, Row51And82OneDomainsRootCannotVouchForAnother) {
   ExpectRefused(west_, "unable to get local issuer certificate");
 }

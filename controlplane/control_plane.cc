@@ -20,16 +20,23 @@
 #include "controlplane/ca/authenticator.h"
 #include "controlplane/ca/authority.h"
 #include "controlplane/ca/ca_service.h"
+#include "controlplane/ca/ca_state.h"
+#include "controlplane/ca/rotation_service.h"
+#include "controlplane/ca/rotator.h"
 #include "controlplane/ca/token_reviewer.h"
 #include "controlplane/debug/http_port.h"
 #include "controlplane/debug/metrics.h"
 #include "controlplane/debug/pages.h"
+#include "controlplane/drain.h"
 #include "controlplane/engine.h"
+#include "controlplane/federation/peer_dial.h"
+#include "controlplane/federation/peer_service.h"
 #include "controlplane/own_certificate.h"
 #include "controlplane/remote_clusters.h"
 #include "controlplane/status/leader.h"
 #include "controlplane/status/status_book.h"
 #include "controlplane/status/status_writer.h"
+#include "controlplane/translate/secrets.h"
 #include "controlplane/translations.h"
 #include "controlplane/transport/grpc_port.h"
 #include "controlplane/webhook/ca_bundle.h"
@@ -45,6 +52,8 @@ namespace {
 // A request names all that a client subscribes to, which is 50 bytes for each service's port.
 constexpr size_t kMaxXdsMessage = 16 << 20;
 constexpr absl::Duration kRenewalCheck = absl::Minutes(1);
+// How often it is looked whether all proxies hold the trust in force.
+constexpr absl::Duration kTrustLook = absl::Milliseconds(250);
 
 // What webhooks are called by: in the cluster by weftd's Service, on this machine by hand.
 std::vector<std::string> WebhookNames() {
@@ -103,6 +112,10 @@ struct ControlPlane::Running {
   absl::Status Start();
   absl::Status LoadIdentity();
   void MakeServices();
+  void MakeRotator();
+  std::vector<std::string> ProxiesWithoutTrust() const;
+  Task<> AcknowledgeTrust();
+  void AdoptCa(const CaState& state);
   void MakeAuthenticator();
   Task<absl::StatusOr<Caller>> ReviewRemote(std::string cluster, std::string token);
   absl::Status StartPorts();
@@ -121,10 +134,14 @@ struct ControlPlane::Running {
   Task<> Renew();
   void RenewOwn();
   void RenewWebhook();
+  void ShowOwn();
+  void ShowWebhook();
+  void PublishRoots();
   HttpAnswer ConfigOf(const std::map<std::string, std::string>& query);
 
   ControlPlaneOptions options;
   std::shared_ptr<const ClusterIdentity> self;
+  std::optional<CaState> ca;  // as it was at the start; later the rotator has it
   std::shared_ptr<const Authority> authority;
   std::unique_ptr<OwnCertificate> certificate;
   std::unique_ptr<OwnCertificate> webhook_certificate;
@@ -134,13 +151,14 @@ struct ControlPlane::Running {
   Metrics metrics;
   Translations translations;
   std::unique_ptr<AdsService> ads;
-  std::unique_ptr<PeerServer> peer_server;
   std::unique_ptr<Engine> engine;
   GrpcServices xds_services;
   GrpcServices peer_services;
+  GrpcServices admin_services;
   std::unique_ptr<KubernetesClient> kubernetes;  // null: the registry is folders
   std::unique_ptr<TokenReviewer> token_reviewer;
   std::unique_ptr<Authenticator> authenticator;
+  std::unique_ptr<Rotator> rotator;
   std::unique_ptr<GrpcPort> xds_plain;
   std::unique_ptr<GrpcPort> xds;
   std::unique_ptr<GrpcPort> peer;
@@ -162,13 +180,20 @@ absl::Status ControlPlane::Running::LoadIdentity() {
     return absl::UnavailableError(
         absl::StrCat("make the folder ", options.data_folder, ": ", strerror(errno)));
   }
-  auto root = LoadOrCreateRoot(options.data_folder, options.self.trust_domain, absl::Now());
-  if (!root.ok()) return Annotate("load the CA's root", root.status());
+  auto state = LoadOrCreateCa(options.data_folder, options.self.trust_domain, absl::Now());
+  if (!state.ok()) return Annotate("load the CA", state.status());
   auto made = std::make_shared<ClusterIdentity>(options.self);
-  made->roots_pem = root->root().ToPem();
+  made->roots_pem = state->BundlePem();
+  const absl::StatusOr<bool> draining = LoadDraining(options.data_folder);
+  made->draining = draining.value_or(false);
+  if (!draining.ok()) {
+    Log(LogLevel::kError, "draining_unknown",
+        {{"reason", std::string(draining.status().message())}});
+  }
   made->gateways = options.gateways;
   self = std::move(made);
-  authority = std::make_shared<Authority>(*std::move(root));
+  authority = std::make_shared<Authority>(state->issuer());
+  ca = *std::move(state);
   auto own = OwnCertificate::Create(authority, {}, absl::Now());
   if (!own.ok()) return Annotate("issue our own certificate", own.status());
   certificate = *std::move(own);
@@ -186,8 +211,6 @@ void ControlPlane::Running::MakeServices() {
       loop, metrics, [this](const std::shared_ptr<const World>& world, const ProxyView& view) {
         return translations.Of(world, view);
       });
-  peer_server = std::make_unique<PeerServer>(
-      loop, epoch, [this](const certs::SpiffeId& identity) { return engine->FindPeer(identity); });
   EngineOptions of_engine;
   of_engine.self = self;
   of_engine.exports = options.exports;
@@ -198,12 +221,12 @@ void ControlPlane::Running::MakeServices() {
   of_engine.allow_remote_exec = options.allow_remote_exec;
   of_engine.token_audience = options.token_audience;
   of_engine.peers_folder = options.peers_folder;
+  of_engine.epoch = epoch;
   of_engine.data_folder = options.data_folder;
   of_engine.gateways = options.gateways;
   if (options.registry_server.has_value()) of_engine.status = &status_book;
   engine = std::make_unique<Engine>(
-      loop, std::move(of_engine), translations, *ads, *peer_server,
-      [this] { return certificate->Get(); },
+      loop, std::move(of_engine), translations, *ads, [this] { return certificate->Get(); },
       [this](const std::map<std::string, PeerState>& peers) { OnPeers(peers); });
 }
 
@@ -214,6 +237,56 @@ Task<absl::StatusOr<Caller>> ControlPlane::Running::ReviewRemote(std::string clu
         absl::StrCat("workload token: cluster '", absl::CHexEscape(cluster), "' is not known"));
   }
   co_return co_await engine->remotes()->Review(std::move(cluster), std::move(token));
+}
+
+// Whose proxies do not hold the trust that is in force now.
+std::vector<std::string> ControlPlane::Running::ProxiesWithoutTrust() const {
+  if (engine->world() == nullptr) return {"weftd"};
+  const EncodedResources secrets = TrustSecrets(*engine->world());
+  return ads->WithoutSecret("ROOTCA", *secrets.find("ROOTCA")->second);
+}
+
+// Peers that rotate wait until their new roots are in force here, with every proxy.
+Task<> ControlPlane::Running::AcknowledgeTrust() {
+  while (true) {
+    co_await Sleep(loop, kTrustLook);
+    if (engine->peers().empty() || !ProxiesWithoutTrust().empty()) continue;
+    engine->AckPeerTrust();
+  }
+}
+
+// On the loop's thread, when the ports are open.
+void ControlPlane::Running::MakeRotator() {
+  Rotator::Fleet fleet;
+  fleet.without_trust = [this](const std::string&) {
+    std::vector<std::string> names = ProxiesWithoutTrust();
+    for (std::string& peer : engine->PeersWithoutTrust()) names.push_back(std::move(peer));
+    return names;
+  };
+  fleet.with_old_certificate = [this](const certs::Issuer& issuer) {
+    return ads->AskToRenew(certs::SubjectKeyId(issuer.signer().x509()));
+  };
+  fleet.adopt = [this](const CaState& state) { AdoptCa(state); };
+  rotator = std::make_unique<Rotator>(loop, options.data_folder, *ca, std::move(fleet));
+  AddRotationService(loop, *rotator, admin_services);
+}
+
+// Signs with it, shows it and trusts by it, everywhere.
+void ControlPlane::Running::AdoptCa(const CaState& state) {
+  auto changed = std::make_shared<ClusterIdentity>(*self);
+  changed->roots_pem = state.BundlePem();
+  self = std::move(changed);
+  authority = std::make_shared<Authority>(state.issuer());
+  for (OwnCertificate* own : {certificate.get(), webhook_certificate.get()}) {
+    absl::Status issued = own->Reissue(authority, absl::Now());
+    if (issued.ok()) continue;
+    Log(LogLevel::kError, "own_certificate_not_renewed",
+        {{"reason", std::string(issued.message())}});
+  }
+  ShowOwn();
+  ShowWebhook();
+  engine->SetRoots(self->roots_pem);
+  if (kubernetes != nullptr) PublishRoots();
 }
 
 void ControlPlane::Running::MakeAuthenticator() {
@@ -255,7 +328,8 @@ absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ControlPlane::Running::P
   tls.certificate = certificate->Get();
   tls.client_trust.emplace();
   tls.client_trust->bundles = std::move(bundles);
-  tls.require_client_certificate = true;
+  // Who joins has none that we know yet; the Watch itself insists.
+  tls.require_client_certificate = false;
   tls.alpn = {"h2"};
   tls.tls13_only = true;
   return ServerTlsContext::Create(std::move(tls));
@@ -274,8 +348,12 @@ void ControlPlane::Running::OnPeers(const std::map<std::string, PeerState>& peer
 absl::Status ControlPlane::Running::StartPorts() {
   ads->AddTo(xds_services);
   AddLoadReportService(metrics, xds_services);
-  AddCaService(authority, *authenticator, xds_services);
-  peer_server->AddTo(peer_services);
+  AddCaService([this] { return authority; }, *authenticator, xds_services);
+  AddPeerService([this](const certs::SpiffeId& identity) { return engine->FindLink(identity); },
+                 peer_services);
+  AddDrainService(
+      options.data_folder, [this](bool draining) { engine->SetDraining(draining); },
+      admin_services);
   auto xds_context = XdsContext();
   if (!xds_context.ok()) return xds_context.status();
   auto peer_context = PeerContext({});
@@ -304,6 +382,7 @@ HttpAnswer ControlPlane::Running::ConfigOf(const std::map<std::string, std::stri
   ClientNode node;
   node.address = found->first;
   node.namespace_ = found->second->namespace_;
+  node.tunnels = true;  // as our own proxies
   return Page(ConfigPage(*ads->ResourcesFor(ViewOf(node, *engine->world()))));
 }
 
@@ -402,6 +481,11 @@ void ControlPlane::Running::StartKubernetes() {
   leader = std::make_unique<Leader>(loop, *kubernetes, LeaderIdentity());
   status_writer = std::make_unique<StatusWriter>(loop, *kubernetes, *leader, status_book,
                                                  [this] { return Refusals(); });
+  PublishRoots();
+}
+
+// To webhook configurations and ConfigMaps; anew after a rotation.
+void ControlPlane::Running::PublishRoots() {
   if (webhook_port == nullptr) return;
   ca_bundle = std::make_unique<webhook::CaBundle>(loop, *kubernetes, self->roots_pem,
                                                   options.injection.revision);
@@ -414,11 +498,15 @@ void ControlPlane::Running::RenewOwn() {
     Log(LogLevel::kError, "own_certificate_not_renewed",
         {{"reason", std::string(renewed.status().message())}});
   } else if (*renewed) {
-    auto context = XdsContext();
-    if (context.ok()) xds->SetTls(*std::move(context));
-    OnPeers(engine->peers());
+    ShowOwn();
     Log(LogLevel::kInfo, "own_certificate_renewed");
   }
+}
+
+void ControlPlane::Running::ShowOwn() {
+  auto context = XdsContext();
+  if (context.ok()) xds->SetTls(*std::move(context));
+  OnPeers(engine->peers());
 }
 
 void ControlPlane::Running::RenewWebhook() {
@@ -426,11 +514,16 @@ void ControlPlane::Running::RenewWebhook() {
   if (!renewed.ok()) {
     Log(LogLevel::kError, "webhook_certificate_not_renewed",
         {{"reason", std::string(renewed.status().message())}});
-  } else if (*renewed && webhook_port != nullptr) {
-    auto context = WebhookContext();
-    if (context.ok()) webhook_port->SetTls(*std::move(context));
+  } else if (*renewed) {
+    ShowWebhook();
     Log(LogLevel::kInfo, "webhook_certificate_renewed");
   }
+}
+
+void ControlPlane::Running::ShowWebhook() {
+  if (webhook_port == nullptr) return;
+  auto context = WebhookContext();
+  if (context.ok()) webhook_port->SetTls(*std::move(context));
 }
 
 Task<> ControlPlane::Running::Renew() {
@@ -461,8 +554,10 @@ absl::Status ControlPlane::Running::Start() {
   thread = std::thread([this] { loop.Run(); });
   return OnLoop([this] {
     tasks.Spawn(Renew());
+    tasks.Spawn(AcknowledgeTrust());
     absl::Status started = engine->Start();
     OnPeers(engine->peers());
+    MakeRotator();
     StartKubernetes();
     if (webhook_port != nullptr) webhook_port->Start();
     return started;
@@ -473,6 +568,7 @@ void ControlPlane::Running::Stop() {
   if (!thread.joinable()) return;
   (void)OnLoop([this] {
     tasks.Cancel();
+    rotator.reset();
     for (auto* port : {&xds_plain, &xds, &peer}) port->reset();
     webhook_port.reset();
     ca_bundle.reset();

@@ -4,10 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "certs/digest.h"
 #include "certs/file.h"
-#include "controlplane/federation/exports.h"
-#include "controlplane/federation/merge.h"
-#include "controlplane/model/references.h"
+#include "controlplane/federation/control_plane_id.h"
 #include "controlplane/model/world_change.h"
 #include "controlplane/sources/directory.h"
 #include "controlplane/sources/kubernetes/source.h"
@@ -36,16 +35,15 @@ LogLevel LevelOf(Severity severity) {
 }  // namespace
 
 Engine::Engine(EventLoop& loop, EngineOptions options, Translations& translations, AdsService& ads,
-               PeerServer& peer_server, PeerClient::OwnCertificate own_certificate,
-               OnPeers on_peers)
+               OwnCertificate own_certificate, OnPeers on_peers)
     : loop_(loop),
       options_(std::move(options)),
       translations_(translations),
       ads_(ads),
-      peer_server_(peer_server),
       own_certificate_(std::move(own_certificate)),
       on_peers_(std::move(on_peers)),
-      registry_(options_.self, options_.exports),
+      self_(options_.self),
+      maker_(self_, options_.exports),
       peer_folder_(options_.peers_folder, options_.self->cluster),
       snapshots_(absl::StrCat(options_.data_folder, "/peers")),
       key_set_store_(options_.data_folder),
@@ -62,6 +60,15 @@ absl::Status Engine::Start() {
     tasks_.Spawn(KeepSnapshots());
   }
   return StartSource();
+}
+
+void Engine::SetDraining(bool draining) {
+  if (self_->draining == draining) return;
+  auto changed = std::make_shared<ClusterIdentity>(*self_);
+  changed->draining = draining;
+  self_ = std::move(changed);
+  maker_.SetSelf(self_);
+  Rebuild();
 }
 
 absl::Status Engine::StartSource() {
@@ -98,7 +105,7 @@ void Engine::StartRemotes() {
   options.allow_local_access = options_.allow_remote_exec;
   options.token_audience = options_.token_audience;
   remotes_ = std::make_unique<RemoteClusters>(loop_, std::move(options), [this] {
-    peers_changed_ = true;
+    maker_.SetPeers(OtherClusters());
     Rebuild();
   });
 }
@@ -110,8 +117,31 @@ std::map<std::string, PeerState> Engine::OtherClusters() const {
   return others;
 }
 
+void Engine::SetRoots(const std::string& roots_pem) {
+  auto changed = std::make_shared<ClusterIdentity>(*self_);
+  changed->roots_pem = roots_pem;
+  self_ = std::move(changed);
+  maker_.SetSelf(self_);
+  Rebuild();
+}
+
+std::vector<std::string> Engine::PeersWithoutTrust() const {
+  const std::string wanted = certs::Sha256Hex(self_->roots_pem);
+  std::vector<std::string> peers;
+  for (const auto& [cluster, link] : links_) {
+    if (link->acked_bundle() != wanted) peers.push_back(absl::StrCat("cluster ", cluster));
+  }
+  return peers;
+}
+
+void Engine::AckPeerTrust() {
+  for (const auto& [cluster, link] : links_) {
+    link->AckBundle(certs::Sha256Hex(link->state().peer->roots_pem));
+  }
+}
+
 void Engine::OnSourceUpdate(SourceUpdate update) {
-  std::vector<Problem> problems = registry_.Apply(update.deltas);
+  std::vector<Problem> problems = maker_.Apply(update.deltas);
   problems.insert(problems.end(), update.problems.begin(), update.problems.end());
   Report(problems);
   if (options_.status != nullptr) options_.status->OnObjects(update.deltas, problems);
@@ -127,39 +157,49 @@ void Engine::OnSourceUpdate(SourceUpdate update) {
 }
 
 void Engine::OnPeerChange(const PeerState& state) {
-  const bool trust_changed = *peers_[state.peer->cluster].peer != *state.peer;
-  peers_[state.peer->cluster] = state;
-  unsaved_.insert(state.peer->cluster);
-  peers_changed_ = true;
+  const std::string& cluster = state.peer->cluster;
+  const bool trust_changed = *peers_[cluster].peer != *state.peer;
+  const bool known_changed = peers_[cluster].exports != state.exports || trust_changed;
+  peers_[cluster] = state;
+  if (known_changed) {
+    unsaved_.insert(cluster);
+    unsaved_changed_.Notify();
+  }
+  maker_.SetPeers(OtherClusters());
   WriteStatus();
   if (trust_changed) on_peers_(peers_);
   Rebuild();
 }
 
-std::shared_ptr<const PeerExports> Engine::LastKnown(const Peer& peer) const {
+PeerKnowledge Engine::LastKnown(const Peer& peer) const {
   auto known = snapshots_.Load(peer);
   if (known.ok()) {
     Log(LogLevel::kInfo, "peer_snapshot_loaded",
-        {{"peer", peer.cluster}, {"services", absl::StrCat((*known)->size())}});
+        {{"peer", peer.cluster}, {"services", absl::StrCat(known->exports->size())}});
     return *std::move(known);
   }
   if (!absl::IsNotFound(known.status())) {
     Log(LogLevel::kWarning, "peer_snapshot_refused",
         {{"peer", peer.cluster}, {"reason", std::string(known.status().message())}});
   }
-  return nullptr;
+  return {};
+}
+
+void Engine::SaveSnapshot(const std::string& cluster) {
+  const PeerLink& link = *links_.at(cluster);
+  absl::Status saved = snapshots_.Save(link.configured(), link.knowledge());
+  if (saved.ok()) return;
+  Log(LogLevel::kWarning, "peer_snapshot_not_saved",
+      {{"peer", cluster}, {"reason", std::string(saved.message())}});
 }
 
 Task<> Engine::KeepSnapshots() {
   while (true) {
+    for (const std::string& cluster : std::exchange(unsaved_, {})) SaveSnapshot(cluster);
+    co_await Wait(loop_, {&unsaved_changed_});
+    // The first of them is saved at once, and what follows together.
+    for (const std::string& cluster : std::exchange(unsaved_, {})) SaveSnapshot(cluster);
     co_await Sleep(loop_, kSnapshotPeriod);
-    for (const std::string& cluster : std::exchange(unsaved_, {})) {
-      const PeerState& state = peers_.at(cluster);
-      absl::Status saved = snapshots_.Save(*state.peer, *state.exports);
-      if (saved.ok()) continue;
-      Log(LogLevel::kWarning, "peer_snapshot_not_saved",
-          {{"peer", cluster}, {"reason", std::string(saved.message())}});
-    }
   }
 }
 
@@ -174,45 +214,58 @@ Task<> Engine::WatchPeerFolder() {
 }
 
 void Engine::ApplyPeerFolder() {
-  peers_changed_ = true;
   for (const auto& [file, problem] : peer_folder_.problems()) {
     if (reported_files_[file] == problem) continue;
     Log(LogLevel::kError, "peer_file_refused", {{"file", file}, {"reason", problem}});
   }
   reported_files_ = peer_folder_.problems();
 
-  for (auto client = clients_.begin(); client != clients_.end();) {
-    if (peer_folder_.peers().contains(client->first)) {
-      ++client;
+  for (auto link = links_.begin(); link != links_.end();) {
+    if (peer_folder_.peers().contains(link->first)) {
+      ++link;
       continue;
     }
-    Log(LogLevel::kInfo, "peer_removed", {{"peer", client->first}});
-    peers_.erase(client->first);
-    unsaved_.erase(client->first);
-    snapshots_.Remove(client->first);
-    client = clients_.erase(client);
+    Log(LogLevel::kInfo, "peer_removed", {{"peer", link->first}});
+    peers_.erase(link->first);
+    unsaved_.erase(link->first);
+    snapshots_.Remove(link->first);
+    link = links_.erase(link);
   }
-  for (const auto& [cluster, peer] : peer_folder_.peers()) {
-    std::unique_ptr<PeerClient>& client = clients_[cluster];
-    if (client != nullptr && client->configured() == peer) continue;
-    Log(LogLevel::kInfo, client == nullptr ? "peer_added" : "peer_changed",
-        {{"peer", cluster}, {"trust_domain", peer.trust_domain}});
-    // An identity of another trust domain is another cluster, even under the same name.
-    const bool same = client != nullptr && client->configured().trust_domain == peer.trust_domain;
-    std::shared_ptr<const PeerExports> known = same ? client->state().exports : LastKnown(peer);
-    client.reset();
-    client =
-        std::make_unique<PeerClient>(loop_, options_.self, peer, std::move(known), own_certificate_,
-                                     [this](const PeerState& state) { OnPeerChange(state); });
-    peers_[cluster] = client->state();
-  }
+  for (const auto& [cluster, peer] : peer_folder_.peers()) SetLink(peer);
+  maker_.SetPeers(OtherClusters());
   WriteStatus();
+}
+
+void Engine::SetLink(const Peer& peer) {
+  std::unique_ptr<PeerLink>& link = links_[peer.cluster];
+  if (link != nullptr && link->configured() == peer) return;
+  Log(LogLevel::kInfo, link == nullptr ? "peer_added" : "peer_changed",
+      {{"peer", peer.cluster}, {"trust_domain", peer.trust_domain}});
+  // An identity of another trust domain is another cluster, even under the same name.
+  PeerKnowledge known;
+  if (link == nullptr || link->configured().trust_domain != peer.trust_domain) {
+    known = LastKnown(peer);
+  } else {
+    known = link->knowledge();
+    if (link->configured().roots_pem != peer.roots_pem) known.roots_pem.clear();
+    if (link->configured().gateways != peer.gateways) known.gateways.clear();
+  }
+  link.reset();
+  PeerLink::Own own;
+  own.self = self_;
+  own.epoch = options_.epoch;
+  own.certificate = own_certificate_;
+  own.expiry = options_.peer_expiry;
+  link = std::make_unique<PeerLink>(loop_, std::move(own), peer, std::move(known),
+                                    [this](const PeerState& state) { OnPeerChange(state); });
+  link->Publish(own_history_.last());
+  peers_[peer.cluster] = link->state();
 }
 
 void Engine::WriteStatus() {
   nlohmann::json status = {{"peers", nlohmann::json::object()}};
-  for (const auto& [cluster, client] : clients_) {
-    status["peers"][cluster] = {{"synced", client->status().synced}};
+  for (const auto& [cluster, link] : links_) {
+    status["peers"][cluster] = {{"synced", link->status().synced}};
   }
   std::string text = status.dump() + "\n";
   if (text == status_) return;
@@ -267,11 +320,9 @@ void Engine::OnKeySet(const std::string& uri, const std::string& jwks) {
 // Before the first World is out: a router that comes back must not lose, for the time it takes to
 // read them, the servers whose keys are in Secrets.
 bool Engine::SecretsAreRead() {
-  World world = MergeWorld(registry_.BuildLocal(), OtherClusters(), nullptr).world;
-  gateway_api_.Apply(world);
+  const World world = maker_.Preview();
   if (source_ == nullptr) return true;
   if (world.gateways.empty() && world.destination_rules.empty()) return true;
-  world = HoldDangling(std::move(world), nullptr).world;
   source_->FollowSecrets(SecretsNamed(TranslationIndex(world)));
   return source_->SecretsAreRead();
 }
@@ -279,34 +330,25 @@ bool Engine::SecretsAreRead() {
 bool Engine::Rebuild() {
   // Before the registry was read, a World would be a transient part of it.
   if (!synced_) return false;
-  const World& local = registry_.BuildLocal();
-  FollowKeySets(local);
-  WorldChange change;
-  if (world_ != nullptr && !std::exchange(peers_changed_, false) && world_->key_sets == key_sets_) {
-    change = ChangeBetween(local_, local);
-  }
-  if (change.nothing()) return false;  // a status was written, a node's heartbeat noted
-  const bool endpoints_only = change.endpoints_only();
-  local_ = local;
-  MergedWorld merged = MergeWorld(local, OtherClusters(), world_.get());
-  if (endpoints_only) {
-    FollowEndpoints(merged.world, change.workloads);
+  FollowKeySets(maker_.LocalNow());
+  maker_.SetKeySets(key_sets_);
+  std::optional<WorldMaker::Made> made = maker_.Make();
+  if (!made.has_value()) return false;
+  ads_.Publish(made->world);
+  if (made->change.endpoints_only()) {
+    if (!peers_.empty()) PublishOwnState();
+    FollowWorkloads(made->change.workloads);
     return true;
   }
-  merged.world.key_sets = key_sets_;
-  gateway_api_.Apply(merged.world);
-  HeldWorld held = HoldDangling(std::move(merged.world), world_.get());
-  Publish(std::move(held.world));
   PublishOwnState();
-
-  const TranslationIndex& index = translations_.IndexOf(world_);
+  const TranslationIndex& index = translations_.IndexOf(made->world);
   FollowSecrets();
   std::vector<Problem> others = CheckPolicies(index);
   for (Problem& problem : CheckGateways(index)) others.push_back(std::move(problem));
   for (Problem& problem : CheckTelemetries(index)) others.push_back(std::move(problem));
-  ReportFindings(
-      {std::move(held.problems), CheckHosts(index), std::move(others), gateway_api_.statuses()},
-      merged.problems);
+  ReportFindings({std::move(made->references), CheckHosts(index), std::move(others),
+                  maker_.gateway_api_statuses()},
+                 made->merged);
   return true;
 }
 
@@ -321,39 +363,24 @@ void Engine::ReportFindings(StatusBook::Findings findings, const std::vector<Pro
   if (options_.status != nullptr) options_.status->OnWorld(findings);
 }
 
-// Nearly every change: no reference leads elsewhere than before, and no finding is another one.
-void Engine::FollowEndpoints(const World& merged, const std::vector<std::string>& workloads) {
-  World next = *world_;
-  next.endpoints = merged.endpoints;
-  next.workloads = merged.workloads;
-  next.workload_entries = merged.workload_entries;
-  next.workload_groups = merged.workload_groups;
-  Publish(std::move(next));
-  if (!peers_.empty()) PublishOwnState();
-  const TranslationIndex& index = translations_.IndexOf(world_);
+// Nearly every change is of endpoints, and then of nothing that needs Secrets.
+void Engine::FollowWorkloads(const std::vector<std::string>& workloads) {
+  const TranslationIndex& index = translations_.IndexOf(world());
   for (const std::string& address : workloads) {
-    const auto workload = world_->workloads.find(address);
-    if (workload == world_->workloads.end()) continue;
+    const auto workload = world()->workloads.find(address);
+    if (workload == world()->workloads.end()) continue;
     if (MayNeedSecrets(index, *workload->second)) return FollowSecrets();
   }
 }
 
 // What no router needs is not read; what one stops to need is forgotten.
 void Engine::FollowSecrets() {
-  if (source_ != nullptr) source_->FollowSecrets(SecretsNamed(translations_.IndexOf(world_)));
-}
-
-void Engine::Publish(World world) {
-  world_ = std::make_shared<const World>(std::move(world));
-  ads_.Publish(world_);
+  if (source_ != nullptr) source_->FollowSecrets(SecretsNamed(translations_.IndexOf(world())));
 }
 
 void Engine::PublishOwnState() {
-  auto own = std::make_shared<OwnState>();
-  own->self = options_.self;
-  own->gateways = options_.gateways;
-  own->exports = Exports(local_);
-  peer_server_.Publish(std::move(own));
+  const auto own = own_history_.Next(self_, options_.gateways, maker_.exports());
+  for (const auto& [cluster, link] : links_) link->Publish(own);
 }
 
 void Engine::Report(const std::vector<Problem>& problems) {
@@ -378,15 +405,15 @@ void Engine::ReportChanged(std::vector<std::string> findings) {
 
 std::vector<PeerStatus> Engine::PeerStatuses() const {
   std::vector<PeerStatus> statuses;
-  for (const auto& [cluster, client] : clients_) statuses.push_back(client->status());
+  for (const auto& [cluster, link] : links_) statuses.push_back(link->status());
   return statuses;
 }
 
-std::string Engine::FindPeer(const certs::SpiffeId& identity) const {
-  for (const auto& [cluster, state] : peers_) {
-    if (ControlPlaneId(state.peer->trust_domain) == identity) return cluster;
+PeerLink* Engine::FindLink(const certs::SpiffeId& identity) const {
+  for (const auto& [cluster, link] : links_) {
+    if (ControlPlaneId(link->configured().trust_domain) == identity) return link.get();
   }
-  return "";
+  return nullptr;
 }
 
 }  // namespace weft

@@ -18,12 +18,10 @@
 
 #include "absl/status/status.h"
 #include "controlplane/ads/ads_service.h"
-#include "controlplane/federation/peer_client.h"
+#include "controlplane/federation/own_state.h"
 #include "controlplane/federation/peer_folder.h"
-#include "controlplane/federation/peer_server.h"
+#include "controlplane/federation/peer_link.h"
 #include "controlplane/federation/peer_snapshot.h"
-#include "controlplane/model/gateway_api.h"
-#include "controlplane/model/registry.h"
 #include "controlplane/remote_clusters.h"
 #include "controlplane/sources/jwks_fetcher.h"
 #include "controlplane/sources/key_set_store.h"
@@ -31,6 +29,7 @@
 #include "controlplane/sources/source.h"
 #include "controlplane/status/status_book.h"
 #include "controlplane/translations.h"
+#include "controlplane/world_maker.h"
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/scope.h"
 
@@ -40,7 +39,8 @@ namespace weft {
 inline constexpr absl::Duration kPeerFolderPoll = absl::Milliseconds(100);
 // In the data folder: {"peers": {"west": {"synced": true}}}, for whoever waits for the links.
 inline constexpr char kStatusFile[] = "status.json";
-// How often what changed of the peers' exports goes to disk: a restart loses at most this.
+// How often what changed of the peers' exports goes to disk, after the first time: a restart loses
+// at most this.
 inline constexpr absl::Duration kSnapshotPeriod = absl::Seconds(1);
 
 struct EngineOptions {
@@ -53,7 +53,10 @@ struct EngineOptions {
   absl::Duration remote_expiry = absl::Minutes(5);
   bool allow_remote_exec = false;
   std::string token_audience;  // of their workloads' tokens
-  std::string peers_folder;    // empty: no peers
+  // Of what was heard of a peer that has no gateway to be asked.
+  absl::Duration peer_expiry = kPeerExpiry;
+  uint64_t epoch = 0;        // rises with each start
+  std::string peers_folder;  // empty: no peers
   // For what was last known of the peers, the key sets last fetched, and the status file.
   std::string data_folder;
   std::vector<GatewayAddress> gateways;
@@ -65,23 +68,35 @@ class Engine {
   // The linked clusters or what is trusted of them changed.
   using OnPeers = std::function<void(const std::map<std::string, PeerState>&)>;
 
+  // The certificate that peers are shown; it is renewed.
+  using OwnCertificate = std::function<TlsCertificate()>;
+
   Engine(EventLoop& loop, EngineOptions options, Translations& translations, AdsService& ads,
-         PeerServer& peer_server, PeerClient::OwnCertificate own_certificate, OnPeers on_peers);
+         OwnCertificate own_certificate, OnPeers on_peers);
   ~Engine();
 
   absl::Status Start();
 
+  // Tells our proxies and our peers at once whether this cluster is being drained.
+  void SetDraining(bool draining);
+
   // All that was in the registry at the start is in a World that discovery serves. Peers do not
   // gate it.
-  bool ready() const { return world_ != nullptr; }
-  const std::shared_ptr<const World>& world() const { return world_; }
+  bool ready() const { return maker_.world() != nullptr; }
+  const std::shared_ptr<const World>& world() const { return maker_.world(); }
   // By cluster.
   const std::map<std::string, PeerState>& peers() const { return peers_; }
   std::vector<PeerStatus> PeerStatuses() const;
   // Clusters that are read by their API servers; null if our registry is no API server.
   RemoteClusters* remotes() const { return remotes_.get(); }
-  // The configured peer whose control plane has this identity, or empty.
-  std::string FindPeer(const certs::SpiffeId& identity) const;
+  // Our CA is trusted by other roots from now on.
+  void SetRoots(const std::string& roots_pem);
+  // Linked clusters in which our present roots are not in force yet.
+  std::vector<std::string> PeersWithoutTrust() const;
+  // The peers' roots that we know are in force with all our proxies.
+  void AckPeerTrust();
+  // The link whose control plane has this identity, or null.
+  PeerLink* FindLink(const certs::SpiffeId& identity) const;
 
  private:
   absl::Status StartSource();
@@ -91,18 +106,19 @@ class Engine {
   void OnPeerChange(const PeerState& state);
   Task<> WatchPeerFolder();
   void ApplyPeerFolder();
+  void SetLink(const Peer& peer);
   void WriteStatus();
-  std::shared_ptr<const PeerExports> LastKnown(const Peer& peer) const;
+  PeerKnowledge LastKnown(const Peer& peer) const;
   Task<> KeepSnapshots();
+  void SaveSnapshot(const std::string& cluster);
   void StartKeySets();
   void FollowKeySets(const World& local);
   void OnKeySet(const std::string& uri, const std::string& jwks);
   bool Rebuild();  // whether there is a new World
   void ReportFindings(StatusBook::Findings findings, const std::vector<Problem>& merged);
-  void FollowEndpoints(const World& merged, const std::vector<std::string>& workloads);
+  void FollowWorkloads(const std::vector<std::string>& workloads);
   bool SecretsAreRead();
   void FollowSecrets();
-  void Publish(World world);
   void PublishOwnState();
   void Report(const std::vector<Problem>& problems);
   void ReportChanged(std::vector<std::string> findings);
@@ -111,29 +127,27 @@ class Engine {
   const EngineOptions options_;
   Translations& translations_;
   AdsService& ads_;
-  PeerServer& peer_server_;
-  const PeerClient::OwnCertificate own_certificate_;
+  const OwnCertificate own_certificate_;
   const OnPeers on_peers_;
 
-  Registry registry_;
-  GatewayApiMerge gateway_api_;
+  std::shared_ptr<const ClusterIdentity> self_;
+  WorldMaker maker_;
   bool registry_read_ = false;
-  bool synced_ = false;        // and what of Secrets it needs
-  bool peers_changed_ = true;  // since the last World
-  World local_;                // what the last World was made of, beside the peers
-  std::shared_ptr<const World> world_;
+  bool synced_ = false;  // and what of Secrets it needs
   std::map<std::string, PeerState> peers_;
+  OwnHistory own_history_;
   std::vector<std::string> reported_;  // findings about the World as a whole
 
   PeerFolder peer_folder_;
   const PeerSnapshots snapshots_;
-  std::set<std::string> unsaved_;  // clusters whose exports changed since their snapshot
+  std::set<std::string> unsaved_;  // clusters of which more is known than their snapshot has
+  Signal unsaved_changed_;
   std::map<std::string, std::string> reported_files_;
   std::string status_;  // as last written
   const KeySetStore key_set_store_;
   KeySetTexts key_sets_;
   std::unique_ptr<JwksFetcher> jwks_fetcher_;
-  std::map<std::string, std::unique_ptr<PeerClient>> clients_;
+  std::map<std::string, std::unique_ptr<PeerLink>> links_;
   Scope tasks_;
   // What a thread of the source posts may arrive after this is gone.
   std::shared_ptr<Engine*> alive_;

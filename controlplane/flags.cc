@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -89,6 +90,22 @@ absl::Status ReadPeerApi(const Flags& flags, const Address& listen, GatewayAddre
   return absl::OkStatus();
 }
 
+// "IP:PORT" or "IP:PORT/TUNNEL-PORT".
+absl::Status ReadGateway(const std::string& text, GatewayAddress& to) {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits('/', 1));
+  Address address;
+  absl::Status read = ReadAddress("--gateway-address", parts.first, address);
+  if (!read.ok()) return read;
+  to = {address.ip(), address.port()};
+  if (!absl::StrContains(text, '/')) return absl::OkStatus();
+  uint32_t tunnel_port = 0;
+  if (!absl::SimpleAtoi(parts.second, &tunnel_port) || tunnel_port == 0 || tunnel_port > 65535) {
+    return InFlag("--gateway-address", absl::StrCat("not IP:PORT/TUNNEL-PORT: \"", text, "\""));
+  }
+  to.tunnel_port = static_cast<uint16_t>(tunnel_port);
+  return absl::OkStatus();
+}
+
 absl::Status ReadIdentity(const Flags& flags, ControlPlaneOptions& options) {
   if (!IsDnsLabel(flags.cluster)) {
     return InFlag("--cluster", absl::StrCat("not a DNS label: \"", flags.cluster, "\""));
@@ -134,9 +151,13 @@ absl::Status ReadAddresses(const Flags& flags, ControlPlaneOptions& options) {
   }
   if (read.ok()) read = ReadPeerApi(flags, options.peer, options.self.peer_api);
   for (const std::string& text : flags.gateway_addresses) {
-    Address gateway;
-    if (read.ok()) read = ReadAddress("--gateway-address", text, gateway);
-    if (read.ok()) options.gateways.push_back({gateway.ip(), gateway.port()});
+    GatewayAddress gateway;
+    if (read.ok()) read = ReadGateway(text, gateway);
+    if (read.ok()) options.gateways.push_back(gateway);
+  }
+  options.self.outbound_only = flags.outbound_only;
+  if (read.ok() && flags.outbound_only && !options.gateways.empty()) {
+    return InFlag("--outbound-only", "nobody can dial the --gateway-address of such a cluster");
   }
   return read;
 }
@@ -223,7 +244,10 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
   app.add_flag("--native-sidecar", flags.native_sidecar,
                "inject sidecars as init containers that go on running; Kubernetes from 1.29 on");
   app.add_option("--gateway-address", flags.gateway_addresses,
-                 "IP:PORT of one of our gateways, as other clusters reach it; repeatable");
+                 "IP:PORT of one of our gateways, as others reach it, or IP:PORT/TUNNEL-PORT if it "
+                 "takes tunnels; repeatable");
+  app.add_flag("--outbound-only", flags.outbound_only,
+               "nobody can dial this cluster: its gateways dial those of its peers");
   app.add_option("--peers", flags.peers, "folder with a file for each linked cluster; watched");
   app.add_option("--export", flags.exports, "what peers get to see")
       ->check(CLI::IsMember({"all", "none"}));

@@ -39,6 +39,7 @@ struct Flags {
   std::string discovery_address = "weftd.weft-system.svc:15012";
   bool native_sidecar = false;
   std::vector<std::string> gateway_addresses;
+  bool outbound_only = false;
   std::string log_level = "info";
   bool validate = false;
   std::string validate_with;

@@ -46,5 +46,29 @@ TEST(Flags, Row79DebugPagesAndPlainDiscoveryAreOnLoopbackOnly) {
   EXPECT_EQ(ToOptions(none)->debug.family(), AF_UNSPEC);
 }
 
+TEST(Flags, AGatewayMayHaveAPortForTunnels) {
+  Flags flags = GoodFlags();
+  flags.gateway_addresses = {"192.0.2.1:15443", "192.0.2.1:15443/15008", "[fd00::1]:443/444"};
+  const auto options = ToOptions(flags);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->gateways,
+            (std::vector<GatewayAddress>{
+                {"192.0.2.1", 15443, 0}, {"192.0.2.1", 15443, 15008}, {"fd00::1", 443, 444}}));
+  for (const char* wrong : {"192.0.2.1:15443/", "192.0.2.1:15443/0", "192.0.2.1:15443/65536",
+                            "192.0.2.1:15443/1/2", "192.0.2.1/15008"}) {
+    flags.gateway_addresses = {wrong};
+    EXPECT_FALSE(ToOptions(flags).ok()) << wrong;
+  }
+}
+
+TEST(Flags, WhatNobodyCanDialHasNoGatewayAddress) {
+  Flags flags = GoodFlags();
+  flags.outbound_only = true;
+  ASSERT_TRUE(ToOptions(flags).ok());
+  EXPECT_TRUE(ToOptions(flags)->self.outbound_only);
+  flags.gateway_addresses = {"192.0.2.1:15443"};
+  EXPECT_TRUE(absl::StrContains(ToOptions(flags).status().message(), "--outbound-only"));
+}
+
 }  // namespace
 }  // namespace weft

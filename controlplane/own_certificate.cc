@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_join.h"
 #include "certs/key.h"
-#include "controlplane/federation/peer_server.h"
+#include "controlplane/federation/control_plane_id.h"
 
 namespace weft {
 
@@ -31,9 +31,22 @@ absl::StatusOr<bool> OwnCertificate::RenewIfDue(absl::Time now) {
   return true;
 }
 
+absl::Status OwnCertificate::Reissue(std::shared_ptr<const Authority> authority, absl::Time now) {
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    authority_ = std::move(authority);
+  }
+  return Renew(now);
+}
+
 absl::Status OwnCertificate::Renew(absl::Time now) {
   const certs::PrivateKey key = certs::PrivateKey::Generate();
-  const certs::Issuer& issuer = authority_->issuer();
+  std::shared_ptr<const Authority> authority;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    authority = authority_;
+  }
+  const certs::Issuer& issuer = authority->issuer();
   auto chain = dns_names_.empty()
                    ? issuer.Issue(key.public_key(), ControlPlaneId(issuer.trust_domain()),
                                   certs::kLeafValidity, now)

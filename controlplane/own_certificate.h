@@ -26,15 +26,17 @@ class OwnCertificate {
   TlsCertificate Get() const;
   // Whether a new one was made, since the old one is past half its life.
   absl::StatusOr<bool> RenewIfDue(absl::Time now);
+  // A new one by another authority.
+  absl::Status Reissue(std::shared_ptr<const Authority> authority, absl::Time now);
 
  private:
   OwnCertificate(std::shared_ptr<const Authority> authority, std::vector<std::string> dns_names)
-      : authority_(std::move(authority)), dns_names_(std::move(dns_names)) {}
+      : dns_names_(std::move(dns_names)), authority_(std::move(authority)) {}
   absl::Status Renew(absl::Time now);
 
-  const std::shared_ptr<const Authority> authority_;
   const std::vector<std::string> dns_names_;
   mutable std::mutex mutex_;
+  std::shared_ptr<const Authority> authority_;
   TlsCertificate certificate_;
   absl::Time due_;
 };

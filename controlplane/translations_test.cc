@@ -70,6 +70,11 @@ std::vector<ProxyView> Views() {
       views.back().network = network;
     }
   }
+  for (size_t i = 0, count = views.size(); i < count; ++i) {
+    if (views[i].role == ProxyRole::kProxyless) continue;
+    views.push_back(views[i]);
+    views.back().tunnels = true;
+  }
   return views;
 }
 
@@ -78,6 +83,10 @@ class RandomWorld {
  public:
   explicit RandomWorld(unsigned seed) : random_(seed) {
     WorldBuilder builder;
+    builder.PeerGateways({{"172.16.0.2", 15443, 15008}, {"172.16.0.3", 15443}});
+    Peer mars{"mars", "net-mars", "mars.local", "MARS ROOT", {}};
+    mars.outbound_only = true;
+    builder.Linked(mars).GatewayPod("10.244.0.4");
     for (int i = 0; i < 6; ++i) {
       builder.Service(i % 2 == 0 ? "default" : "other", absl::StrCat("s", i), {kHttp, kTcp});
       if (i == 5) builder.LastService().address = "";  // headless
@@ -142,6 +151,7 @@ spec: {host: s2, trafficPolicy: {tls: {mode: SIMPLE, credentialName: a}}}
       case 3:
         return ChangeSecret();
       case 2:
+        if (Below(3) == 0) return ChangeGatewayPods();
         (Below(2) == 0 ? world_.workloads : world_.remote_workloads["north"])[Address()] =
             std::make_shared<Workload>();
         return "workload";
@@ -159,10 +169,11 @@ spec: {host: s2, trafficPolicy: {tls: {mode: SIMPLE, credentialName: a}}}
 
   Endpoint NewEndpoint(const Service& service) {
     Endpoint endpoint;
-    const bool remote = Below(5) == 0;
-    endpoint.cluster = remote ? "west" : "east";
-    endpoint.network = remote ? "net-west" : "net-east";
-    endpoint.trust_domain = remote ? "west.local" : "east.local";
+    const bool remote = Below(3) == 0;
+    const std::string cluster = !remote ? "east" : Below(2) == 0 ? "west" : "mars";
+    endpoint.cluster = cluster;
+    endpoint.network = absl::StrCat("net-", cluster);
+    endpoint.trust_domain = absl::StrCat(cluster, ".local");
     if (Below(2) == 0) endpoint.locality = {"eu", absl::StrCat("eu-", 1 + Below(2))};
     endpoint.labels = {{"app", service.name}, {"version", absl::StrCat("v", 1 + Below(2))}};
     endpoint.namespace_ = service.namespace_;
@@ -182,6 +193,14 @@ spec: {host: s2, trafficPolicy: {tls: {mode: SIMPLE, credentialName: a}}}
       if (Below(6) > 0) endpoint.target_ports[port.port] = port.port + 8000;
     }
     return endpoint;
+  }
+
+  std::string ChangeGatewayPods() {
+    const std::string address = absl::StrCat("10.244.0.", 4 + Below(2));
+    if (world_.workloads.erase(address) > 0) return "no gateway at " + address;
+    WorldBuilder builder;
+    world_.workloads[address] = builder.GatewayPod(address).world().workloads.at(address);
+    return "gateway at " + address;
   }
 
   std::string ChangeEndpoints() {

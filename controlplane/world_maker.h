@@ -13,6 +13,7 @@
 
 #include "controlplane/federation/exports.h"
 #include "controlplane/model/gateway_api.h"
+#include "controlplane/model/gateway_api_status.h"
 #include "controlplane/model/problem.h"
 #include "controlplane/model/raw_object.h"
 #include "controlplane/model/registry.h"
@@ -27,6 +28,8 @@ class WorldMaker {
 
   // Objects of this cluster. Problems are those of the objects themselves.
   std::vector<Problem> Apply(const std::vector<ObjectDelta>& deltas);
+  // The same cluster with something else about it: its roots after a rotation.
+  void SetSelf(std::shared_ptr<const ClusterIdentity> self);
   // Every other cluster, by name: linked ones and remotes; replaces the last.
   void SetPeers(std::map<std::string, PeerState> peers);
   void SetKeySets(std::map<std::string, std::shared_ptr<const std::string>> key_sets);
@@ -40,19 +43,30 @@ class WorldMaker {
   };
   // The next World; nothing if it would be the same.
   std::optional<Made> Make();
+  // What Make() would come to as long as there is no World yet: for what has to be read before the
+  // first one.
+  World Preview();
+
+  // This cluster's own part as it is now, whether a World was made of it or not.
+  const World& LocalNow() { return registry_.BuildLocal(); }
 
   const std::shared_ptr<const World>& world() const { return world_; }  // null before the first
-  // This cluster's own part of it: what it exports is made of that.
+  // This cluster's own part of that: what it exports is made of it.
   const World& local() const { return local_; }
   PeerExports exports() const { return Exports(local_); }
+  // Of the Gateway API's objects in the last World.
+  const std::vector<GatewayApiStatus>& gateway_api_statuses() const {
+    return gateway_api_.statuses();
+  }
 
  private:
   Registry registry_;
   GatewayApiMerge gateway_api_;
   std::map<std::string, PeerState> peers_;
   std::map<std::string, std::shared_ptr<const std::string>> key_sets_;
-  bool all_changed_ = true;  // peers or key sets did, since the last World
+  bool peers_changed_ = false;  // since the last World
   World local_;
+  World merged_;  // what the last World was made of: local_ and what peers export
   std::shared_ptr<const World> world_;
 };
 

@@ -125,6 +125,9 @@ void Proxy::MakeSources(std::string node) {
   options.connect = [this](std::string cluster) { return ConnectToCluster(std::move(cluster)); };
   options.node = std::move(node);
   options.on_change = [this] { ConfigChanged(); };
+  options.on_unauthenticated = [this] {
+    if (identity_ != nullptr) identity_->Renew();
+  };
   sources_ = std::make_unique<ConfigSources>(loop_, config_, std::move(options));
 }
 
@@ -205,6 +208,9 @@ absl::Status Proxy::ConfigureFromMesh(const MeshEnvironment& environment) {
   identity.token_path = environment.token_path;
   identity.root_cert_path = environment.root_cert_path;
   identity.discovery = environment.discovery;
+  identity.announced_roots = [this, domain = identity.id.trust_domain] {
+    return config_.TrustOf("ROOTCA", domain);
+  };
   identity.mark = mark_;
   identity_ = std::make_unique<Identity>(loop_, std::move(identity),
                                          [this](const TlsCertificate& certificate) {

@@ -28,6 +28,9 @@ constexpr size_t kMaxTypeShown = 2048;
 // Of a stream's last request, which acknowledgements in delta form are far below.
 constexpr size_t kKeptRequest = 4096;
 
+constexpr char kSecretUrl[] =
+    "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+
 constexpr char kMethods[] = "/envoy.service.discovery.v3.AggregatedDiscoveryService/";
 
 // The loop's clock stands still within a turn, in which much is done.
@@ -92,7 +95,16 @@ class AdsService::Stream {
     dirty_ = true;
     due_.Notify();
   }
+  // Ends it, within the next turn of the loop.
+  void End(absl::Status why) {
+    end_ = std::move(why);
+    due_.Notify();
+  }
   ProxyStatus Status() const;
+  // Whether these bytes of a secret were acknowledged, or never asked for.
+  virtual bool Holds(const std::string& secret, const std::string& bytes) const = 0;
+  const GrpcPeer& peer() const { return call_.peer(); }
+  std::string name() const { return node_.has_value() ? node_->id : call_.peer().address; }
 
  protected:
   struct Encoded {
@@ -134,6 +146,7 @@ class AdsService::Stream {
   std::shared_ptr<const Peer> cluster_;
 
   Signal due_;
+  absl::Status end_;
   bool dirty_ = false;
   bool asked_ = false;                     // something since the last look
   std::shared_ptr<const Resources> seen_;  // at the last look
@@ -155,7 +168,7 @@ Task<absl::Status> AdsService::Stream::Run() {
     co_return absl::UnauthenticatedError("discovery needs a client certificate");
   }
   std::string message;
-  while (true) {
+  while (end_.ok()) {
     const GrpcCall::Event event = call_.Next(&message);
     if (event == GrpcCall::Event::kEnd) co_return call_.status();
     if (event == GrpcCall::Event::kMessage) {
@@ -174,6 +187,7 @@ Task<absl::Status> AdsService::Stream::Run() {
     }
     co_await Wait(service_.loop, {&call_.readable(), &call_.writable(), &due_});
   }
+  co_return end_;
 }
 
 absl::Status AdsService::Stream::Identify(const envoy::config::core::v3::Node& from) {
@@ -290,6 +304,15 @@ class AdsService::StreamOf final : public AdsService::Stream {
     return encoded;
   }
 
+  bool Holds(const std::string& secret, const std::string& bytes) const override {
+    const Of* subscription = client_.Find(*FindResourceType(kSecretUrl));
+    if (subscription == nullptr || !subscription->interest().Wants(secret)) return true;
+    const EncodedResources& sent = subscription->interest().sent();
+    const auto found = sent.find(secret);
+    return found != sent.end() && *found->second == bytes &&
+           subscription->acked_version() == subscription->sent_version();
+  }
+
   absl::string_view form() const override {
     return std::is_same_v<Of, DeltaSubscription> ? "delta" : "sotw";
   }
@@ -359,6 +382,29 @@ std::vector<ProxyStatus> AdsService::Proxies() const {
   std::vector<ProxyStatus> proxies;
   for (const Stream* stream : state_->streams) proxies.push_back(stream->Status());
   return proxies;
+}
+
+std::vector<std::string> AdsService::WithoutSecret(const std::string& name,
+                                                   const std::string& bytes) const {
+  std::vector<std::string> nodes;
+  for (const Stream* stream : state_->streams) {
+    if (!stream->peer().identity.has_value() || stream->Holds(name, bytes)) continue;
+    nodes.push_back(stream->name());
+  }
+  return nodes;
+}
+
+std::vector<std::string> AdsService::AskToRenew(absl::string_view issuer_key_id) {
+  std::vector<std::string> nodes;
+  for (Stream* stream : state_->streams) {
+    if (!stream->peer().identity.has_value()) continue;
+    if (stream->peer().issuer_key_id == issuer_key_id) continue;
+    nodes.push_back(stream->name());
+    if (nodes.size() > kRenewAtOnce) continue;
+    stream->End(
+        absl::UnauthenticatedError("the CA is being rotated: come again with a new certificate"));
+  }
+  return nodes;
 }
 
 std::shared_ptr<const Resources> AdsService::ResourcesFor(const ProxyView& view) {

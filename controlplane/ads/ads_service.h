@@ -26,6 +26,8 @@ namespace weft {
 // How long changes that follow a push are gathered: long enough for the several files of one edit,
 // too short to be felt.
 inline constexpr absl::Duration kCoalesce = absl::Milliseconds(8);
+// Streams that one AskToRenew() ends.
+inline constexpr size_t kRenewAtOnce = 50;
 
 // One proxy's subscription to one type, as /debug/syncz shows it.
 struct TypeStatus {
@@ -65,6 +67,13 @@ class AdsService {
   // What is true from now on.
   void Publish(std::shared_ptr<const World> world);
   std::vector<ProxyStatus> Proxies() const;
+  // Nodes, of streams with a client certificate, that asked for the secret of this name and have
+  // not acknowledged these bytes of it.
+  std::vector<std::string> WithoutSecret(const std::string& name, const std::string& bytes) const;
+  // Ends the streams whose client's certificate is of another issuer (certs::SubjectKeyId of it):
+  // Unauthenticated, at which weft-proxy gets a new certificate before it comes again. Their nodes;
+  // some at a time, so that they do not all come back at once.
+  std::vector<std::string> AskToRenew(absl::string_view issuer_key_id);
   // What a proxy of this view is sent; for /debug/configz. Null before the first World.
   std::shared_ptr<const Resources> ResourcesFor(const ProxyView& view);
 

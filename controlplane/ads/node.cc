@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -13,7 +14,8 @@ namespace weft {
 namespace {
 
 constexpr size_t kMaxNodeId = 1024;
-constexpr size_t kShown = 253;  // of a cluster's name
+constexpr char kTunnels[] = "weft.tunnels";  // among the client_features
+constexpr size_t kShown = 253;               // of a cluster's name
 constexpr char kNetworkLabel[] = "topology.istio.io/network";
 
 std::string Text(const google::protobuf::Struct& metadata, const char* name) {
@@ -79,6 +81,7 @@ absl::StatusOr<ClientNode> ReadNode(const envoy::config::core::v3::Node& node) {
   }
   read.service_account = Text(node.metadata(), "SERVICE_ACCOUNT");
   read.labels = ReadLabels(node.metadata());
+  read.tunnels = absl::c_linear_search(node.client_features(), kTunnels);
   return read;
 }
 
@@ -123,6 +126,7 @@ ProxyView ViewOf(const ClientNode& node, const World& world) {
   view.labels = node.labels;
   view.locality = node.locality;
   view.identified = node.identified;
+  view.tunnels = node.tunnels;
   const auto found = FindWorkload(world, view.cluster, node.address);
   if (found == nullptr || found->namespace_ != node.namespace_) return view;
   view.address = found->address;

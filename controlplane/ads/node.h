@@ -34,6 +34,7 @@ struct ClientNode {
   Labels labels;            // as stated; those of a known workload win
   Locality locality;        // likewise
   bool identified = false;  // its certificate has proven that it may be this
+  bool tunnels = false;     // it says that it knows them (api/weft/tunnel.proto)
 };
 
 // Reads "sidecar~IP~POD.NS~NS.svc.cluster.local" ("router~…" for a gateway) and the metadata. With

@@ -46,6 +46,15 @@ TEST(ReadNode, NamesWhatIsWrong) {
   EXPECT_FALSE(ReadNode(Node("sidecar~10.0.0.1~p." + std::string(2000, 'x') + "~d", "sa")).ok());
 }
 
+TEST(ReadNode, OnlyAWeftProxyIsToldOfTunnels) {
+  envoy::config::core::v3::Node node = Node("sidecar~10.0.0.1~p.default~d", "reviews");
+  EXPECT_FALSE(ViewOf(*ReadNode(node), TestWorld()).tunnels);
+  node.add_client_features("envoy.lb.does_not_support_overprovisioning");
+  EXPECT_FALSE(ViewOf(*ReadNode(node), TestWorld()).tunnels);
+  node.add_client_features("weft.tunnels");
+  EXPECT_TRUE(ViewOf(*ReadNode(node), TestWorld()).tunnels);
+}
+
 TEST(ReadNode, AProxylessClientHasAnyIdAndNeedBeNoPod) {
   envoy::config::core::v3::Node node = Node("whatever~it is", "");
   auto& fields = *node.mutable_metadata()->mutable_fields();

@@ -1,5 +1,5 @@
-// A DiscoveryResponse or DeltaDiscoveryResponse as a message for the wire, made around resources that
-// are encoded already, whose bytes it shares.
+// A DiscoveryResponse or DeltaDiscoveryResponse as a message for the wire, made around resources
+// that are encoded already, whose bytes it shares.
 #ifndef WEFT_CONTROLPLANE_ADS_RESPONSE_H_
 #define WEFT_CONTROLPLANE_ADS_RESPONSE_H_
 

@@ -21,7 +21,7 @@ std::string BearerToken(const GrpcCall& call) {
   return absl::StartsWithIgnoreCase(text, kScheme) ? text.substr(kScheme.size()) : "";
 }
 
-Task<absl::Status> CreateCertificate(GrpcCall& call, const Authority& authority,
+Task<absl::Status> CreateCertificate(GrpcCall& call, const CurrentAuthority& authority,
                                      const Authenticator& authenticator) {
   std::string message;
   const GrpcCall::Event event = co_await call.Receive(&message);
@@ -33,7 +33,7 @@ Task<absl::Status> CreateCertificate(GrpcCall& call, const Authority& authority,
   const absl::StatusOr<Caller> caller = co_await authenticator.Authenticate(
       BearerToken(call), call.Metadata("clusterid"), absl::Now());
   if (!caller.ok()) co_return caller.status();
-  absl::StatusOr<std::vector<std::string>> chain = authority.CreateCertificate(
+  absl::StatusOr<std::vector<std::string>> chain = authority()->CreateCertificate(
       *caller, request.csr(), absl::Seconds(request.validity_duration()), absl::Now());
   if (!chain.ok()) co_return chain.status();
   IstioCertificateResponse response;
@@ -44,11 +44,11 @@ Task<absl::Status> CreateCertificate(GrpcCall& call, const Authority& authority,
 
 }  // namespace
 
-void AddCaService(std::shared_ptr<const Authority> authority, const Authenticator& authenticator,
+void AddCaService(CurrentAuthority authority, const Authenticator& authenticator,
                   GrpcServices& services) {
   services["/istio.v1.auth.IstioCertificateService/CreateCertificate"] =
       [authority = std::move(authority), &authenticator](GrpcCall& call) {
-        return CreateCertificate(call, *authority, authenticator);
+        return CreateCertificate(call, authority, authenticator);
       };
 }
 

@@ -5,6 +5,7 @@
 #ifndef WEFT_CONTROLPLANE_CA_CA_SERVICE_H_
 #define WEFT_CONTROLPLANE_CA_CA_SERVICE_H_
 
+#include <functional>
 #include <memory>
 
 #include "controlplane/ca/authenticator.h"
@@ -13,8 +14,11 @@
 
 namespace weft {
 
+// Who signs now: another one after a rotation.
+using CurrentAuthority = std::function<std::shared_ptr<const Authority>()>;
+
 // `authenticator` must outlive the services' calls.
-void AddCaService(std::shared_ptr<const Authority> authority, const Authenticator& authenticator,
+void AddCaService(CurrentAuthority authority, const Authenticator& authenticator,
                   GrpcServices& services);
 
 }  // namespace weft

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "controlplane/ads/ads_service.h"
-#include "controlplane/federation/peer_client.h"
+#include "controlplane/federation/peer_link.h"
 #include "controlplane/model/world.h"
 #include "controlplane/remote_clusters.h"
 #include "controlplane/translate/resources.h"

@@ -1,5 +1,7 @@
 #include "controlplane/federation/exports.h"
 
+#include <algorithm>
+
 namespace weft {
 
 std::vector<ExportedGroup> GroupsOf(const Endpoints& endpoints, const std::string& cluster) {
@@ -15,6 +17,16 @@ std::vector<ExportedGroup> GroupsOf(const Endpoints& endpoints, const std::strin
     groups.back().ready = count;
   }
   return groups;
+}
+
+bool PeerState::reachable() const {
+  if (peer->outbound_only) return health != PeerHealth::kExpired;
+  if (peer->gateways.empty()) return true;  // nothing to judge by
+  return std::any_of(peer->gateways.begin(), peer->gateways.end(),
+                     [&](const GatewayAddress& gateway) {
+                       return std::find(dead_gateways.begin(), dead_gateways.end(), gateway) ==
+                              dead_gateways.end();
+                     });
 }
 
 PeerExports Exports(const World& world) {

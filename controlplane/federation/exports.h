@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "controlplane/federation/peer_health.h"
 #include "controlplane/model/world.h"
 
 namespace weft {
@@ -57,8 +58,15 @@ PeerExports Exports(const World& world);
 struct PeerState {
   std::shared_ptr<const Peer> peer;
   std::shared_ptr<const PeerExports> exports;
+  PeerHealth health = PeerHealth::kFresh;
+  // Of peer->gateways, those that do not answer.
+  std::vector<GatewayAddress> dead_gateways = {};
   // Of a cluster whose proxies are served here, as it has no control plane; else nothing.
   std::optional<Workloads> workloads = {};
+
+  // Whether a request may get there: some gateway answers, whatever became of the control plane
+  // behind it; or, where there is none to ask, something was heard lately.
+  bool reachable() const;
 };
 
 }  // namespace weft

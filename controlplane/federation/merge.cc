@@ -28,10 +28,11 @@ std::shared_ptr<const T> Reuse(const SharedMap<std::string, std::shared_ptr<cons
   return std::make_shared<const T>(std::move(value));
 }
 
-std::vector<Endpoint> EndpointsOf(const Peer& peer, const ExportedService& exported) {
+std::vector<Endpoint> EndpointsOf(const Peer& peer, bool reachable,
+                                  const ExportedService& exported) {
   std::vector<Endpoint> endpoints;
   for (const ExportedGroup& group : exported.groups) {
-    if (group.ready == 0) continue;
+    if (group.ready == 0 || !reachable) continue;
     Endpoint endpoint;
     endpoint.cluster = peer.cluster;
     endpoint.network = peer.network;
@@ -53,12 +54,14 @@ class Merge {
   Merge(const World& local, const World* previous) : previous_(previous) { merged_.world = local; }
 
   void AddPeer(const PeerState& state) {
-    merged_.world.peers[state.peer->cluster] = state.peer;
+    const std::shared_ptr<const Peer> peer = WithLiveGateways(state);
+    merged_.world.peers[peer->cluster] = peer;
     if (state.workloads.has_value()) {
-      merged_.world.remote_workloads[state.peer->cluster] = *state.workloads;
+      merged_.world.remote_workloads[peer->cluster] = *state.workloads;
     }
+    const bool reachable = state.reachable();
     for (const auto& [name, exported] : *state.exports) {
-      if (IsTaken(state, exported)) AddService(*state.peer, exported);
+      if (IsTaken(state, exported)) AddService(*peer, reachable, exported);
     }
   }
 
@@ -77,6 +80,21 @@ class Merge {
   }
 
  private:
+  // The pointer of before where it is the same.
+  std::shared_ptr<const Peer> WithLiveGateways(const PeerState& state) const {
+    if (state.dead_gateways.empty()) return state.peer;
+    Peer live = *state.peer;
+    std::erase_if(live.gateways, [&](const GatewayAddress& gateway) {
+      return std::find(state.dead_gateways.begin(), state.dead_gateways.end(), gateway) !=
+             state.dead_gateways.end();
+    });
+    if (previous_ != nullptr) {
+      const auto before = previous_->peers.find(live.cluster);
+      if (before != previous_->peers.end() && *before->second == live) return before->second;
+    }
+    return std::make_shared<const Peer>(std::move(live));
+  }
+
   // A remote cluster's pods call its system services by the name that ours call ours by, and are
   // led to theirs. Of those that we do not have, its own DNS knows.
   bool IsTaken(const PeerState& state, const ExportedService& exported) const {
@@ -85,7 +103,7 @@ class Merge {
            merged_.world.services.contains(HostOf(exported.name, exported.namespace_));
   }
 
-  void AddService(const Peer& peer, const ExportedService& exported) {
+  void AddService(const Peer& peer, bool reachable, const ExportedService& exported) {
     const std::string host = HostOf(exported.name, exported.namespace_);
     if (merged_.world.aliases.contains(host)) return LeaveOut(peer, exported);
     const auto [it, added] = services_.try_emplace(host);
@@ -106,7 +124,9 @@ class Merge {
       }
     }
     AddPorts(peer, exported, service);
-    for (Endpoint& endpoint : EndpointsOf(peer, exported)) endpoints.push_back(std::move(endpoint));
+    for (Endpoint& endpoint : EndpointsOf(peer, reachable, exported)) {
+      endpoints.push_back(std::move(endpoint));
+    }
   }
 
   // A name that stands for another one here would lead to the peer instead.

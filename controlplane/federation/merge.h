@@ -30,8 +30,10 @@ struct MergedWorld {
 //   those services of kube-system that we have, too, for its own clients (translate/reach.h).
 // - A name that is of type ExternalName here is nobody else's.
 // - Each group of a peer is one Endpoint without an address, its weight the number of ready pods;
-//   a group without ready pods is absent. Its pods, if it has any, are endpoints as they are, and
-//   its workloads those of that cluster.
+//   a group without ready pods is absent, and so are all of a cluster that no request can get to
+//   (PeerState::reachable); its services stay known. Gateways that do not answer are left out of
+//   World::peers. Its pods, if it has any, are endpoints as they are, and its workloads those of
+//   that cluster.
 // - A service that only peers have gets an address from 240.240.0.0/16, the one it had in
 //   `previous`, else by the hash of its host, and one of IPv6 with it. So does a ServiceEntry's
 //   that states none.

@@ -23,6 +23,9 @@
 
 namespace weft {
 
+// How often each side says that it is there while nothing else is said.
+inline constexpr absl::Duration kPeerHeartbeat = absl::Seconds(1);
+
 class PeerSession {
  public:
   // `view` is of the other cluster, outlives the session, and has no other session at a time.
@@ -30,14 +33,18 @@ class PeerSession {
   ~PeerSession();
 
   // All that is to be said now, in order; also a heartbeat if it is time. Changes of services that
-  // flap are held back (see PeerFeed). `own` may be null before the first World: then only a hello
-  // and heartbeats. `now` never goes back.
+  // flap are held back (see PeerFeed). `own` may be null before the first World: nothing is said
+  // then. `now` never goes back.
   std::vector<peer::v1::PeerMessage> Due(std::shared_ptr<const OwnState> own, absl::Duration now);
   // When Due() is to be called next, if nothing comes before.
   absl::Duration NextDue() const;
   // Whether what is known of the peer changed (PeerView::state()). An error says why the stream is
   // to be closed.
   absl::StatusOr<bool> OnMessage(const peer::v1::PeerMessage& message, absl::Duration now);
+
+  // The peer's trust bundle that is in force here, by its SHA-256 in hex: with all proxies, not
+  // only with us. Told with what is due next.
+  void AckBundle(std::string sha256);
 
   bool greeted() const;  // the peer said hello, and is who it should be
   bool synced() const;   // all that it exports was heard on this stream

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <fstream>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,43 +16,74 @@
 
 namespace weft {
 
-std::string PeerSnapshots::FileOf(const std::string& cluster) const {
-  return absl::StrCat(folder_, "/", cluster, ".pb");
+std::string EncodeSnapshot(const Peer& configured, const PeerKnowledge& knowledge) {
+  peer::v1::Snapshot snapshot;
+  snapshot.set_trust_domain(configured.trust_domain);
+  snapshot.set_configured_roots_pem(configured.roots_pem);
+  snapshot.set_epoch(knowledge.known.epoch);
+  snapshot.set_revision(knowledge.known.revision);
+  snapshot.mutable_bundle()->add_roots_pem(knowledge.roots_pem);
+  ToWire(ClusterIdentity(), knowledge.gateways, *snapshot.mutable_gateways());
+  if (knowledge.exports != nullptr) {
+    for (const auto& [name, service] : *knowledge.exports) {
+      ToWire(service, *snapshot.add_services());
+    }
+  }
+  return snapshot.SerializeAsString();
 }
 
-absl::StatusOr<std::shared_ptr<const PeerExports>> PeerSnapshots::Load(const Peer& peer) const {
-  const std::string path = FileOf(peer.cluster);
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrCat(path, ": none"));
+absl::StatusOr<PeerKnowledge> DecodeSnapshot(const Peer& configured, absl::string_view bytes) {
   peer::v1::Snapshot snapshot;
-  if (!snapshot.ParseFromIstream(&file)) {
-    return absl::DataLossError(absl::StrCat(path, ": not a snapshot"));
+  if (!snapshot.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return absl::DataLossError("not a snapshot");
   }
-  if (snapshot.trust_domain() != peer.trust_domain) {
-    return absl::NotFoundError(absl::StrCat(path, ": of another trust domain"));
+  if (snapshot.trust_domain() != configured.trust_domain) {
+    return absl::NotFoundError("of another trust domain");
   }
   if (static_cast<size_t>(snapshot.services_size()) > kMaxServicesOfPeer) {
-    return absl::DataLossError(absl::StrCat(path, ": more services than a peer may have"));
+    return absl::DataLossError("more services than a peer may have");
   }
   auto exports = std::make_shared<PeerExports>();
   for (const peer::v1::ServiceSummary& wire : snapshot.services()) {
     auto service = FromWire(wire);
-    if (!service.ok())
-      return absl::DataLossError(absl::StrCat(path, ": ", service.status().message()));
+    if (!service.ok()) return absl::DataLossError(service.status().message());
     std::pair key(service->namespace_, service->name);
     exports->insert_or_assign(std::move(key), *std::move(service));
   }
-  return exports;
+  auto gateways = FromWire(snapshot.gateways());
+  if (!gateways.ok()) return absl::DataLossError(gateways.status().message());
+  PeerKnowledge knowledge;
+  knowledge.exports = std::move(exports);
+  knowledge.known = {snapshot.epoch(), snapshot.revision()};
+  knowledge.gateways = *std::move(gateways);
+  if (snapshot.configured_roots_pem() == configured.roots_pem &&
+      snapshot.bundle().roots_pem_size() == 1) {
+    knowledge.roots_pem = snapshot.bundle().roots_pem(0);
+  }
+  return knowledge;
 }
 
-absl::Status PeerSnapshots::Save(const Peer& peer, const PeerExports& exports) const {
+std::string PeerSnapshots::FileOf(const std::string& cluster) const {
+  return absl::StrCat(folder_, "/", cluster, ".pb");
+}
+
+absl::StatusOr<PeerKnowledge> PeerSnapshots::Load(const Peer& configured) const {
+  const std::string path = FileOf(configured.cluster);
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return absl::NotFoundError(absl::StrCat(path, ": none"));
+  const std::string bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  auto knowledge = DecodeSnapshot(configured, bytes);
+  if (knowledge.ok()) return knowledge;
+  return absl::Status(knowledge.status().code(),
+                      absl::StrCat(path, ": ", knowledge.status().message()));
+}
+
+absl::Status PeerSnapshots::Save(const Peer& configured, const PeerKnowledge& knowledge) const {
   if (mkdir(folder_.c_str(), 0700) != 0 && errno != EEXIST) {
     return absl::ErrnoToStatus(errno, folder_);
   }
-  peer::v1::Snapshot snapshot;
-  snapshot.set_trust_domain(peer.trust_domain);
-  for (const auto& [name, service] : exports) ToWire(service, *snapshot.add_services());
-  return certs::WriteFileAtomically(FileOf(peer.cluster), snapshot.SerializeAsString(), 0600);
+  return certs::WriteFileAtomically(FileOf(configured.cluster),
+                                    EncodeSnapshot(configured, knowledge), 0600);
 }
 
 void PeerSnapshots::Remove(const std::string& cluster) const { unlink(FileOf(cluster).c_str()); }

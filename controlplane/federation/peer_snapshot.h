@@ -11,20 +11,26 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "controlplane/federation/exports.h"
+#include "absl/strings/string_view.h"
+#include "controlplane/federation/peer_view.h"
 
 namespace weft {
+
+// As bytes; pure.
+std::string EncodeSnapshot(const Peer& configured, const PeerKnowledge& knowledge);
+// NotFound if it is of another trust domain: that is another cluster, even under the same name.
+// DataLoss if it is not whole, or holds what a peer may not say.
+absl::StatusOr<PeerKnowledge> DecodeSnapshot(const Peer& configured, absl::string_view bytes);
 
 class PeerSnapshots {
  public:
   // The folder is made when the first one is saved.
   explicit PeerSnapshots(std::string folder) : folder_(std::move(folder)) {}
 
-  // NotFound if there is none, or if it is of another trust domain: that is another cluster, even
-  // under the same name.
-  absl::StatusOr<std::shared_ptr<const PeerExports>> Load(const Peer& peer) const;
+  // Errors as of DecodeSnapshot(), with the file; NotFound also if there is none.
+  absl::StatusOr<PeerKnowledge> Load(const Peer& configured) const;
   // Replaces the file as a whole; a crash leaves the old one or the new one.
-  absl::Status Save(const Peer& peer, const PeerExports& exports) const;
+  absl::Status Save(const Peer& configured, const PeerKnowledge& knowledge) const;
   void Remove(const std::string& cluster) const;
 
  private:

@@ -14,7 +14,7 @@ Peer West() {
   return peer;
 }
 
-PeerExports Reviews() {
+PeerKnowledge Reviews() {
   ExportedService service;
   service.namespace_ = "default";
   service.name = "reviews";
@@ -29,8 +29,12 @@ PeerExports Reviews() {
   group.service_account = "reviews";
   group.ready = 3;
   service.groups = {group};
-  return {{{"default", "reviews"}, service}};
+  const PeerExports exports = {{{"default", "reviews"}, service}};
+  return {
+      std::make_shared<PeerExports>(exports), {7, 12}, "NEXT ROOT", {{"192.0.2.1", 15443, 15008}}};
 }
+
+PeerKnowledge Nothing() { return {std::make_shared<PeerExports>(), {7, 13}}; }
 
 std::string NewFolder(const std::string& name) { return ::testing::TempDir() + "/" + name; }
 
@@ -39,9 +43,21 @@ TEST(PeerSnapshots, KeepsWhatAPeerExported) {
   ASSERT_TRUE(snapshots.Save(West(), Reviews()).ok());
   auto loaded = snapshots.Load(West());
   ASSERT_TRUE(loaded.ok()) << loaded.status();
-  EXPECT_EQ(**loaded, Reviews());
-  ASSERT_TRUE(snapshots.Save(West(), {}).ok());
-  EXPECT_TRUE((*snapshots.Load(West()))->empty());
+  EXPECT_EQ(*loaded->exports, *Reviews().exports);
+  EXPECT_EQ(loaded->known, Reviews().known);
+  EXPECT_EQ(loaded->roots_pem, "NEXT ROOT");
+  EXPECT_EQ(loaded->gateways, Reviews().gateways);
+  ASSERT_TRUE(snapshots.Save(West(), Nothing()).ok());
+  EXPECT_TRUE(snapshots.Load(West())->exports->empty());
+}
+
+TEST(PeerSnapshots, ABundleIsForgottenWhenTheLinkIsConfiguredWithOtherRoots) {
+  const PeerSnapshots snapshots(NewFolder("roots"));
+  ASSERT_TRUE(snapshots.Save(West(), Reviews()).ok());
+  Peer again = West();
+  again.roots_pem = "ANOTHER ROOT";
+  EXPECT_EQ(snapshots.Load(again)->roots_pem, "");
+  EXPECT_EQ(*snapshots.Load(again)->exports, *Reviews().exports);
 }
 
 TEST(PeerSnapshots, IsNotFoundBeforeTheFirstAndAfterRemoval) {

@@ -1,34 +1,45 @@
 #include "controlplane/federation/peer_view.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "api/weft/peer.pb.h"
+#include "certs/trust_bundle.h"
 #include "controlplane/federation/peer_wire.h"
 
 namespace weft {
 
-using peer::v1::WatchResponse;
+using peer::v1::PeerMessage;
 
 namespace {
 
 constexpr size_t kMaxRootsBytes = 64 << 10;
+constexpr size_t kSha256HexSize = 64;
 
 std::string Escaped(const std::string& foreign) { return absl::CHexEscape(foreign.substr(0, 64)); }
 
 }  // namespace
 
-PeerView::PeerView(Peer configured, std::shared_ptr<const PeerExports> known)
-    : configured_(std::move(configured)),
-      peer_(std::make_shared<Peer>(configured_)),
-      exports_(known != nullptr ? std::move(known) : std::make_shared<PeerExports>()) {}
+PeerView::PeerView(Peer configured, PeerKnowledge known)
+    : configured_(std::move(configured)), known_(known.known) {
+  Peer peer = configured_;
+  if (!known.roots_pem.empty()) peer.roots_pem = std::move(known.roots_pem);
+  if (!known.gateways.empty()) peer.gateways = std::move(known.gateways);
+  peer_ = std::make_shared<Peer>(std::move(peer));
+  exports_ = known.exports != nullptr ? std::move(known.exports) : std::make_shared<PeerExports>();
+  epoch_ = known_.epoch;
+}
 
-void PeerView::StartStream() {
+KnownState PeerView::StartStream() {
   heard_.clear();
+  ids_.clear();
   sequence_ = 0;
-  greeted_ = false;
-  synced_ = false;
+  greeted_ = started_ = synced_ = false;
+  told_ = known_;
+  return told_;
 }
 
 PeerState PeerView::state() const {
@@ -38,8 +49,16 @@ PeerState PeerView::state() const {
   return state;
 }
 
-absl::StatusOr<bool> PeerView::OnMessage(const WatchResponse& message) {
+PeerKnowledge PeerView::knowledge() const {
+  return {exports_, known_, peer_->roots_pem, peer_->gateways};
+}
+
+absl::StatusOr<bool> PeerView::OnMessage(const PeerMessage& message) {
   if (message.epoch() < epoch_ || message.sequence() <= sequence_) return false;
+  if (message.sequence() != sequence_ + 1) {
+    // Going on would lose for good what it said.
+    return absl::DataLossError(absl::StrCat("message ", sequence_ + 1, " is missing"));
+  }
   if (!greeted_) {
     absl::Status hello = CheckHello(message);
     if (!hello.ok()) return hello;
@@ -49,26 +68,57 @@ absl::StatusOr<bool> PeerView::OnMessage(const WatchResponse& message) {
   epoch_ = message.epoch();
   sequence_ = message.sequence();
   greeted_ = true;
+  ++heard_count_;
+  auto changed = Take(message);
+  if (!changed.ok()) return changed;
+  if (synced_) known_ = {epoch_, message.revision()};
+  return changed;
+}
+
+absl::StatusOr<bool> PeerView::Take(const PeerMessage& message) {
   switch (message.body_case()) {
-    case WatchResponse::kUpsert:
+    case PeerMessage::kStart: {
+      absl::Status started = Start(message.start().resumed());
+      if (!started.ok()) return started;
+      return false;
+    }
+    case PeerMessage::kUpsert:
       return Upsert(message);
-    case WatchResponse::kRemoved:
+    case PeerMessage::kGroups:
+      return ChangeGroups(message);
+    case PeerMessage::kRemoved:
       return Remove(message);
-    case WatchResponse::kSynced:
+    case PeerMessage::kSynced:
+      if (!started_) return absl::InvalidArgumentError("synced before it was started");
       return Sync();
-    case WatchResponse::kGateways:
+    case PeerMessage::kGateways:
       return SetGateways(message);
-    case WatchResponse::kBundle:
+    case PeerMessage::kBundle:
       return SetBundle(message);
-    case WatchResponse::kHello:
-    case WatchResponse::kHeartbeat:
-    case WatchResponse::BODY_NOT_SET:
+    case PeerMessage::kAck:
+      acked_bundle_ = message.ack().bundle_sha256().substr(0, kSha256HexSize);
+      return false;
+    case PeerMessage::kHello:
+    case PeerMessage::kHeartbeat:
+    case PeerMessage::BODY_NOT_SET:
       break;
   }
   return false;
 }
 
-absl::Status PeerView::CheckHello(const WatchResponse& message) const {
+// What was known is gone on with only if the peer means the very state that we know.
+absl::Status PeerView::Start(bool resumed) {
+  if (started_) return absl::InvalidArgumentError("started twice");
+  started_ = true;
+  if (!resumed) return absl::OkStatus();
+  if (told_.revision == 0 || told_.epoch != epoch_) {
+    return absl::InvalidArgumentError("goes on from a state that we do not know");
+  }
+  heard_ = *exports_;
+  return absl::OkStatus();
+}
+
+absl::Status PeerView::CheckHello(const PeerMessage& message) const {
   if (!message.has_hello()) return absl::InvalidArgumentError("the first message is not a hello");
   const peer::v1::Hello& hello = message.hello();
   if (hello.cluster() != configured_.cluster) {
@@ -89,18 +139,64 @@ bool PeerView::Refuse(std::string why) {
   return false;
 }
 
-bool PeerView::Upsert(const WatchResponse& message) {
-  auto service = FromWire(message.upsert());
+bool PeerView::Upsert(const PeerMessage& message) {
+  const peer::v1::ServiceSummary& summary = message.upsert();
+  auto service = FromWire(summary);
   if (!service.ok()) return Refuse(std::string(service.status().message()));
-  std::pair<std::string, std::string> key(service->namespace_, service->name);
-  if (heard_.size() >= kMaxServicesOfPeer && !heard_.contains(key)) {
+  Name name(service->namespace_, service->name);
+  if (heard_.size() >= kMaxServicesOfPeer && !heard_.contains(name)) {
     return Refuse(absl::StrCat("more than ", kMaxServicesOfPeer, " services"));
   }
-  heard_[std::move(key)] = *std::move(service);
+  // Before it is sorted: the ids are of the groups as they came.
+  if (summary.id() != 0 && ids_.size() < 2 * kMaxServicesOfPeer) {
+    Ids& ids = ids_[summary.id()];
+    ids.name = name;
+    ids.groups.clear();
+    for (const peer::v1::Group& wire : summary.groups()) {
+      auto group = GroupFromWire(wire);
+      if (!group.ok()) continue;  // FromWire() has looked at it
+      group->ready = 0;
+      ids.groups[wire.id()] = *std::move(group);
+    }
+  }
+  heard_[std::move(name)] = *std::move(service);
   return Publish();
 }
 
-bool PeerView::Remove(const WatchResponse& message) {
+absl::StatusOr<bool> PeerView::ChangeGroups(const PeerMessage& message) {
+  const peer::v1::GroupsChange& change = message.groups();
+  const auto ids = ids_.find(change.service());
+  if (ids == ids_.end() || change.group_size() != change.ready_size()) {
+    return absl::InvalidArgumentError("a change of groups that were not told");
+  }
+  const auto found = heard_.find(ids->second.name);
+  // It was refused, or told anew by another id since.
+  if (found == heard_.end()) return false;
+  std::map<ExportedGroup, uint32_t> counts;  // the keys' own are 0
+  for (ExportedGroup group : found->second.groups) {
+    const uint32_t ready = std::exchange(group.ready, 0);
+    counts[std::move(group)] = ready;
+  }
+  for (int i = 0; i < change.group_size(); ++i) {
+    const auto group = ids->second.groups.find(change.group(i));
+    if (group == ids->second.groups.end()) {
+      return absl::InvalidArgumentError("a change of a group that was not told");
+    }
+    counts[group->second] = change.ready(i);
+  }
+  std::vector<ExportedGroup> groups;
+  for (const auto& [group, ready] : counts) {
+    if (ready == 0) continue;
+    groups.push_back(group);
+    groups.back().ready = ready;
+  }
+  std::sort(groups.begin(), groups.end());
+  if (groups == found->second.groups) return false;
+  found->second.groups = std::move(groups);
+  return Publish();
+}
+
+bool PeerView::Remove(const PeerMessage& message) {
   const peer::v1::ServiceRef& removed = message.removed();
   if (heard_.erase({removed.namespace_(), removed.name()}) == 0) return false;
   return Publish();
@@ -117,10 +213,12 @@ bool PeerView::Publish() {
   return true;
 }
 
-absl::StatusOr<bool> PeerView::SetGateways(const WatchResponse& message) {
+absl::StatusOr<bool> PeerView::SetGateways(const PeerMessage& message) {
   auto gateways = FromWire(message.gateways());
   if (!gateways.ok()) return gateways.status();
   Peer changed = *peer_;
+  changed.outbound_only = message.gateways().outbound_only();
+  changed.draining = message.gateways().draining();
   // A peer that says it has none cannot be reached; the configured ones may still be right.
   changed.gateways = gateways->empty() ? configured_.gateways : *std::move(gateways);
   if (changed == *peer_) return false;
@@ -128,23 +226,21 @@ absl::StatusOr<bool> PeerView::SetGateways(const WatchResponse& message) {
   return true;
 }
 
-absl::StatusOr<bool> PeerView::SetBundle(const WatchResponse& message) {
+// It came over a stream that the roots of before vouched for, so it takes their place: that is how
+// a root is retired.
+absl::StatusOr<bool> PeerView::SetBundle(const PeerMessage& message) {
   const peer::v1::TrustBundle& bundle = message.bundle();
   if (bundle.trust_domain() != configured_.trust_domain) {
     return absl::PermissionDeniedError(
         absl::StrCat("a bundle for another trust domain: ", Escaped(bundle.trust_domain())));
   }
   Peer changed = *peer_;
-  // The configured roots stay: a bundle adds what its domain rolls over to, and locks nobody out.
-  changed.roots_pem = configured_.roots_pem;
-  for (const std::string& roots : bundle.roots_pem()) {
-    if (changed.roots_pem.find(roots) == std::string::npos) {
-      absl::StrAppend(&changed.roots_pem, "\n", roots);
-    }
-  }
+  changed.roots_pem = absl::StrJoin(bundle.roots_pem(), "\n");
   if (changed.roots_pem.size() > kMaxRootsBytes) {
     return absl::InvalidArgumentError("the bundle is too large");
   }
+  absl::Status usable = certs::TrustBundles().Set(changed.trust_domain, changed.roots_pem);
+  if (!usable.ok()) return absl::InvalidArgumentError(usable.message());
   if (changed == *peer_) return false;
   peer_ = std::make_shared<Peer>(std::move(changed));
   return true;

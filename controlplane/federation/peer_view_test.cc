@@ -6,18 +6,30 @@
 
 #include "absl/strings/str_cat.h"
 #include "api/weft/peer.pb.h"
+#include "certs/issuer.h"
+#include "controlplane/federation/own_state.h"
 #include "controlplane/federation/peer_feed.h"
 
 namespace weft {
 namespace {
 
-using peer::v1::WatchResponse;
+using peer::v1::PeerMessage;
+
+const absl::Time kNow = absl::FromUnixSeconds(1'800'000'000);
+const std::string& WestRoot() {
+  static const std::string root = certs::Issuer::CreateRoot("west.weft", kNow)->ChainPem();
+  return root;
+}
+const std::string& NextRoot() {
+  static const std::string root = certs::Issuer::CreateRoot("west.weft", kNow)->ChainPem();
+  return root;
+}
 
 Peer West() {
   Peer peer;
   peer.cluster = "west";
   peer.trust_domain = "west.weft";
-  peer.roots_pem = "WEST ROOT";
+  peer.roots_pem = WestRoot();
   peer.gateways = {{"192.0.2.1", 15443}};
   return peer;
 }
@@ -45,7 +57,7 @@ std::shared_ptr<const OwnState> Own(const std::vector<ExportedService>& services
   auto self = std::make_shared<ClusterIdentity>();
   self->cluster = "west";
   self->trust_domain = "west.weft";
-  self->roots_pem = "WEST ROOT";
+  self->roots_pem = WestRoot();
   own->self = self;
   own->gateways = {{"192.0.2.9", 15443}};
   for (const ExportedService& service : services) {
@@ -54,10 +66,26 @@ std::shared_ptr<const OwnState> Own(const std::vector<ExportedService>& services
   return own;
 }
 
+// What a stream says first, and then.
+std::vector<PeerMessage> All(PeerFeed& feed, const std::shared_ptr<const OwnState>& own,
+                             bool first = true, KnownState known = {}) {
+  std::vector<PeerMessage> messages;
+  if (first) {
+    messages.push_back(feed.Message());
+    messages.back().mutable_hello()->set_cluster(own->self->cluster);
+    messages.back().mutable_hello()->set_trust_domain(own->self->trust_domain);
+  }
+  for (PeerMessage& message : feed.Next(own, known, absl::ZeroDuration())) {
+    messages.push_back(std::move(message));
+  }
+  return messages;
+}
+
 // Passes all messages on; true if the state changed.
-bool Tell(PeerFeed& feed, PeerView& view, const std::shared_ptr<const OwnState>& own) {
+bool Tell(PeerFeed& feed, PeerView& view, const std::shared_ptr<const OwnState>& own,
+          bool first = false) {
   bool changed = false;
-  for (const WatchResponse& message : feed.Next(own)) {
+  for (const PeerMessage& message : All(feed, own, first)) {
     auto result = view.OnMessage(message);
     EXPECT_TRUE(result.ok()) << result.status();
     changed |= result.ok() && *result;
@@ -69,7 +97,7 @@ TEST(PeerView, KnowsWhatItsPeerFeeds) {
   PeerView view(West());
   PeerFeed feed(7);
   view.StartStream();
-  EXPECT_TRUE(Tell(feed, view, Own({Service("a", 2), Service("b", 1)})));
+  EXPECT_TRUE(Tell(feed, view, Own({Service("a", 2), Service("b", 1)}), true));
   EXPECT_TRUE(view.synced());
   EXPECT_EQ(view.state().exports->size(), 2);
   EXPECT_EQ(view.state().exports->at({"default", "a"}), Service("a", 2));
@@ -85,12 +113,12 @@ TEST(PeerView, Row87HoldsTheOldStateUntilTheNewStreamIsSynced) {
   PeerView view(West());
   PeerFeed first(7);
   view.StartStream();
-  Tell(first, view, Own({Service("a", 2), Service("b", 1)}));
+  Tell(first, view, Own({Service("a", 2), Service("b", 1)}), true);
 
   PeerFeed second(8);
   view.StartStream();
   EXPECT_FALSE(view.synced());
-  for (const WatchResponse& message : second.Next(Own({Service("a", 2)}))) {
+  for (const PeerMessage& message : All(second, Own({Service("a", 2)}))) {
     if (message.has_synced()) {
       EXPECT_EQ(view.state().exports->size(), 2) << "not before synced";
       EXPECT_TRUE(*view.OnMessage(message));
@@ -105,15 +133,31 @@ TEST(PeerView, Row89OldEpochsAndReplayedMessagesAreDropped) {
   PeerView view(West());
   PeerFeed current(9);
   view.StartStream();
-  const auto messages = current.Next(Own({Service("a", 2)}));
-  for (const WatchResponse& message : messages) ASSERT_TRUE(view.OnMessage(message).ok());
-  for (const WatchResponse& message : messages) EXPECT_FALSE(*view.OnMessage(message));
+  const auto messages = All(current, Own({Service("a", 2)}));
+  for (const PeerMessage& message : messages) ASSERT_TRUE(view.OnMessage(message).ok());
+  for (const PeerMessage& message : messages) EXPECT_FALSE(*view.OnMessage(message));
 
   PeerFeed old(8);
   view.StartStream();
-  for (const WatchResponse& message : old.Next(Own({}))) EXPECT_FALSE(*view.OnMessage(message));
+  for (const PeerMessage& message : All(old, Own({}))) EXPECT_FALSE(*view.OnMessage(message));
   EXPECT_FALSE(view.synced());
   EXPECT_EQ(view.state().exports->size(), 1);
+}
+
+TEST(PeerView, Row89AMissingMessageEndsTheStream) {
+  PeerView view(West());
+  PeerFeed feed(9);
+  view.StartStream();
+  std::vector<PeerMessage> messages = All(feed, Own({Service("a", 2), Service("b", 1)}));
+  const PeerMessage late = messages[4];
+  messages.erase(messages.begin() + 4);
+  ASSERT_TRUE(late.has_upsert());
+  absl::Status taken;
+  for (const PeerMessage& message : messages) {
+    if (taken.ok()) taken = view.OnMessage(message).status();
+  }
+  EXPECT_EQ(taken.message(), "message 5 is missing");
+  EXPECT_FALSE(view.synced()) << "services would be gone that were never taken back";
 }
 
 TEST(PeerView, Row81MalformedServicesAreRefusedAndTheRestIsTaken) {
@@ -127,7 +171,7 @@ TEST(PeerView, Row81MalformedServicesAreRefusedAndTheRestIsTaken) {
   ExportedService bad_namespace = Service("x", 1);
   bad_namespace.namespace_ = "../kube";
   ExportedService bad_name = Service("a.default.svc.cluster.local", 1);
-  Tell(feed, view, Own({Service("a", 1), bad_port, bad_account, bad_namespace, bad_name}));
+  Tell(feed, view, Own({Service("a", 1), bad_port, bad_account, bad_namespace, bad_name}), true);
   EXPECT_EQ(view.refused(), 4);
   EXPECT_EQ(view.state().exports->size(), 1);
 }
@@ -141,7 +185,7 @@ TEST(PeerView, Row81AnotherClusterOrTrustDomainIsRefused) {
     PeerView view(expected);
     PeerFeed feed(7);
     view.StartStream();
-    EXPECT_FALSE(view.OnMessage(feed.Next(Own({}))[0]).ok());
+    EXPECT_FALSE(view.OnMessage(All(feed, Own({}))[0]).ok());
   }
 }
 
@@ -149,16 +193,16 @@ TEST(PeerView, Row82ABundleSpeaksForItsOwnTrustDomainOnly) {
   PeerView view(West());
   PeerFeed feed(7);
   view.StartStream();
-  Tell(feed, view, Own({}));
-  EXPECT_EQ(view.state().peer->roots_pem, "WEST ROOT");
+  Tell(feed, view, Own({}), true);
+  EXPECT_EQ(view.state().peer->roots_pem, WestRoot());
 
-  WatchResponse rolled = feed.Heartbeat();
+  PeerMessage rolled = feed.Message();
   rolled.mutable_bundle()->set_trust_domain("west.weft");
-  rolled.mutable_bundle()->add_roots_pem("NEXT ROOT");
+  rolled.mutable_bundle()->add_roots_pem(NextRoot());
   EXPECT_TRUE(*view.OnMessage(rolled));
-  EXPECT_EQ(view.state().peer->roots_pem, "WEST ROOT\nNEXT ROOT");
+  EXPECT_EQ(view.state().peer->roots_pem, NextRoot());
 
-  WatchResponse foreign = feed.Heartbeat();
+  PeerMessage foreign = feed.Message();
   foreign.mutable_bundle()->set_trust_domain("east.weft");
   EXPECT_FALSE(view.OnMessage(foreign).ok());
 }
@@ -170,7 +214,7 @@ TEST(PeerView, Row83ServicesBeyondTheQuotaAreNotTaken) {
   std::vector<ExportedService> many;
   for (size_t i = 0; i < kMaxServicesOfPeer + 5; ++i)
     many.push_back(Service(absl::StrCat("s", i), 1));
-  Tell(feed, view, Own(many));
+  Tell(feed, view, Own(many), true);
   EXPECT_EQ(view.state().exports->size(), kMaxServicesOfPeer);
   EXPECT_EQ(view.refused(), 5);
 }

@@ -49,7 +49,21 @@ bool IsPlainText(absl::string_view text) {
                                            [](unsigned char c) { return absl::ascii_isgraph(c); });
 }
 
-absl::StatusOr<ExportedGroup> ReadGroup(const peer::v1::Group& wire) {
+absl::StatusOr<ServicePort> ReadPort(const peer::v1::Port& wire) {
+  if (wire.port() < 1 || wire.port() > 65535) {
+    return absl::InvalidArgumentError(absl::StrCat("port: ", wire.port(), " is out of range"));
+  }
+  if (!IsPlainText(wire.name())) return absl::InvalidArgumentError("name: not plain text");
+  ServicePort port;
+  port.name = wire.name();
+  port.port = static_cast<uint16_t>(wire.port());
+  port.protocol = ProtocolOf(wire.protocol());
+  return port;
+}
+
+}  // namespace
+
+absl::StatusOr<ExportedGroup> GroupFromWire(const peer::v1::Group& wire) {
   if (wire.labels_size() > kMaxLabelsOfGroup) return absl::InvalidArgumentError("labels: too many");
   if (!IsPlainText(wire.service_account()) || wire.service_account().empty()) {
     return absl::InvalidArgumentError(
@@ -71,20 +85,6 @@ absl::StatusOr<ExportedGroup> ReadGroup(const peer::v1::Group& wire) {
   group.ready = wire.ready();
   return group;
 }
-
-absl::StatusOr<ServicePort> ReadPort(const peer::v1::Port& wire) {
-  if (wire.port() < 1 || wire.port() > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat("port: ", wire.port(), " is out of range"));
-  }
-  if (!IsPlainText(wire.name())) return absl::InvalidArgumentError("name: not plain text");
-  ServicePort port;
-  port.name = wire.name();
-  port.port = static_cast<uint16_t>(wire.port());
-  port.protocol = ProtocolOf(wire.protocol());
-  return port;
-}
-
-}  // namespace
 
 bool IsDnsLabel(absl::string_view name) {
   if (name.empty() || name.size() > 63 || name.front() == '-' || name.back() == '-') return false;
@@ -132,12 +132,24 @@ absl::StatusOr<ExportedService> FromWire(const peer::v1::ServiceSummary& wire) {
     service.ports.push_back(*std::move(port));
   }
   for (const peer::v1::Group& from : wire.groups()) {
-    auto group = ReadGroup(from);
+    auto group = GroupFromWire(from);
     if (!group.ok()) return invalid(absl::StrCat("groups: ", group.status().message()));
     service.groups.push_back(*std::move(group));
   }
   std::sort(service.groups.begin(), service.groups.end());
   return service;
+}
+
+void ToWire(const ClusterIdentity& self, const std::vector<GatewayAddress>& gateways,
+            peer::v1::Gateways& wire) {
+  for (const GatewayAddress& from : gateways) {
+    peer::v1::Gateway* gateway = wire.add_gateways();
+    gateway->set_address(from.address);
+    gateway->set_port(from.port);
+    gateway->set_tunnel_port(from.tunnel_port);
+  }
+  wire.set_outbound_only(self.outbound_only);
+  wire.set_draining(self.draining);
 }
 
 absl::StatusOr<std::vector<GatewayAddress>> FromWire(const peer::v1::Gateways& wire) {
@@ -148,7 +160,12 @@ absl::StatusOr<std::vector<GatewayAddress>> FromWire(const peer::v1::Gateways& w
       return absl::InvalidArgumentError(
           absl::StrCat("gateways: not an IP address and port: ", Quoted(from.address())));
     }
-    gateways.push_back({from.address(), static_cast<uint16_t>(from.port())});
+    if (from.tunnel_port() > 65535) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("gateways: tunnel_port: ", from.tunnel_port(), " is out of range"));
+    }
+    gateways.push_back({from.address(), static_cast<uint16_t>(from.port()),
+                        static_cast<uint16_t>(from.tunnel_port())});
   }
   return gateways;
 }

@@ -11,6 +11,7 @@
 
 namespace weft::peer::v1 {
 class Gateways;
+class Group;
 class ServiceSummary;
 }  // namespace weft::peer::v1
 
@@ -26,6 +27,9 @@ inline constexpr int kMaxGateways = 64;
 void ToWire(const ExportedService& service, peer::v1::ServiceSummary& wire);
 // Errors name the service and the field.
 absl::StatusOr<ExportedService> FromWire(const peer::v1::ServiceSummary& wire);
+absl::StatusOr<ExportedGroup> GroupFromWire(const peer::v1::Group& wire);
+void ToWire(const ClusterIdentity& self, const std::vector<GatewayAddress>& gateways,
+            peer::v1::Gateways& wire);
 absl::StatusOr<std::vector<GatewayAddress>> FromWire(const peer::v1::Gateways& wire);
 
 // An RFC 1123 label, as Kubernetes names namespaces and services.

@@ -21,6 +21,9 @@ constexpr char kTemplateHashLabel[] = "pod-template-hash";
 constexpr char kStatusAnnotation[] = "sidecar.istio.io/status";
 constexpr char kExportToAnnotation[] = "networking.istio.io/exportTo";
 
+constexpr char kAffinityAnnotation[] = "service.cilium.io/affinity";
+constexpr char kTrafficDistributionAnnotation[] = "networking.istio.io/traffic-distribution";
+
 std::string LabelOf(const kubernetes::ObjectMeta& metadata, const char* label) {
   const auto it = metadata.labels().find(label);
   return it == metadata.labels().end() ? "" : it->second;
@@ -58,6 +61,13 @@ std::string OfOtherFamily(const std::string& address, const Addresses& all) {
   return "";
 }
 
+ServiceAffinity AffinityOf(absl::string_view text) {
+  if (absl::EqualsIgnoreCase(text, "local")) return ServiceAffinity::kLocal;
+  if (absl::EqualsIgnoreCase(text, "remote")) return ServiceAffinity::kRemote;
+  if (absl::EqualsIgnoreCase(text, "none")) return ServiceAffinity::kNone;
+  return ServiceAffinity::kUnstated;
+}
+
 bool IsProxy(const kubernetes::Container& container) {
   return container.name() == "weft-proxy" || container.name() == "istio-proxy";
 }
@@ -80,6 +90,20 @@ std::optional<Protocol> ProtocolOf(const kubernetes::ServicePort& port) {
   return ProtocolNamed(name.substr(0, name.find('-'))).value_or(Protocol::kTcp);
 }
 
+bool PrefersClose(const std::string& field, const Labels& annotations) {
+  std::string wanted = field;
+  if (wanted.empty()) {
+    const auto annotation = annotations.find(kTrafficDistributionAnnotation);
+    if (annotation == annotations.end()) return false;
+    wanted = annotation->second;
+  }
+  // Nodes are not told apart here: what is close to them is in their zone.
+  for (absl::string_view close : {"PreferClose", "PreferSameZone", "PreferSameNode"}) {
+    if (absl::EqualsIgnoreCase(wanted, close)) return true;
+  }
+  return false;
+}
+
 Service ServiceFrom(const ObjectKey& key, const kubernetes::Service& object) {
   Service service;
   service.namespace_ = key.namespace_;
@@ -100,6 +124,11 @@ Service ServiceFrom(const ObjectKey& key, const kubernetes::Service& object) {
     for (absl::string_view to : absl::StrSplit(it->second, ',', absl::SkipWhitespace())) {
       service.export_to.emplace_back(absl::StripAsciiWhitespace(to));
     }
+  }
+  service.prefers_close = PrefersClose(object.spec().traffic_distribution(),
+                                       Labels(annotations.begin(), annotations.end()));
+  if (const auto it = annotations.find(kAffinityAnnotation); it != annotations.end()) {
+    service.affinity = AffinityOf(it->second);
   }
   const auto& selector = object.spec().selector();
   if (const auto it = selector.find(kGatewayNameLabel); it != selector.end()) {

@@ -26,6 +26,8 @@ std::string HostOf(absl::string_view name, absl::string_view namespace_);
 std::optional<Protocol> ProtocolOf(const kubernetes::ServicePort& port);
 
 // The service without `exported`; ExternalName services are not for here.
+// Whether clients prefer what is close: by the field, or, where that is not set, by the annotation.
+bool PrefersClose(const std::string& field, const Labels& annotations);
 Service ServiceFrom(const ObjectKey& key, const kubernetes::Service& object);
 
 Locality LocalityOf(const kubernetes::Node& node);

@@ -87,6 +87,11 @@ Registry::Registry(std::shared_ptr<const ClusterIdentity> self, ExportPolicy exp
   local_.self = self_;
 }
 
+void Registry::SetSelf(std::shared_ptr<const ClusterIdentity> self) {
+  self_ = std::move(self);
+  local_.self = self_;
+}
+
 // ---- Objects in.
 
 std::vector<Problem> Registry::Apply(const std::vector<ObjectDelta>& deltas) {

@@ -38,6 +38,9 @@ class Registry {
   // Problems of severity kInfo tell what is skipped.
   std::vector<Problem> Apply(const std::vector<ObjectDelta>& deltas);
 
+  // Of the same cluster: its roots are others after a rotation.
+  void SetSelf(std::shared_ptr<const ClusterIdentity> self);
+
   // The World without peers.
   const World& BuildLocal();
 
@@ -93,7 +96,7 @@ class Registry {
                                    const std::string& address);
   Locality LocalityAt(const std::string& node, const std::string& zone) const;
 
-  const std::shared_ptr<const ClusterIdentity> self_;
+  std::shared_ptr<const ClusterIdentity> self_;
   const ExportPolicy exports_;
   World local_;
 

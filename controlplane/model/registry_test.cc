@@ -115,6 +115,48 @@ TEST_F(RegistryTest, MakesEndpointsFromSlicesPodsAndNodes) {
   EXPECT_TRUE(workload.injected);
 }
 
+TEST_F(RegistryTest, AServiceSaysWhereItsClientsAreToGo) {
+  struct Row {
+    const char* annotations;
+    const char* spec;
+    ServiceAffinity affinity;
+    bool close;
+  } rows[] = {
+      {"", "", ServiceAffinity::kUnstated, false},
+      {"service.cilium.io/affinity: local", "", ServiceAffinity::kLocal, false},
+      {"service.cilium.io/affinity: Remote", "", ServiceAffinity::kRemote, false},
+      {"service.cilium.io/affinity: none", "", ServiceAffinity::kNone, false},
+      {"service.cilium.io/affinity: elsewhere", "", ServiceAffinity::kUnstated, false},
+      {"", "trafficDistribution: PreferClose,", ServiceAffinity::kUnstated, true},
+      {"", "trafficDistribution: PreferSameZone,", ServiceAffinity::kUnstated, true},
+      {"", "trafficDistribution: Any,", ServiceAffinity::kUnstated, false},
+      {"networking.istio.io/traffic-distribution: preferclose", "", ServiceAffinity::kUnstated,
+       true},
+      {"networking.istio.io/traffic-distribution: PreferClose", "trafficDistribution: Any,",
+       ServiceAffinity::kUnstated, false},
+  };
+  for (const Row& row : rows) {
+    SCOPED_TRACE(absl::StrCat(row.annotations, " ", row.spec));
+    Apply(absl::StrCat("---\napiVersion: v1\nkind: Service\nmetadata: {name: web, annotations: {",
+                       row.annotations, "}}\nspec: {", row.spec,
+                       " clusterIP: 10.2.0.1, ports: [{name: http, port: 80}]}\n"));
+    const World& world = registry_.BuildLocal();
+    ASSERT_TRUE(world.services.contains(kHost)) << problems_;
+    EXPECT_EQ(world.services.at(kHost)->affinity, row.affinity);
+    EXPECT_EQ(world.services.at(kHost)->prefers_close, row.close);
+  }
+}
+
+TEST_F(RegistryTest, SaysOfTheClusterThatItIsBeingDrained) {
+  Apply(kService);
+  const World before = registry_.BuildLocal();
+  auto draining = std::make_shared<ClusterIdentity>(*before.self);
+  draining->draining = true;
+  registry_.SetSelf(draining);
+  EXPECT_EQ(registry_.BuildLocal().self, draining);
+  EXPECT_FALSE(before.self->draining);
+}
+
 TEST_F(RegistryTest, AnExternalNameIsAnAliasAndNoService) {
   const std::string alias =
       "---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\n"

@@ -143,6 +143,7 @@ Service ServiceFrom(const std::string& host,
   service.name = host;
   service.host = host;
   service.export_to.assign(first.spec->export_to().begin(), first.spec->export_to().end());
+  service.prefers_close = PrefersClose("", first.annotations);
   EntryTraits traits;
   traits.resolution = ResolutionOf(*first.spec);
   traits.external = first.spec->location() == ServiceEntry::MESH_EXTERNAL;

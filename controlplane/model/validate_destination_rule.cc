@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 #include <string>
 #include <vector>
@@ -44,10 +45,12 @@ void CheckPattern(absl::string_view field, absl::string_view pattern, Checker& c
 
 void CheckLocality(const LocalityLoadBalancerSetting& locality, Checker& check) {
   const Checker::In in(check, "localityLbSetting");
-  const int ways = !locality.distribute().empty() + !locality.failover().empty() +
-                   !locality.failover_priority().empty();
-  if (ways > 1) {
-    check.Error("", "only one of 'distribute', 'failover' and 'failoverPriority' may be set");
+  const auto names_region = [](const std::string& label) {
+    return absl::StartsWith(label, "topology.kubernetes.io/region");
+  };
+  const auto& priority = locality.failover_priority();
+  if (!locality.failover().empty() && std::any_of(priority.begin(), priority.end(), names_region)) {
+    check.Error("", "'failover' and a region in 'failoverPriority' contradict each other");
   }
   for (int i = 0; i < locality.distribute_size(); ++i) {
     const Checker::In at(check, "distribute", i);

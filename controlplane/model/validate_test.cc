@@ -226,9 +226,9 @@ TEST(Validate, DestinationRule) {
            "warmup: has effect with LEAST_REQUEST and ROUND_ROBIN only"},
           {"{host: r, trafficPolicy: {loadBalancer: {zoneAwareLbSetting: {enabled: true}}}}",
            "zoneAwareLbSetting: has no effect"},
-          {"{host: r, trafficPolicy: {loadBalancer: {localityLbSetting: {failoverPriority: [a], "
-           "failover: [{from: a, to: b}]}}}}",
-           "only one of 'distribute', 'failover' and 'failoverPriority'"},
+          {"{host: r, trafficPolicy: {loadBalancer: {localityLbSetting: {failoverPriority: "
+           "[topology.kubernetes.io/region], failover: [{from: a, to: b}]}}}}",
+           "'failover' and a region in 'failoverPriority' contradict each other"},
           {"{host: r, trafficPolicy: {loadBalancer: {localityLbSetting: {distribute: [{from: "
            "a/b/c/d, to: {a: 100}}]}}}}",
            "distribute[0].from: 'a/b/c/d' is not a locality"},

@@ -90,6 +90,10 @@ enum class Resolution {
   kDnsRoundRobin,        // to one of them, whichever a new connection finds
 };
 
+// Whether clients are to go to the pods of their own cluster or to those of others, as long as
+// there are any (`service.cilium.io/affinity`). kNone: to all alike, however near.
+enum class ServiceAffinity { kUnstated, kLocal, kRemote, kNone };
+
 // What only a ServiceEntry can say of a service.
 struct EntryTraits {
   Resolution resolution = Resolution::kOriginalDestination;
@@ -119,6 +123,9 @@ struct Service {
   // The Gateway of the Gateway API whose pods it selects, by name; else empty.
   std::string gateway = {};
   std::vector<std::string> outside = {};  // IPs and names that lead here from outside the cluster
+  ServiceAffinity affinity = ServiceAffinity::kUnstated;
+  // Its own network first, then region, then zone, stated or not: `trafficDistribution`.
+  bool prefers_close = false;
 
   // In World::services and World::endpoints: the host, but ServiceEntries of several namespaces may
   // have the same one.
@@ -263,6 +270,8 @@ struct ClusterIdentity {
   std::string roots_pem;  // of its own CA
   // Where weftd's peer API listens inside the cluster; its gateways forward peers to it.
   GatewayAddress peer_api;
+  bool outbound_only = false;  // nobody can dial it: its gateways dial those of its peers
+  bool draining = false;       // its traffic goes to other clusters as far as they can take it
   // Where clients of other networks reach its pods.
   std::vector<GatewayAddress> gateways = {};
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "controlplane/model/east_west_gateway.h"
+
 namespace weft {
 namespace {
 
@@ -60,6 +62,20 @@ bool AllSame(const std::tuple<T...>& a, const std::tuple<T...>& b) {
   }(std::index_sequence_for<T...>());
 }
 
+// Every service of a cluster that nobody can dial is reached through our own gateways.
+bool GatewaysChanged(const World& before, const World& after) {
+  const bool any = std::any_of(after.peers.begin(), after.peers.end(),
+                               [](const auto& peer) { return peer.second->outbound_only; });
+  if (!any) return false;
+  bool changed = false;
+  decltype(World::workloads)::Diff(before.workloads, after.workloads,
+                                   [&](const std::string&, const auto* was, const auto* is) {
+                                     changed |= was != nullptr && IsEastWestGateway(**was);
+                                     changed |= is != nullptr && IsEastWestGateway(**is);
+                                   });
+  return changed;
+}
+
 // Where clusters have the same addresses, one stands for all: that costs a needless look.
 void DiffWorkloads(const World& before, const World& after, std::vector<std::string>& addresses) {
   static const Workloads kNone;
@@ -83,7 +99,7 @@ void DiffWorkloads(const World& before, const World& after, std::vector<std::str
 
 WorldChange ChangeBetween(const World& before, const World& after) {
   WorldChange change;
-  if (!AllSame(Others(before), Others(after))) return change;
+  if (!AllSame(Others(before), Others(after)) || GatewaysChanged(before, after)) return change;
   bool other_secrets = false;
   decltype(World::secrets)::Diff(before.secrets, after.secrets,
                                  [&](const std::string&, const auto* was, const auto* is) {

@@ -7,6 +7,7 @@
 #include "api/envoy/route.pb.h"
 #include "api/envoy/tcp_proxy.pb.h"
 #include "api/envoy/tls.pb.h"
+#include "api/weft/tunnel.pb.h"
 #include "controlplane/translate/check.h"
 
 namespace weft {
@@ -75,7 +76,17 @@ class ResourceCheck {
   template <typename TlsContext>
   void CheckSocket(const TransportSocket& socket, const std::string& name) {
     TlsContext tls;
-    if (!socket.typed_config().UnpackTo(&tls)) return;
+    proxy::v1::TunnelTransport tunnel;
+    if (socket.typed_config().Is<TlsContext>() && socket.typed_config().UnpackTo(&tls)) {
+      CheckTls(tls, name);
+    } else if (socket.typed_config().UnpackTo(&tunnel)) {
+      CheckTls(tunnel.gateway(), name);
+      CheckSocket<TlsContext>(tunnel.inner(), name);
+    }
+  }
+
+  template <typename TlsContext>
+  void CheckTls(const TlsContext& tls, const std::string& name) {
     for (const auto& own : tls.common_tls_context().tls_certificate_sds_secret_configs()) {
       // Its identity a proxy has of itself.
       if (own.name() == "default" || Has(&Resources::secrets, own.name())) continue;
@@ -113,7 +124,8 @@ class ResourceCheck {
   }
 
   void CheckAction(const envoy::config::route::v3::Route& route, const std::string& where) {
-    if (!route.has_route()) return;
+    // What a header names, nobody knows before the request.
+    if (!route.has_route() || route.route().has_cluster_header()) return;
     if (route.route().has_weighted_clusters()) {
       for (const auto& share : route.route().weighted_clusters().clusters()) {
         CheckCluster(share.name(), where);

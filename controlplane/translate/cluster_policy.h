@@ -35,8 +35,7 @@ void ApplyPolicy(const Policy& policy, Protocol protocol,
 // host, and its certificate is for that or for those that the ServiceEntry states. Certificate and
 // roots are those of `credentials`; null: of files, or the system's.
 envoy::config::core::v3::TransportSocket OwnTls(const Policy& policy, const Service& service,
-                                                bool http2,
-                                                const RouterCredentials* credentials);
+                                                bool http2, const RouterCredentials* credentials);
 
 // The socket, behind a PROXY header if the rule asks for one.
 envoy::config::core::v3::TransportSocket Proxied(const Policy& policy,

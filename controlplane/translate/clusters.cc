@@ -1,5 +1,6 @@
 #include "controlplane/translate/clusters.h"
 
+#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,7 @@
 #include "controlplane/translate/parts.h"
 #include "controlplane/translate/reach.h"
 #include "controlplane/translate/sidecar_scope.h"
+#include "controlplane/translate/tunnels.h"
 
 namespace weft {
 namespace {
@@ -24,12 +26,14 @@ constexpr absl::Duration kDnsRefreshRate = absl::Minutes(1);  // where answers h
 constexpr char kInboundSource[] = "127.0.0.6";
 constexpr char kIpv6InboundSource[] = "::6";
 
-// The identities that answer for the service. All of it, whatever the subset: pods that come and go
-// then change assignments and not clusters.
-std::set<std::string> IdentitiesOf(const TranslationIndex& index, const Service& service) {
+// The identities that answer for the service; in one peer, unless it is null. All of it, whatever
+// the subset: pods that come and go then change assignments and not clusters.
+std::set<std::string> IdentitiesOf(const TranslationIndex& index, const OutboundScope& scope,
+                                   const Service& service, const Peer* peer) {
   std::set<std::string> identities;
   for (const Endpoint& endpoint : index.EndpointsOf(service)) {
     if (!endpoint.mtls) continue;
+    if (peer != nullptr && PeerBefore(index, scope, endpoint) != peer) continue;
     identities.insert(absl::StrCat("spiffe://", endpoint.trust_domain, "/ns/", endpoint.namespace_,
                                    "/sa/", endpoint.service_account));
   }
@@ -57,18 +61,26 @@ bool AllTakeMeshTls(const TranslationIndex& index, const OutboundScope& scope,
   return any;
 }
 
-envoy::config::core::v3::TransportSocket MeshTls(const TranslationIndex& index,
-                                                 const OutboundCluster& from) {
+// With the service itself, whatever it goes through; with its part in one peer, unless it is null.
+envoy::config::core::v3::TransportSocket EndToEndTls(const TranslationIndex& index,
+                                                     const OutboundScope& scope,
+                                                     const OutboundCluster& from,
+                                                     const Peer* peer = nullptr) {
   std::string server_name = OutboundServerName(
       from.port->port, from.subset ? from.subset->name() : "", from.service->host);
-  std::set<std::string> identities = IdentitiesOf(index, *from.service);
+  std::set<std::string> identities = IdentitiesOf(index, scope, *from.service, peer);
   if (const auto* stated = from.policy.tls; stated != nullptr) {
     if (!stated->sni().empty()) server_name = stated->sni();
     const auto& names = stated->subject_alt_names();
     if (!names.empty()) identities = {names.begin(), names.end()};
   }
-  return Proxied(from.policy, MeshUpstreamTls(server_name, identities,
-                                              SpeaksHttp2(from.policy, from.port->protocol)));
+  return MeshUpstreamTls(server_name, identities, SpeaksHttp2(from.policy, from.port->protocol));
+}
+
+envoy::config::core::v3::TransportSocket MeshTls(const TranslationIndex& index,
+                                                 const OutboundScope& scope,
+                                                 const OutboundCluster& from) {
+  return Proxied(from.policy, EndToEndTls(index, scope, from));
 }
 
 void SetPlain(const Policy& policy, Cluster& cluster) {
@@ -76,13 +88,50 @@ void SetPlain(const Policy& policy, Cluster& cluster) {
   *cluster.mutable_transport_socket() = Proxied(policy, RawBuffer());
 }
 
+// For endpoints that say so in their metadata.
+void AddTransport(const std::string& tls_mode, envoy::config::core::v3::TransportSocket socket,
+                  Cluster& cluster) {
+  auto* match = cluster.add_transport_socket_matches();
+  match->set_name(absl::StrCat("tlsMode-", tls_mode));
+  (*match->mutable_match()->mutable_fields())["tlsMode"].set_string_value(tls_mode);
+  *match->mutable_transport_socket() = std::move(socket);
+}
+
+// For clusters with pods in other clusters, whether their gateways take tunnels or not: a gateway
+// that comes or goes then changes assignments and not clusters.
+void AddTunnels(const TranslationIndex& index, const OutboundScope& scope,
+                const OutboundCluster& from, Cluster& cluster) {
+  if (!scope.tunnels) return;
+  bool direct = false;
+  std::map<std::string, const Peer*> reverse;  // through our own gateways
+  for (const Endpoint& endpoint : index.EndpointsOf(*from.service)) {
+    const Peer* peer = PeerBefore(index, scope, endpoint);
+    if (peer == nullptr || !endpoint.mtls) continue;
+    if (peer->outbound_only) {
+      reverse.emplace(peer->cluster, peer);
+    } else {
+      direct = true;
+    }
+  }
+  if (!direct && reverse.empty()) return;
+  const std::string name = OutboundServerName(
+      from.port->port, from.subset ? from.subset->name() : "", from.service->host);
+  // A PROXY header would stand within the tunnel, where a sidecar expects TLS.
+  if (direct) {
+    AddTransport(kTunnelMode, TunnelSocket(name, EndToEndTls(index, scope, from)), cluster);
+  }
+  for (const auto& [peer_name, peer] : reverse) {
+    AddTransport(ReverseMode(peer_name),
+                 TunnelSocket(ReverseName(peer_name, name), EndToEndTls(index, scope, from, peer)),
+                 cluster);
+  }
+}
+
 // An endpoint says by its metadata whether it takes mesh TLS.
-void SetMeshTransport(const TranslationIndex& index, const OutboundCluster& from,
-                      Cluster& cluster) {
-  auto* mesh = cluster.add_transport_socket_matches();
-  mesh->set_name("tlsMode-istio");
-  (*mesh->mutable_match()->mutable_fields())["tlsMode"].set_string_value("istio");
-  *mesh->mutable_transport_socket() = MeshTls(index, from);
+void SetMeshTransport(const TranslationIndex& index, const OutboundScope& scope,
+                      const OutboundCluster& from, Cluster& cluster) {
+  AddTransport("istio", MeshTls(index, scope, from), cluster);
+  AddTunnels(index, scope, from, cluster);
   auto* plain = cluster.add_transport_socket_matches();
   plain->set_name("tlsMode-disabled");
   plain->mutable_match();
@@ -124,15 +173,16 @@ void SetTransport(const TranslationIndex& index, const OutboundScope& scope,
     case ClientTls::kOwn:
       return SetOwnTls(index, scope, from, cluster);
     case ClientTls::kMeshOnly:
-      *cluster.mutable_transport_socket() = MeshTls(index, from);
+      *cluster.mutable_transport_socket() = MeshTls(index, scope, from);
+      if (from.has_endpoints()) AddTunnels(index, scope, from, cluster);
       return;
     case ClientTls::kMesh:
       break;
   }
-  if (from.has_endpoints()) return SetMeshTransport(index, from, cluster);
+  if (from.has_endpoints()) return SetMeshTransport(index, scope, from, cluster);
   // Where clients go by addresses of their own choice, nothing is known of the one they chose.
   if (!AllTakeMeshTls(index, scope, from)) return SetPlain(from.policy, cluster);
-  *cluster.mutable_transport_socket() = MeshTls(index, from);
+  *cluster.mutable_transport_socket() = MeshTls(index, scope, from);
 }
 
 bool IsResolvedByName(const OutboundCluster& from) {

@@ -27,13 +27,11 @@ struct OutboundCluster {
   bool has_endpoints() const;
   // How connections are secured. Outside of the mesh there is no mesh TLS unless it is asked for.
   ClientTls tls() const;
-  // Whether a rule names a Secret for its TLS; and whether the client is one that gets it: a router,
-  // or a sidecar that the rule selects (as in Istio), if it has proven who it is.
+  // Whether a rule names a Secret for its TLS; and whether the client is one that gets it: a
+  // router, or a sidecar that the rule selects (as in Istio), if it has proven who it is.
   bool names_credentials() const;
   bool takes_credentials(const OutboundScope& scope) const;
-  bool takes_mesh_tls() const {
-    return tls() == ClientTls::kMesh || tls() == ClientTls::kMeshOnly;
-  }
+  bool takes_mesh_tls() const { return tls() == ClientTls::kMesh || tls() == ClientTls::kMeshOnly; }
 };
 
 // In order of host, port, subset; for a headless service with a cluster of its pods at the end of

@@ -302,6 +302,12 @@ TEST(DestinationRule, LocalityLbSetting) {
        "0 us/a weight 200000: 10.244.0.4:5000"},
       {"{distribute: [{from: us, to: {us: 100}}, {from: eu, to: {asia: 100}}]}",
        "0 asia/a weight 1000000: 10.244.0.5:5000"},
+      {"{failoverPriority: ['version=v1'], failover: [{from: eu, to: asia}]}",
+       "0 eu/a weight 1: 10.244.0.2:5000\n1 us/a weight 1: 10.244.0.4:5000\n"
+       "2 eu/b weight 1: 10.244.0.3:5000\n3 asia/a weight 1: 10.244.0.5:5000"},
+      {"{distribute: [{from: eu/a/*, to: {eu/a: 100, eu/b: 0}}], failover: [{from: eu, to: us}]}",
+       "0 eu/a weight 1000000: 10.244.0.2:5000\n1 us/a weight 1: 10.244.0.4:5000\n"
+       "2 asia/a weight 1: 10.244.0.5:5000"},
       {"{distribute: [{from: us/*, to: {us: 100}}]}",  // says nothing of this client
        "0 eu/a weight 1: 10.244.0.2:5000\n1 eu/b weight 1: 10.244.0.3:5000"},
   };

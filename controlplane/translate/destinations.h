@@ -43,8 +43,8 @@ absl::StatusOr<ResolvedDestination> ResolveDestination(
     absl::string_view object_namespace, uint16_t request_port);
 
 // Whether the conditions on the client itself hold: those that are decided at translation and not
-// per request. Match is an HTTPMatchRequest, L4MatchAttributes or TLSMatchAttributes of an object of
-// this namespace.
+// per request. Match is an HTTPMatchRequest, L4MatchAttributes or TLSMatchAttributes of an object
+// of this namespace.
 template <typename Match>
 bool MatchesClient(const Match& match, const RouteContext& context,
                    absl::string_view object_namespace, uint16_t port) {

@@ -14,6 +14,7 @@
 #include "controlplane/translate/locality.h"
 #include "controlplane/translate/parts.h"
 #include "controlplane/translate/reach.h"
+#include "controlplane/translate/tunnels.h"
 
 namespace weft {
 namespace {
@@ -29,10 +30,10 @@ constexpr uint32_t kMostScale = 64;
 // A place to dial, before weights are scaled and priorities compacted.
 struct Place {
   Locality locality;
-  int distance = 0;
+  Distance distance;
   std::string address;
   uint16_t port = 0;
-  bool mtls = false;
+  std::string tls_mode;  // which of the cluster's transport sockets; none: plain
   bool gateway = false;
   uint32_t pods = 0;       // ready ones behind it
   uint32_t shared_by = 1;  // gateways that share these pods
@@ -68,25 +69,16 @@ std::vector<const Endpoint*> SelectEndpoints(const TranslationIndex& index,
   return selected;
 }
 
-// Of a gateway with addresses of both families, those of one: a pod behind it counts once.
-std::vector<GatewayAddress> GatewaysFor(IpFamilies client, const Peer& peer) {
-  std::vector<GatewayAddress> v4, v6;
-  for (const GatewayAddress& gateway : peer.gateways) {
-    const bool is_v6 = IsIpv6(gateway.address);
-    if (is_v6 ? client.v6 : client.v4) (is_v6 ? v6 : v4).push_back(gateway);
-  }
-  return v4.empty() ? v6 : v4;
-}
-
 Place LocalPlace(const TranslationIndex& index, IpFamilies client, const OutboundCluster& cluster,
                  const Endpoint& endpoint) {
   Place place;
   place.locality = endpoint.locality;
   place.address = DialedAddress(endpoint, client);
   place.port = endpoint.target_ports.at(cluster.port->port);
-  place.mtls =
+  const bool mesh_tls =
       endpoint.mtls && cluster.takes_mesh_tls() &&
       index.MtlsModeOf(endpoint.namespace_, endpoint.labels, place.port) != MtlsMode::kDisable;
+  if (mesh_tls) place.tls_mode = "istio";
   place.pods = std::max<uint32_t>(endpoint.weight, 1);
   return place;
 }
@@ -98,9 +90,9 @@ std::vector<Place> PlacesOf(const TranslationIndex& index, const OutboundScope& 
                             const std::vector<const Endpoint*>& endpoints,
                             const LocalityRules& rules) {
   std::vector<Place> places;
-  std::map<std::pair<std::string, uint16_t>, Place> gateways;
+  std::map<std::tuple<std::string, uint16_t, std::string>, Place> gateways;
   for (const Endpoint* endpoint : endpoints) {
-    const int distance = rules.DistanceTo(*endpoint);
+    const Distance distance = rules.DistanceTo(*endpoint);
     const Peer* entrance = PeerBefore(index, scope, *endpoint);
     if (entrance == nullptr) {
       if (endpoint->remote()) continue;
@@ -108,9 +100,10 @@ std::vector<Place> PlacesOf(const TranslationIndex& index, const OutboundScope& 
       places.back().distance = distance;
       continue;
     }
-    const std::vector<GatewayAddress> entrances = GatewaysFor(scope.families, *entrance);
-    for (const GatewayAddress& gateway : entrances) {
-      auto [found, is_new] = gateways.try_emplace({gateway.address, gateway.port});
+    const std::vector<Entrance> entrances = EntrancesTo(index, scope, *entrance);
+    for (const Entrance& gateway : entrances) {
+      auto [found, is_new] =
+          gateways.try_emplace({gateway.address, gateway.port, gateway.tls_mode});
       Place& place = found->second;
       if (is_new || distance < place.distance) {
         place.distance = distance;
@@ -118,7 +111,8 @@ std::vector<Place> PlacesOf(const TranslationIndex& index, const OutboundScope& 
       }
       place.address = gateway.address;
       place.port = gateway.port;
-      place.mtls = place.gateway = true;
+      place.tls_mode = gateway.tls_mode;
+      place.gateway = true;
       place.pods += std::max<uint32_t>(endpoint->weight, 1);
       place.shared_by = static_cast<uint32_t>(entrances.size());
     }
@@ -145,7 +139,9 @@ LbEndpoint LbEndpointOf(const Place& place, uint32_t scale) {
     auto& fields = (*endpoint.mutable_metadata()->mutable_filter_metadata())[filter];
     return (*fields.mutable_fields())[key];
   };
-  if (place.mtls) metadata("envoy.transport_socket_match", "tlsMode").set_string_value("istio");
+  if (!place.tls_mode.empty()) {
+    metadata("envoy.transport_socket_match", "tlsMode").set_string_value(place.tls_mode);
+  }
   if (place.gateway) {
     metadata("weft", "fanout")
         .set_number_value(std::max<uint32_t>(1, place.pods / place.shared_by));
@@ -156,8 +152,8 @@ LbEndpoint LbEndpointOf(const Place& place, uint32_t scale) {
 // Nearest first.
 void SortByDistance(std::vector<Place>& places) {
   std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
-    return std::tie(a.distance, a.locality, a.address, a.port) <
-           std::tie(b.distance, b.locality, b.address, b.port);
+    return std::tie(a.distance, a.locality, a.address, a.port, a.tls_mode) <
+           std::tie(b.distance, b.locality, b.address, b.port, b.tls_mode);
   });
 }
 
@@ -190,7 +186,8 @@ ClusterLoadAssignment AssignmentOf(const std::string& name, std::vector<Place> p
   return assignment;
 }
 
-// Shares of the localities instead of the weights of their endpoints; who gets none is left out.
+// Shares of the localities instead of the weights of their endpoints; who gets none is left out,
+// and priorities are closed up.
 void Distribute(const LocalityRules& rules, ClusterLoadAssignment& assignment) {
   std::vector<std::pair<Locality, uint32_t>> localities;
   for (const auto& group : assignment.endpoints()) {
@@ -201,10 +198,13 @@ void Distribute(const LocalityRules& rules, ClusterLoadAssignment& assignment) {
   if (!shares.has_value()) return;
   google::protobuf::RepeatedPtrField<envoy::config::endpoint::v3::LocalityLbEndpoints> groups;
   groups.Swap(assignment.mutable_endpoints());
+  std::map<uint32_t, uint32_t> priorities;  // as they were and as they are now
   for (int i = 0; i < groups.size(); ++i) {
     if ((*shares)[i] == 0) continue;
     auto* group = assignment.add_endpoints();
     group->Swap(groups.Mutable(i));
+    const auto next = static_cast<uint32_t>(priorities.size());
+    group->set_priority(priorities.try_emplace(group->priority(), next).first->second);
     group->mutable_load_balancing_weight()->set_value((*shares)[i]);
   }
 }
@@ -214,11 +214,11 @@ ClusterLoadAssignment AssignmentFor(const TranslationIndex& index, const Outboun
   const std::vector<const Endpoint*> endpoints = SelectEndpoints(index, scope, cluster, reach);
   const auto* balancing = cluster.policy.load_balancer;
   const bool stated = balancing != nullptr && balancing->has_locality_lb_setting();
-  const LocalityRules rules(stated ? &balancing->locality_lb_setting() : nullptr,
-                            *index.world().self, scope, endpoints);
+  const LocalityRules rules(stated ? &balancing->locality_lb_setting() : nullptr, *cluster.service,
+                            index.world(), scope, endpoints);
   std::vector<Place> places = PlacesOf(index, scope, cluster, endpoints, rules);
   if (reach == Reach::kPlain) {
-    for (Place& place : places) place.mtls = false;
+    for (Place& place : places) place.tls_mode.clear();
   }
   ClusterLoadAssignment assignment = AssignmentOf(cluster.name, std::move(places));
   Distribute(rules, assignment);

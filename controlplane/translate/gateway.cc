@@ -9,8 +9,10 @@
 #include "api/istio/networking.pb.h"
 #include "controlplane/translate/destination_rule.h"
 #include "controlplane/translate/encode.h"
+#include "controlplane/translate/gateway_tunnels.h"
 #include "controlplane/translate/parts.h"
 #include "controlplane/translate/reach.h"
+#include "controlplane/translate/secrets.h"
 
 namespace weft {
 namespace {
@@ -153,6 +155,8 @@ OutboundScope GatewayScopeOf(const TranslationIndex& index, const ProxyView& vie
   OutboundScope scope;
   scope.families = view.families();
   if (view.cluster != index.own().cluster) scope.cluster = view.cluster;
+  // What leads a remote cluster's gateway to other clusters, nobody tells it.
+  scope.tunnels = view.tunnels && scope.cluster.empty();
   return scope;
 }
 
@@ -173,6 +177,16 @@ Resources GatewayResources(const TranslationIndex& index, const OutboundScope& s
                              EncodeResource(NewCluster(kBlackHoleCluster, Cluster::STATIC)));
   Listener listener = GatewayListener(*index.world().self, scope);
   resources.listeners.emplace(listener.name(), EncodeResource(listener));
+  if (!scope.tunnels) return resources;
+  for (const auto& [host, service] : index.world().services) {
+    for (const auto& [name, bytes] : ReverseClusters(index, scope, *service)) {
+      resources.clusters.emplace(name, bytes);
+    }
+  }
+  for (const auto& [name, bytes] : TunnelListeners(index, scope)) {
+    resources.listeners.emplace(name, bytes);
+  }
+  resources.secrets = TrustSecrets(index.world());
   return resources;
 }
 

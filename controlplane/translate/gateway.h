@@ -9,12 +9,13 @@
 
 namespace weft {
 
-// What a gateway's resources depend on: its IP families, and the remote cluster that it is of.
+// What a gateway's resources depend on, and all gateways alike share: its IP families, whether it
+// knows tunnels, and the remote cluster that it is of.
 OutboundScope GatewayScopeOf(const TranslationIndex& index, const ProxyView& view);
 
 // Only exported services get a cluster; a server name without one closes the connection.
 Resources GatewayResources(const TranslationIndex& index, const OutboundScope& scope);
-// The part of it that one service makes.
+// What of it one service makes for clients in other clusters.
 Resources GatewayServiceResources(const TranslationIndex& index, const OutboundScope& scope,
                                   const Service& service);
 

@@ -8,6 +8,7 @@
 #include "absl/strings/strip.h"
 #include "api/istio/networking.pb.h"
 #include "api/istio/security.pb.h"
+#include "controlplane/model/east_west_gateway.h"
 #include "controlplane/model/gateway_api_name.h"
 #include "controlplane/model/gateway_name.h"
 #include "controlplane/translate/authorizers.h"
@@ -142,6 +143,7 @@ TranslationIndex::TranslationIndex(const World& world)
       mesh_(own_),
       telemetries_(own_, mesh_) {
   IndexServices();
+  IndexGatewayPods();
   IndexAliases();
   gateways_ = OldestFirst(world_.gateways);
   IndexVirtualServices();
@@ -156,6 +158,19 @@ void TranslationIndex::IndexServices() {
     services_in_[service->namespace_].push_back(service.get());
   }
   for (const auto& [key, service] : world_.services) AddAddresses(*service);
+}
+
+// Where there is such a peer, another gateway pod is more than Follow() is for (ChangeBetween).
+void TranslationIndex::IndexGatewayPods() {
+  const bool needed = std::any_of(world_.peers.begin(), world_.peers.end(),
+                                  [](const auto& peer) { return peer.second->outbound_only; });
+  if (!needed) return;
+  for (const auto& [address, workload] : world_.workloads) {
+    // A pod of both IP families is there twice.
+    if (address == workload->address && IsEastWestGateway(*workload)) {
+      gateway_pods_.push_back(workload.get());
+    }
+  }
 }
 
 std::string TranslationIndex::PlaceOf(const std::string& cluster,
@@ -294,6 +309,7 @@ OutboundScope TranslationIndex::ScopeOf(const ProxyView& view) const {
   scope.access_logs = telemetries_.ClientLogsOf(view.namespace_, view.labels);
   scope.credentials = view.identified && HasCredentialRule(view.namespace_, view.labels);
   scope.families = view.families();
+  scope.tunnels = view.tunnels;
   if (view.cluster != world_.self->cluster) {
     scope.cluster = view.cluster;
     scope.network = view.network;

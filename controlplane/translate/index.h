@@ -37,6 +37,7 @@ struct OutboundScope {
   std::string access_logs = {};  // of the Telemetries in force (TelemetryIndex::ClientLogsOf)
   IpFamilies families = {};      // in which it can dial
   std::string authorizer = {};   // key of the service that its own requests are asked about at
+  bool tunnels = false;          // it knows tunnels (ProxyView)
   // Of a client of a remote cluster that is served here; empty: ours.
   std::string cluster = {};
   std::string network = {};
@@ -162,6 +163,10 @@ class TranslationIndex {
   // Ports of the pod by number.
   std::map<uint16_t, InboundPort> InboundPortsOf(const ProxyView& view) const;
 
+  // The pods of this cluster's own gateways, in order of address; none where no peer is reached
+  // through them.
+  const std::vector<const Workload*>& gateway_pods() const { return gateway_pods_; }
+
   // How a workload takes connections; without a port: on ports that have no setting of their own.
   MtlsMode MtlsModeOf(absl::string_view workload_namespace, const Labels& labels) const;
   MtlsMode MtlsModeOf(absl::string_view workload_namespace, const Labels& labels,
@@ -191,6 +196,7 @@ class TranslationIndex {
   static void VisitMatching(const ByHost<T>& table, const std::string& host, Visit visit);
 
   void IndexServices();
+  void IndexGatewayPods();
   void IndexAliases();
   void IndexVirtualServices();
   void BindToGateways(const VirtualServiceConfig& config);
@@ -219,6 +225,7 @@ class TranslationIndex {
   // The services with an endpoint at a pod's place, in order of key, ServiceEntries last.
   std::unordered_map<std::string, std::vector<const Service*>> services_at_;
   std::map<const Service*, std::vector<const Alias*>> aliases_;
+  std::vector<const Workload*> gateway_pods_;
   // Those of the World with their delegates put in.
   Configs<istio::networking::v1alpha3::VirtualService> merged_virtual_services_;
   ByHost<VirtualServiceConfig> virtual_services_;

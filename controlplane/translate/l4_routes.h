@@ -23,8 +23,8 @@ class RouteDestination;
 
 namespace weft {
 
-// The chains for connections to an address, as those to the port: `tls` routes where it carries TLS,
-// then `tcp` routes, then all else to cluster `own`. No two match the same. A share that leads
+// The chains for connections to an address, as those to the port: `tls` routes where it carries
+// TLS, then `tcp` routes, then all else to cluster `own`. No two match the same. A share that leads
 // nowhere goes to the black hole.
 std::vector<envoy::config::listener::v3::FilterChain> ConnectionChains(const RouteContext& context,
                                                                        const Service& service,

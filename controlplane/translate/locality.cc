@@ -14,14 +14,12 @@ using istio::networking::v1alpha3::LocalityLoadBalancerSetting;
 // Shares are parts of a hundred of this many, so that small ones of many localities are told apart.
 constexpr uint64_t kScale = 10000;
 
+constexpr int kLocalityPlaces = 4;  // of ByLocality
+
 constexpr char kRegion[] = "topology.kubernetes.io/region";
 constexpr char kZone[] = "topology.kubernetes.io/zone";
 constexpr char kNetwork[] = "topology.istio.io/network";
 constexpr char kCluster[] = "topology.istio.io/cluster";
-
-bool IsOff(const LocalityLoadBalancerSetting* setting) {
-  return setting != nullptr && setting->has_enabled() && !setting->enabled();
-}
 
 }  // namespace
 
@@ -36,41 +34,67 @@ bool MatchesLocality(const std::string& pattern, const Locality& locality) {
   return parts.size() < 3 || parts[2] == "*" || parts[2].empty();
 }
 
-LocalityRules::LocalityRules(const LocalityLoadBalancerSetting* setting,
-                             const ClusterIdentity& self, const OutboundScope& client,
+LocalityRules::LocalityRules(const LocalityLoadBalancerSetting* setting, const Service& service,
+                             const World& world, const OutboundScope& client,
                              const std::vector<const Endpoint*>& endpoints)
-    : setting_(setting), self_(self), client_(client) {
-  if (IsOff(setting)) return;
+    : service_(service), world_(world), client_(client) {
   if (setting != nullptr) {
-    for (const auto& rule : setting->distribute()) {
-      if (!client.locality.stated() || !MatchesLocality(rule.from(), client.locality)) continue;
-      distribute_ = &rule;
-      return;
-    }
-    if (!setting->failover_priority().empty()) {
-      order_ = Order::kByLabels;
-      return;
-    }
-    for (const auto& rule : setting->failover()) {
-      if (rule.from() == client.locality.region) failover_region_ = rule.to();
-    }
+    ApplySetting(*setting);
+  } else if (service.prefers_close) {
+    labels_ = {kNetwork, kRegion, kZone};
+    by_locality_ = false;
+  } else if (service.affinity == ServiceAffinity::kNone) {
+    by_locality_ = false;
   }
-  const bool all_stated =
-      std::all_of(endpoints.begin(), endpoints.end(),
-                  [](const Endpoint* endpoint) { return endpoint->locality.stated(); });
-  if (client.locality.stated() && all_stated) order_ = Order::kByLocality;
+  by_locality_ &= client.locality.stated() &&
+                  std::all_of(endpoints.begin(), endpoints.end(),
+                              [](const Endpoint* endpoint) { return endpoint->locality.stated(); });
 }
 
-int LocalityRules::DistanceTo(const Endpoint& endpoint) const {
-  switch (order_) {
-    case Order::kByLocality:
-      return ByLocality(endpoint.locality);
-    case Order::kByLabels:
-      return ByLabels(endpoint);
-    case Order::kNone:
-      break;
+void LocalityRules::ApplySetting(const LocalityLoadBalancerSetting& setting) {
+  if (setting.has_enabled() && !setting.enabled()) {
+    by_locality_ = false;
+    return;
   }
-  return 0;
+  for (const auto& rule : setting.distribute()) {
+    if (!client_.locality.stated() || !MatchesLocality(rule.from(), client_.locality)) continue;
+    distribute_ = &rule;
+    break;
+  }
+  falls_over_ = !setting.failover().empty() || !setting.failover_priority().empty();
+  for (const auto& rule : setting.failover()) {
+    if (rule.from() == client_.locality.region) failover_region_ = rule.to();
+  }
+  labels_.assign(setting.failover_priority().begin(), setting.failover_priority().end());
+  // Labels alone take the place of localities; with a failover both count.
+  by_locality_ = labels_.empty() || !setting.failover().empty();
+}
+
+Distance LocalityRules::DistanceTo(const Endpoint& endpoint) const {
+  Distance distance;
+  const auto peer = world_.peers.find(endpoint.cluster);
+  const bool linked = peer != world_.peers.end();
+  const bool other = client_.cluster.empty() ? linked : endpoint.cluster != client_.cluster;
+  distance.draining = linked ? peer->second->draining : world_.self->draining;
+  if (service_.affinity == ServiceAffinity::kLocal) distance.averse = other;
+  if (service_.affinity == ServiceAffinity::kRemote) distance.averse = !other;
+  if (linked && other) distance.cost = peer->second->cost;
+  distance.place = PlaceOf(endpoint);
+  return distance;
+}
+
+int LocalityRules::PlaceOf(const Endpoint& endpoint) const {
+  if (distribute_ != nullptr && (!falls_over_ || GetsShare(endpoint.locality))) return 0;
+  const int labels = ByLabels(endpoint);
+  // Beyond all that a distribution names.
+  const int first = distribute_ != nullptr ? 1 : 0;
+  return first + (by_locality_ ? kLocalityPlaces * labels + ByLocality(endpoint.locality) : labels);
+}
+
+bool LocalityRules::GetsShare(const Locality& locality) const {
+  return std::any_of(distribute_->to().begin(), distribute_->to().end(), [&](const auto& to) {
+    return to.second > 0 && MatchesLocality(to.first, locality);
+  });
 }
 
 // 0 in the same zone, 1 in the same region, 2 where that fails over to, 3 elsewhere.
@@ -83,8 +107,8 @@ int LocalityRules::ByLocality(const Locality& locality) const {
 
 // The fewer of the labels are the client's too, from the first on without a gap, the farther.
 int LocalityRules::ByLabels(const Endpoint& endpoint) const {
-  int left = setting_->failover_priority_size();
-  for (const std::string& label : setting_->failover_priority()) {
+  int left = static_cast<int>(labels_.size());
+  for (const std::string& label : labels_) {
     const size_t equals = label.find('=');
     const std::string key = label.substr(0, equals);
     const std::string wanted =
@@ -98,8 +122,8 @@ int LocalityRules::ByLabels(const Endpoint& endpoint) const {
 std::string LocalityRules::ClientLabel(const std::string& key) const {
   if (key == kRegion) return client_.locality.region;
   if (key == kZone) return client_.locality.zone;
-  if (key == kNetwork) return client_.cluster.empty() ? self_.network : client_.network;
-  if (key == kCluster) return client_.cluster.empty() ? self_.cluster : client_.cluster;
+  if (key == kNetwork) return client_.cluster.empty() ? world_.self->network : client_.network;
+  if (key == kCluster) return client_.cluster.empty() ? world_.self->cluster : client_.cluster;
   auto found = client_.labels.find(key);
   return found == client_.labels.end() ? "" : found->second;
 }
@@ -107,7 +131,7 @@ std::string LocalityRules::ClientLabel(const std::string& key) const {
 std::string LocalityRules::LabelOf(const Endpoint& endpoint, const std::string& key) const {
   if (key == kRegion) return endpoint.locality.region;
   if (key == kZone) return endpoint.locality.zone;
-  if (key == kNetwork) return endpoint.network.empty() ? self_.network : endpoint.network;
+  if (key == kNetwork) return endpoint.network.empty() ? world_.self->network : endpoint.network;
   if (key == kCluster) return endpoint.cluster;
   auto found = endpoint.labels.find(key);
   return found == endpoint.labels.end() ? "" : found->second;
@@ -138,6 +162,10 @@ std::optional<std::vector<uint32_t>> LocalityRules::Distribute(
       // What gets anything at all gets at least the smallest share there is.
       shares[i] = percent == 0 ? 0 : static_cast<uint32_t>(std::max<uint64_t>(share, 1));
     }
+  }
+  // These come after all of the others, so only their proportions count.
+  for (size_t i = 0; falls_over_ && i < localities.size(); ++i) {
+    if (!taken[i]) shares[i] = localities[i].second;
   }
   return shares;
 }

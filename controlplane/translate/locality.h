@@ -1,5 +1,7 @@
 // How near the places of a cluster are to a client, and how requests are spread among localities:
-// what a rule's localityLbSetting says, or nearest first where it says nothing.
+// what a rule's localityLbSetting says, else what the service asks for, or nearest first where
+// neither says anything. Of linked clusters the dearer ones and those being drained come later,
+// whatever their locality.
 //
 // Pure; one object for one client and cluster, borrowed parts must outlive it.
 #ifndef WEFT_CONTROLPLANE_TRANSLATE_LOCALITY_H_
@@ -23,16 +25,27 @@ namespace weft {
 // "region/zone/*" or "region" or "*": what is not stated matches anything.
 bool MatchesLocality(const std::string& pattern, const Locality& locality);
 
+// The least is the nearest. Only the order counts: there may be holes. Members are in order of
+// weight: a cluster that is being drained is used when no other one has endpoints, a dear one when
+// no cheaper one has.
+struct Distance {
+  bool draining = false;
+  bool averse = false;  // not where the service's affinity wants its clients to go
+  uint32_t cost = 0;    // of the link; of this cluster 0
+  int place = 0;
+
+  friend auto operator<=>(const Distance&, const Distance&) = default;
+};
+
 class LocalityRules {
  public:
   // `setting` may be null. `endpoints` are all of the cluster: without a locality for each of them,
-  // none is nearer than another.
+  // none is nearer than another by its locality.
   LocalityRules(const istio::networking::v1alpha3::LocalityLoadBalancerSetting* setting,
-                const ClusterIdentity& self, const OutboundScope& client,
+                const Service& service, const World& world, const OutboundScope& client,
                 const std::vector<const Endpoint*>& endpoints);
 
-  // 0 is the nearest. Only their order counts: there may be holes.
-  int DistanceTo(const Endpoint& endpoint) const;
+  Distance DistanceTo(const Endpoint& endpoint) const;
 
   // Of `localities`, each with the weight of its endpoints, the share that each gets; 0 is none.
   // Nothing where the rule has no distribution for this client.
@@ -40,20 +53,25 @@ class LocalityRules {
       const std::vector<std::pair<Locality, uint32_t>>& localities) const;
 
  private:
-  enum class Order { kNone, kByLocality, kByLabels };
+  void ApplySetting(const istio::networking::v1alpha3::LocalityLoadBalancerSetting& setting);
 
+  int PlaceOf(const Endpoint& endpoint) const;
+  bool GetsShare(const Locality& locality) const;
   int ByLocality(const Locality& locality) const;
   int ByLabels(const Endpoint& endpoint) const;
   // Of the client, or of an endpoint; "" is not stated.
   std::string ClientLabel(const std::string& key) const;
   std::string LabelOf(const Endpoint& endpoint, const std::string& key) const;
 
-  const istio::networking::v1alpha3::LocalityLoadBalancerSetting* setting_;
-  const ClusterIdentity& self_;
+  const Service& service_;
+  const World& world_;
   const OutboundScope& client_;
   const istio::networking::v1alpha3::LocalityLoadBalancerSetting_Distribute* distribute_ = nullptr;
+  bool falls_over_ = false;  // from what the distribution names to all else
+  std::vector<std::string>
+      labels_;  // what the rule goes by before localities; "KEY" or "KEY=VALUE"
+  bool by_locality_ = true;
   std::string failover_region_;  // where requests go next when the client's own region fails
-  Order order_ = Order::kNone;
 };
 
 }  // namespace weft

@@ -23,16 +23,31 @@ using envoy::extensions::transport_sockets::tls::v3::CommonTlsContext;
 using envoy::extensions::transport_sockets::tls::v3::DownstreamTlsContext;
 using envoy::extensions::transport_sockets::tls::v3::SubjectAltNameMatcher;
 using envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext;
+using envoy::type::matcher::v3::StringMatcher;
 
 constexpr char kTlsSocket[] = "envoy.transport_sockets.tls";
 
-// Fills in who this proxy is and whom it trusts.
-void SetMeshIdentity(CommonTlsContext& context) {
+// Of those who are trusted, only who has such a URI; of several it may be any.
+void AddIdentity(const StringMatcher& identity, CommonTlsContext& context) {
+  SubjectAltNameMatcher* san = context.mutable_combined_validation_context()
+                                   ->mutable_default_validation_context()
+                                   ->add_match_typed_subject_alt_names();
+  san->set_san_type(SubjectAltNameMatcher::URI);
+  *san->mutable_matcher() = identity;
+}
+
+// Fills in who this proxy is and whom it trusts; of those, only `identities`, if any are named.
+void SetMeshIdentity(const std::set<std::string>& identities, CommonTlsContext& context) {
   auto* certificate = context.add_tls_certificate_sds_secret_configs();
   certificate->set_name("default");
   *certificate->mutable_sds_config() = AdsSource();
   auto* combined = context.mutable_combined_validation_context();
   combined->mutable_default_validation_context();
+  for (const std::string& identity : identities) {
+    StringMatcher exact;
+    exact.set_exact(identity);
+    AddIdentity(exact, context);
+  }
   auto* trust = combined->mutable_validation_context_sds_secret_config();
   trust->set_name("ROOTCA");
   *trust->mutable_sds_config() = AdsSource();
@@ -161,26 +176,27 @@ TransportSocket MeshUpstreamTls(absl::string_view server_name,
   if (http2) common.add_alpn_protocols("istio-h2");
   common.add_alpn_protocols("istio");
   if (http2) common.add_alpn_protocols("h2");
-  SetMeshIdentity(common);
-  auto* validation =
-      common.mutable_combined_validation_context()->mutable_default_validation_context();
-  for (const std::string& identity : identities) {
-    SubjectAltNameMatcher* san = validation->add_match_typed_subject_alt_names();
-    san->set_san_type(SubjectAltNameMatcher::URI);
-    san->mutable_matcher()->set_exact(identity);
-  }
+  SetMeshIdentity(identities, common);
   return UpstreamTls(tls);
 }
 
-TransportSocket MeshDownstreamTls() {
+UpstreamTlsContext GatewayUpstreamTls(const StringMatcher& identity, absl::string_view protocol) {
+  UpstreamTlsContext tls;
+  tls.mutable_common_tls_context()->add_alpn_protocols(std::string(protocol));
+  SetMeshIdentity({}, *tls.mutable_common_tls_context());
+  AddIdentity(identity, *tls.mutable_common_tls_context());
+  return tls;
+}
+
+TransportSocket MeshDownstreamTls(const std::vector<std::string>& protocols,
+                                  const std::set<std::string>& identities) {
   DownstreamTlsContext tls;
   tls.mutable_require_client_certificate()->set_value(true);
   CommonTlsContext& common = *tls.mutable_common_tls_context();
   common.mutable_tls_params()->set_tls_minimum_protocol_version(
       envoy::extensions::transport_sockets::tls::v3::TlsParameters::TLSv1_2);
-  common.add_alpn_protocols("h2");
-  common.add_alpn_protocols("http/1.1");
-  SetMeshIdentity(common);
+  for (const std::string& protocol : protocols) common.add_alpn_protocols(protocol);
+  SetMeshIdentity(identities, common);
   TransportSocket socket;
   socket.set_name(kTlsSocket);
   *socket.mutable_typed_config() = PackAny(tls);

@@ -65,7 +65,13 @@ envoy::config::listener::v3::ListenerFilter OriginalDstFilter();
 envoy::config::core::v3::TransportSocket MeshUpstreamTls(absl::string_view server_name,
                                                          const std::set<std::string>& identities,
                                                          bool http2);
-envoy::config::core::v3::TransportSocket MeshDownstreamTls();
+// The same with a gateway, whoever it serves, for one protocol. `identity` is of its URI.
+envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext GatewayUpstreamTls(
+    const envoy::type::matcher::v3::StringMatcher& identity, absl::string_view protocol);
+// Clients have to show a certificate; if `identities` are named, of one of these.
+envoy::config::core::v3::TransportSocket MeshDownstreamTls(
+    const std::vector<std::string>& protocols = {"h2", "http/1.1"},
+    const std::set<std::string>& identities = {});
 envoy::config::core::v3::TransportSocket UpstreamTls(
     const envoy::extensions::transport_sockets::tls::v3::UpstreamTlsContext& tls);
 envoy::config::core::v3::TransportSocket RawBuffer();

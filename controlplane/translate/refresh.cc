@@ -6,6 +6,7 @@
 #include "controlplane/translate/destination_rule.h"
 #include "controlplane/translate/endpoints.h"
 #include "controlplane/translate/gateway.h"
+#include "controlplane/translate/gateway_tunnels.h"
 #include "controlplane/translate/listeners_outbound.h"
 #include "controlplane/translate/parts.h"
 #include "controlplane/translate/proxyless.h"
@@ -72,6 +73,28 @@ std::vector<const Service*> ReachedOf(const TranslationIndex& index, const Outbo
   return services;
 }
 
+// The assignments of a gateway that goes by server names.
+void RefreshServerNames(const TranslationIndex& index, const OutboundScope& scope,
+                        const std::vector<const Service*>& services, Resources& resources) {
+  for (const Service* service : services) {
+    Replace(GatewayServiceResources(index, scope, *service).endpoints, resources.endpoints);
+  }
+}
+
+// A peer's service that got its first pods, or lost its last ones.
+void RefreshReverse(const TranslationIndex& index, const OutboundScope& scope,
+                    const Service& service, Resources& resources) {
+  const EncodedResources fresh = ReverseClusters(index, scope, service);
+  for (const std::string& name : ReverseNames(index, service)) {
+    const auto found = fresh.find(name);
+    if (found == fresh.end()) {
+      resources.clusters.erase(name);
+    } else if (!resources.clusters.contains(name)) {
+      resources.clusters.emplace(name, found->second);
+    }
+  }
+}
+
 // Of a headless service the pods' addresses are in more than its assignments: in the name table.
 bool AnyHeadless(const std::vector<const Service*>& services) {
   return std::any_of(services.begin(), services.end(),
@@ -93,7 +116,9 @@ Resources RefreshOutbound(const TranslationIndex& index, const OutboundScope& sc
     return ShareEqual(former, OutboundResources(index, scope));
   }
   Resources resources = former;
-  if (scope.by_server_name) resources = RefreshGateway(index, scope, keys, resources);
+  if (scope.by_server_name) {
+    RefreshServerNames(index, scope, ServicesOf(index, keys), resources);
+  }
   for (const Service* service : services) {
     const AppliedRule rule = RuleFor(index, scope, *service);
     const std::vector<OutboundCluster> clusters = ListOutboundClusters(*service, rule);
@@ -120,9 +145,10 @@ Resources RefreshOutboundRoutes(const TranslationIndex& index, const OutboundSco
 Resources RefreshGateway(const TranslationIndex& index, const OutboundScope& scope,
                          const std::vector<std::string>& keys, const Resources& former) {
   Resources resources = former;
-  for (const Service* service : ServicesOf(index, keys)) {
-    Replace(GatewayServiceResources(index, scope, *service).endpoints, resources.endpoints);
-  }
+  const std::vector<const Service*> services = ServicesOf(index, keys);
+  RefreshServerNames(index, scope, services, resources);
+  if (!scope.tunnels) return resources;
+  for (const Service* service : services) RefreshReverse(index, scope, *service, resources);
   return resources;
 }
 

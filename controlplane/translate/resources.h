@@ -35,6 +35,9 @@ struct ProxyView {
   Locality locality;
   // It has proven who it is. Private keys of Secrets are sent to nobody else.
   bool identified = false;
+  // It is a weft-proxy, which knows the extensions of api/weft/tunnel.proto; others would refuse
+  // them.
+  bool tunnels = false;
 
   IpFamilies families() const { return FamiliesOf(address, other_address); }
   friend bool operator==(const ProxyView&, const ProxyView&) = default;

@@ -77,6 +77,27 @@ WorldBuilder& WorldBuilder::PeerGateways(std::vector<GatewayAddress> gateways) {
   return *this;
 }
 
+WorldBuilder& WorldBuilder::Linked(Peer peer) {
+  const std::string cluster = peer.cluster;
+  world_.peers[cluster] = std::make_shared<Peer>(std::move(peer));
+  return *this;
+}
+
+WorldBuilder& WorldBuilder::Self(ClusterIdentity self) {
+  world_.self = std::make_shared<ClusterIdentity>(std::move(self));
+  return *this;
+}
+
+WorldBuilder& WorldBuilder::GatewayPod(const std::string& address) {
+  Workload pod;
+  pod.namespace_ = "weft-system";
+  pod.name = absl::StrCat("gateway-", address);
+  pod.service_account = "weft-gateway";
+  pod.address = address;
+  world_.workloads[address] = std::make_shared<Workload>(std::move(pod));
+  return *this;
+}
+
 WorldBuilder& WorldBuilder::SharedTrustDomain() {
   auto peer = std::make_shared<Peer>(*world_.peers.at("west"));
   peer->trust_domain = world_.self->trust_domain;

@@ -32,6 +32,11 @@ class WorldBuilder {
   WorldBuilder& Remote(const std::string& name_space, const std::string& name,
                        const std::string& version, uint32_t pods, Locality locality = {});
   WorldBuilder& PeerGateways(std::vector<GatewayAddress> gateways);
+  // Adds the peer, or replaces the one of that name.
+  WorldBuilder& Linked(Peer peer);
+  WorldBuilder& Self(ClusterIdentity self);
+  // A pod of east's own gateways.
+  WorldBuilder& GatewayPod(const std::string& address);
   // East and west are of one trust domain.
   WorldBuilder& SharedTrustDomain();
   // Keys as fetched from there.

@@ -34,6 +34,7 @@ struct GrpcPeer {
   std::string address;                      // "10.0.0.1:40000"
   bool secure = false;                      // over TLS
   std::optional<certs::SpiffeId> identity;  // nothing if no certificate was shown
+  std::string issuer_key_id;                // of that certificate (certs/certificate.h)
 };
 
 // An encoded message that is made while it is written: what a client has not taken yet is not there

@@ -72,7 +72,10 @@ Task<> GrpcPort::ServeConnection(std::unique_ptr<TcpStream> accepted) {
   peer.secure = true;
   const auto stream = co_await AcceptTls(loop_, std::move(accepted), options_.tls, address());
   if (stream == nullptr) co_return;
-  if (stream->peer() != nullptr) peer.identity = stream->peer()->id;
+  if (stream->peer() != nullptr) {
+    peer.identity = stream->peer()->id;
+    peer.issuer_key_id = stream->peer()->issuer_key_id;
+  }
   co_await ServeCalls(*stream, peer);
 }
 

@@ -807,6 +807,12 @@ void ConfigState::SetCertificate(const std::string& name, TlsCertificate certifi
   snapshot_ = state_->MakeSnapshot();
 }
 
+std::string ConfigState::TrustOf(const std::string& secret, absl::string_view trust_domain) const {
+  const auto found = state_->secrets.trust.find(secret);
+  const bool known = found != state_->secrets.trust.end() && found->second.bundles != nullptr;
+  return known ? found->second.bundles->PemOf(trust_domain) : "";
+}
+
 std::vector<std::string> ConfigState::EndpointNames() const {
   std::set<std::string> names;
   for (const auto& [name, entry] : state_->clusters) {

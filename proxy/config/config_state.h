@@ -109,6 +109,9 @@ class ConfigState {
   // Puts another certificate in the place of secret `name` ("default" is the proxy's own).
   void SetCertificate(const std::string& name, TlsCertificate certificate);
 
+  // PEM of what a validation secret trusts for identities of a domain; empty if nothing.
+  std::string TrustOf(const std::string& secret, absl::string_view trust_domain) const;
+
   // Of endpoints, routes or secrets: the names to subscribe to, by source.
   std::map<ConfigSource, std::set<std::string>> NeededOf(absl::string_view type_url) const;
   // Whether it came, or was waited for in vain.

@@ -101,6 +101,7 @@ bool HeadersMatch(absl::Span<const HeaderMatch> wanted, const RequestHead& reque
 absl::string_view ClusterNameOf(const ForwardAction& action, const WeightedTarget& target,
                                 const RequestHead& request) {
   if (action.cluster_header.empty()) return target.cluster;
+  if (action.cluster_header == ":authority") return request.authority;
   return request.headers.Get(action.cluster_header).value_or("");
 }
 

@@ -154,6 +154,22 @@ TEST(MatchRoute, NoVirtualHostNoRoute) {
   EXPECT_EQ(RouteOf(*table, Request("b", "/")), "none");
 }
 
+TEST(ClusterNameOf, AHeaderOrTheAuthorityNamesTheCluster) {
+  const struct {
+    const char* header;
+    const char* cluster;
+  } cases[] = {{"", "fixed"}, {"x-to", "other"}, {":authority", "a.b"}, {"x-missing", ""}};
+  RequestHead request = Request("a.b", "/");
+  request.headers.Add("x-to", "other");
+  WeightedTarget target;
+  target.cluster = "fixed";
+  for (const auto& c : cases) {
+    ForwardAction action;
+    action.cluster_header = c.header;
+    EXPECT_EQ(ClusterNameOf(action, target, request), c.cluster) << c.header;
+  }
+}
+
 TEST(ChooseTarget, EachHasItsShare) {
   std::vector<WeightedTarget> targets(3);
   targets[0].cluster = "a";

@@ -194,9 +194,9 @@ GrpcStream::~GrpcStream() {
   End(absl::CancelledError("the call was given up"));
 }
 
-Task<absl::Status> GrpcStream::Send(std::string message) {
-  if (end_.has_value()) co_return StatusOfSend();
-  if (send_closed_) co_return absl::FailedPreconditionError("Send() after CloseSend()");
+absl::Status GrpcStream::Queue(std::string message) {
+  if (end_.has_value()) return StatusOfSend();
+  if (send_closed_) return absl::FailedPreconditionError("Send() after CloseSend()");
   const uint32_t size = static_cast<uint32_t>(message.size());
   const char prefix[kMessagePrefix] = {0, static_cast<char>(size >> 24),
                                        static_cast<char>(size >> 16), static_cast<char>(size >> 8),
@@ -206,9 +206,13 @@ Task<absl::Status> GrpcStream::Send(std::string message) {
   out_.Append(message);
   nghttp2_session_resume_data(connection_->session_, id_);
   connection_->WantWrite();
-  while (!end_.has_value() && out_.size() > kGrpcSendQueue) {
-    co_await Wait(connection_->loop_, {&sent_});
-  }
+  return absl::OkStatus();
+}
+
+Task<absl::Status> GrpcStream::Send(std::string message) {
+  absl::Status queued = Queue(std::move(message));
+  if (!queued.ok()) co_return queued;
+  while (full()) co_await Wait(connection_->loop_, {&sent_});
   co_return end_.has_value() ? StatusOfSend() : absl::OkStatus();
 }
 

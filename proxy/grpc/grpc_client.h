@@ -58,6 +58,11 @@ class GrpcStream {
 
   // Queues a message; waits while much is queued. Fails with the call's status once it is over.
   Task<absl::Status> Send(std::string message);
+  // The same without waiting, for who asks full() first; sent() is notified when it may have
+  // changed.
+  absl::Status Queue(std::string message);
+  bool full() const { return !end_.has_value() && out_.size() > kGrpcSendQueue; }
+  Signal& sent() { return sent_; }
   // No more messages from us.
   void CloseSend();
 

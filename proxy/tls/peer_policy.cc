@@ -195,6 +195,7 @@ absl::StatusOr<PeerCertificate> PeerPolicy::Verify(absl::Span<const certs::Certi
   peer.names = *std::move(names);
   peer.subject = certs::SubjectOf(leaf);
   peer.sha256 = certs::Sha256Hex(leaf);
+  peer.issuer_key_id = certs::AuthorityKeyId(leaf);
   return peer;
 }
 

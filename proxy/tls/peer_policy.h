@@ -57,8 +57,9 @@ struct PeerTrust {
 struct PeerCertificate {
   std::optional<certs::SpiffeId> id;  // only where `bundles` vouched for it
   certs::SubjectAltNames names;
-  std::string subject;  // RFC 2253
-  std::string sha256;   // lower-case hex of the DER form
+  std::string subject;        // RFC 2253
+  std::string sha256;         // lower-case hex of the DER form
+  std::string issuer_key_id;  // as it is; empty if the certificate states none
 };
 
 class PeerPolicy {

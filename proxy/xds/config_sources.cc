@@ -255,6 +255,7 @@ void ConfigSources::OnStream(const absl::Status& status) {
     Log(LogLevel::kInfo, "ads_connected");
   } else {
     Log(LogLevel::kWarning, "ads_disconnected", {{"reason", std::string(status.message())}});
+    if (absl::IsUnauthenticated(status)) options_.on_unauthenticated();
   }
 }
 

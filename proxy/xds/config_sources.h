@@ -29,6 +29,8 @@ class ConfigSources : public AdsObserver {
     std::function<Task<absl::StatusOr<std::unique_ptr<ByteStream>>>(std::string cluster)> connect;
     std::string node;                 // a serialized envoy.config.core.v3.Node
     std::function<void()> on_change;  // ConfigState has something new
+    // A server took us for nobody, or for somebody whose certificate is no longer good.
+    std::function<void()> on_unauthenticated = [] {};
   };
 
   struct Stats {

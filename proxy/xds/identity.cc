@@ -29,6 +29,7 @@ constexpr absl::Duration kLongestBackoff = absl::Seconds(5);
 constexpr absl::Duration kValidity = absl::Hours(24);
 // Never renew in a tight loop, whatever the CA hands out.
 constexpr absl::Duration kSoonestRenewal = absl::Seconds(5);
+constexpr absl::Duration kBetweenRenewals = absl::Seconds(1);
 
 absl::StatusOr<absl::Time> ExpiryOf(const std::string& chain_pem) {
   auto chain = certs::ParseCertificates(chain_pem);
@@ -47,6 +48,7 @@ Task<absl::StatusOr<std::unique_ptr<ByteStream>>> Identity::ConnectToControlPlan
   auto roots = certs::ReadFile(options_.root_cert_path);
   if (!roots.ok()) co_return roots.status();
   auto bundles = std::make_shared<certs::TrustBundles>();
+  if (options_.announced_roots) absl::StrAppend(&*roots, "\n", options_.announced_roots());
   absl::Status trusted = bundles->Set(options_.id.trust_domain, *roots);
   if (!trusted.ok()) co_return trusted;
   ClientTlsOptions tls;
@@ -124,8 +126,21 @@ Task<> Identity::Run() {
     on_certificate_(certificate_);
     // At half life, give or take a tenth, so that a fleet does not renew at one time.
     const absl::Duration left = *expiry - absl::Now();
-    co_await Sleep(loop_, std::max(left * absl::Uniform(random, 0.45, 0.55), kSoonestRenewal));
+    co_await WaitForRenewal(std::max(left * absl::Uniform(random, 0.45, 0.55), kSoonestRenewal));
   }
+}
+
+void Identity::Renew() {
+  renew_ = true;
+  renewal_.Notify();
+}
+
+Task<> Identity::WaitForRenewal(absl::Duration at_most) {
+  const MonotonicTime due = loop_.Now() + at_most;
+  // What was asked for before this certificate came is answered by it.
+  renew_ = false;
+  co_await Sleep(loop_, kBetweenRenewals);
+  while (!renew_ && loop_.Now() < due) co_await Wait(loop_, {&renewal_}, due);
 }
 
 }  // namespace weft

@@ -26,6 +26,9 @@ struct IdentityOptions {
   std::string cluster;  // whose API server knows our token
   std::string token_path;
   std::string root_cert_path;  // trusted for the control plane's trust domain, which is ours
+  // What the control plane said since of the roots of that domain, PEM; empty if nothing. Trusted
+  // beside the file, which whoever keeps it may bring up to date a while later.
+  std::function<std::string()> announced_roots;
   Address discovery;
   std::optional<uint32_t> mark;
 };
@@ -38,6 +41,9 @@ class Identity {
 
   // Never ends; destroy it to stop.
   Task<> Run();
+  // The present certificate is no longer good: gets another one now. Asked again and again, it does
+  // so once a second at most.
+  void Renew();
 
   // A stream to the control plane: TLS with our certificate once there is one, verified to be weftd
   // of our trust domain.
@@ -49,11 +55,14 @@ class Identity {
 
  private:
   Task<absl::StatusOr<TlsCertificate>> Request();
+  Task<> WaitForRenewal(absl::Duration at_most);
 
   EventLoop& loop_;
   const IdentityOptions options_;
   const std::function<void(const TlsCertificate&)> on_certificate_;
   TlsCertificate certificate_;
+  bool renew_ = false;
+  Signal renewal_;
 };
 
 }  // namespace weft

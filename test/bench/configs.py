@@ -59,13 +59,17 @@ http {{
 """
 
 
-def nginx_backend(server):
-    """/ has BODY_SIZE bytes, /large LARGE_SIZE."""
+def nginx_backend(server, certs=None):
+    """/ has BODY_SIZE bytes, /large LARGE_SIZE; over TLS with the certificate in `certs`."""
+    tls = f"""
+    ssl_certificate {certs}/leaf.pem;
+    ssl_certificate_key {certs}/key.pem;
+    ssl_protocols TLSv1.3;""" if certs else ""
     with open(os.path.join(server.folder, "large"), "w", encoding="ascii") as f:
         f.write("w" * LARGE_SIZE)
     return nginx(server, f"""
   server {{
-    listen 127.0.0.1:{server.port} reuseport;
+    listen 127.0.0.1:{server.port} reuseport{' ssl' if certs else ''};{tls}
     default_type text/plain;
     location = / {{ return 200 "{'w' * BODY_SIZE}"; }}
     location = /large {{ root {server.folder}; }}
@@ -95,7 +99,7 @@ def nginx_proxy(server, backend_port, certs=None, h2=False):
   }}""")
 
 
-def haproxy(server, backend_port, bind="", server_line="", mode="http", more=""):
+def haproxy(server, backend_port, bind="", server_line="", mode="http", more="", frontend=""):
     return f"""
 global
   nbthread 1
@@ -112,9 +116,18 @@ defaults
   {more}
 frontend in
   bind 127.0.0.1:{server.port} {bind}
+  {frontend}
   default_backend out
 backend out
   server s 127.0.0.1:{backend_port} {server_line}
+"""
+
+
+HAPROXY_BY_SNI = """
+  option splice-auto
+  tcp-request inspect-delay 5s
+  tcp-request content accept if { req.ssl_hello_type 1 }
+  tcp-request content reject if !{ req.ssl_sni -i localhost }
 """
 
 
@@ -146,10 +159,70 @@ def _http_manager(h2):
     return {"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}
 
 
-def _tcp_proxy():
+def _tcp_proxy(cluster="out"):
     return {"name": "envoy.filters.network.tcp_proxy", "typed_config": {
         "@type": _TYPES + "filters.network.tcp_proxy.v3.TcpProxy",
-        "stat_prefix": "in", "cluster": "out"}}
+        "stat_prefix": "in", "cluster": cluster}}
+
+
+def _upstream_tls(certs, alpn):
+    return {"name": "envoy.transport_sockets.tls", "typed_config": {
+        "@type": _TYPES + "transport_sockets.tls.v3.UpstreamTlsContext",
+        "sni": "localhost", "common_tls_context": _common_tls(certs, alpn, True)}}
+
+
+def _bootstrap(server, admin_port, listener, clusters):
+    listener = {"name": "in", "address": {"socket_address": {
+        "address": "127.0.0.1", "port_value": server.port}}, **listener}
+    return json.dumps({
+        "admin": {"address": {"socket_address": {"address": "127.0.0.1",
+                                                 "port_value": admin_port}}},
+        "static_resources": {"listeners": [listener], "clusters": clusters}})
+
+
+def weft_by_sni(server, admin_port, backend_port):
+    """Passes TLS on, unread, to the cluster that is named as its SNI."""
+    inspector = {"name": "envoy.filters.listener.tls_inspector", "typed_config": {
+        "@type": _TYPES + "filters.listener.tls_inspector.v3.TlsInspector"}}
+    by_sni = {"name": "envoy.filters.network.sni_cluster", "typed_config": {
+        "@type": _TYPES + "filters.network.sni_cluster.v3.SniCluster"}}
+    chain = {"filter_chain_match": {"transport_protocol": "tls"}, 
+             "filters": [by_sni, _tcp_proxy("localhost")]}
+    return _bootstrap(server, admin_port,
+                      {"listener_filters": [inspector], "filter_chains": [chain]},
+                      [_cluster("localhost", [backend_port])])
+
+
+def weft_tunnel_client(server, admin_port, gateway_port, certs):
+    """HTTP/1.1 in; out by tunnels through the gateway, mTLS with the proxy behind it within them."""
+    out = _cluster("out", [gateway_port])
+    outer = _upstream_tls(certs, ["h2"])
+    out["transport_socket"] = {"name": "weft.transport_sockets.tunnel", "typed_config": {
+        "@type": "type.googleapis.com/weft.proxy.v1.TunnelTransport", "authority": "backend",
+        "gateway": {key: value for key, value in outer["typed_config"].items() if key != "@type"},
+        "inner": _upstream_tls(certs, [])}}
+    return _bootstrap(server, admin_port, {"filter_chains": [{"filters": [_http_manager(False)]}]},
+                      [out])
+
+
+def weft_tunnel_gateway(server, admin_port, backend_port, certs):
+    """Ends tunnels; what they carry goes on to the backend as it is."""
+    manager = _http_manager(True)
+    config = manager["typed_config"]
+    config["upgrade_configs"] = [{"upgrade_type": "CONNECT"}]
+    config["route_config"]["virtual_hosts"][0]["routes"] = [
+        {"match": {"connect_matcher": {}},
+         "route": {"cluster": "out", "timeout": "0s", "upgrade_configs": [
+             {"upgrade_type": "CONNECT", "connect_config": {}}]}}]
+    config["http_filters"].insert(0, {"name": "weft.filters.http.tunnel", "typed_config": {
+        "@type": "type.googleapis.com/weft.proxy.v1.TunnelTermination"}})
+    tls = {"name": "envoy.transport_sockets.tls", "typed_config": {
+        "@type": _TYPES + "transport_sockets.tls.v3.DownstreamTlsContext",
+        "common_tls_context": _common_tls(certs, ["h2"], True),
+        "require_client_certificate": True}}
+    return _bootstrap(server, admin_port,
+                      {"filter_chains": [{"filters": [manager], "transport_socket": tls}]},
+                      [_cluster("out", [backend_port])])
 
 
 def _cluster(name, ports):
@@ -177,17 +250,10 @@ def weft(server, admin_port, backend_ports, certs=None, mutual=False, h2=False, 
     if policy:
         out["lb_policy"] = policy
     if upstream_h2:
-        out["transport_socket"] = {"name": "envoy.transport_sockets.tls", "typed_config": {
-            "@type": _TYPES + "transport_sockets.tls.v3.UpstreamTlsContext",
-            "sni": "localhost", "common_tls_context": _common_tls(upstream_h2, ["h2"], True)}}
+        out["transport_socket"] = _upstream_tls(upstream_h2, ["h2"])
         out["typed_extension_protocol_options"] = {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": _TYPES + "upstreams.http.v3.HttpProtocolOptions",
                 "explicit_http_config": {"http2_protocol_options": {}}}}
     clusters = [out] + [_cluster(f"idle-{i}", backend_ports) for i in range(idle_clusters)]
-    listener = {"name": "in", "address": {"socket_address": {
-        "address": "127.0.0.1", "port_value": server.port}}, "filter_chains": [chain]}
-    return json.dumps({
-        "admin": {"address": {"socket_address": {"address": "127.0.0.1",
-                                                 "port_value": admin_port}}},
-        "static_resources": {"listeners": [listener], "clusters": clusters}})
+    return _bootstrap(server, admin_port, {"filter_chains": [chain]}, clusters)

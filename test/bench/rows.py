@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import os
 import re
+import socket
 import statistics
 import struct
 import subprocess
@@ -40,11 +41,11 @@ def start(bench, name, make_argv, probe, core=PROXY_CORE, env=None):
     return bench.keep(Server(name, core, bench.folder(name), make_argv, probe, env))
 
 
-def start_weft(bench, probe, name=WEFT, env=None, **config):
+def start_weft(bench, probe, name=WEFT, env=None, make=configs.weft, **config):
     path = built("proxy/weft-proxy", bench.args.weft_proxy)
 
     def argv(server):
-        text = configs.weft(server, free_port(), **config)
+        text = make(server, free_port(), **config)
         return [path, "-c", server.write("bootstrap.json", text), "--concurrency", "1",
                 "--log-level", "error"]
     return start(bench, name, argv, probe, env=env)
@@ -78,6 +79,14 @@ def http_backend(bench):
             path, "-p", s.folder, "-e", s.folder + "/start.log", "-c",
             s.write("conf", configs.nginx_backend(s))],
         lambda s: load.probe_http(s.port), core=LOAD_CORE))
+
+
+def https_backend(bench, certs):
+    path = command("nginx", "nginx-light", bench.args.nginx)
+    return start(bench, "backend-tls", lambda s: [
+        path, "-p", s.folder, "-e", s.folder + "/start.log", "-c",
+        s.write("conf", configs.nginx_backend(s, certs))],
+        lambda s: load.probe_http(s.port, tls=True), core=LOAD_CORE)
 
 
 def our_backend(bench, *arguments, probe):
@@ -246,6 +255,49 @@ def pair(bench):
     return result, cost(result, (["haproxy"], 0.75))
 
 
+def passthrough(bench):
+    certs = bench.certs()
+    backend = https_backend(bench, certs).port
+    probe = lambda s: load.probe_http(s.port, "/large", configs.LARGE_SIZE, tls=True)
+    found = contestants(bench, {
+        "haproxy splice": lambda: start_haproxy(
+            bench, probe, backend, name="haproxy-splice", mode="tcp",
+            frontend=configs.HAPROXY_BY_SNI),
+        WEFT: lambda: start_weft(bench, probe, make=configs.weft_by_sni, backend_port=backend)})
+    result = interleaved(bench, found, lambda port: load.wrk(
+        port, bench.args.seconds, 8, path="/large", tls=True))
+    return result, cost(result, (["haproxy splice"], 1.10))
+
+
+def tunnel(bench):
+    """From sidecar to sidecar through a gateway of another cluster: all three are counted."""
+    backend, certs = http_backend(bench).port, bench.certs()
+    probe = lambda s: load.probe_http(s.port)
+    # What stands behind is probed from in front: it wants mTLS, or tunnels.
+    unseen = lambda s: socket.create_connection(("127.0.0.1", s.port), timeout=5).close()
+
+    def haproxies():
+        tls = f"ssl crt {certs}/both.pem ca-file {certs}/ca.pem verify required alpn http/1.1"
+        far = start_haproxy(bench, unseen, backend, name="haproxy-far", bind=tls)
+        gateway = start_haproxy(bench, unseen, far.port, name="haproxy-gateway", bind=tls,
+                                server_line=tls)
+        return [start_haproxy(bench, probe, gateway.port, server_line=tls), gateway, far]
+
+    def wefts():
+        far = start_weft(bench, unseen, name="weft-far", backend_ports=[backend], certs=certs,
+                         mutual=True)
+        gateway = start_weft(bench, unseen, name="weft-gateway", make=configs.weft_tunnel_gateway,
+                             backend_port=far.port, certs=certs)
+        near = start_weft(bench, probe, make=configs.weft_tunnel_client,
+                          gateway_port=gateway.port, certs=certs)
+        return [near, gateway, far]
+
+    found = contestants(bench, {"haproxy": haproxies, WEFT: wefts})
+    result = interleaved(bench, found, lambda port: load.wrk(
+        port, bench.args.seconds, bench.args.connections))
+    return result, cost(result, (["haproxy"], 0.60))
+
+
 def latency(bench):
     backend = http_backend(bench).port
     probe = lambda s: load.probe_http(s.port)
@@ -363,6 +415,9 @@ ROWS = {
     "tls-full": (tls_full, "a new TLS connection for each request, full handshake"),
     "tls-resumed": (tls_resumed, "a new TLS connection for each request, resumed"),
     "pair": (pair, "two proxies: HTTP/1.1 in, HTTP/2 over mutual TLS between, HTTP/1.1 out"),
+    "passthrough": (passthrough, "TLS passed on by its SNI, bodies of 1 MiB"),
+    "tunnel": (tunnel, "sidecar, gateway, sidecar: HTTP/1.1 over mTLS in a tunnel over mTLS; of "
+                       "haproxy three with mTLS between them"),
     "latency": (latency, "p99 at half of full load"),
     "memory": (memory, "resident memory"),
     "calls": (calls, "system calls per request"),

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
 
 namespace weft::integration {
 namespace {
@@ -318,6 +319,24 @@ Answers CallsGoingOn::Stop() {
   std::ofstream(stop_).put('\n');
   process_->Wait(absl::Seconds(15));  // the last call has ten seconds
   return ParseRecords(ReadFile(records_));
+}
+
+SteadyCalls::SteadyCalls(Sandbox* sandbox, const std::string& pod, const std::string& host,
+                         int port, int rate, int connections, const std::string& path) {
+  static int number = 0;
+  report_ = absl::StrCat(sandbox->work(), "/steady-", ++number);
+  process_ = std::make_unique<Process>(
+      sandbox->Command({"exec", pod, "--", BinaryPath("STEADY"), host, absl::StrCat(port), path,
+                        absl::StrCat(rate), absl::StrCat(connections), report_}),
+      sandbox->environment(), report_ + ".out");
+  absl::SleepFor(absl::Milliseconds(500));
+}
+
+nlohmann::json SteadyCalls::Stop() {
+  std::ofstream(report_ + ".stop").put('\n');
+  process_->Wait(absl::Seconds(20));
+  const auto report = nlohmann::json::parse(ReadFile(report_), nullptr, false);
+  return report.is_object() ? report : nlohmann::json::object();
 }
 
 Capture::Capture(Sandbox* sandbox, const std::string& where, const std::string& interface)

@@ -116,6 +116,21 @@ class CallsGoingOn {
   std::unique_ptr<Process> process_;
 };
 
+// Requests at a steady rate from a pod, over connections that stay open, while the test breaks
+// something (steady.cc, which the test names as tool STEADY).
+class SteadyCalls {
+ public:
+  // `rate`: requests a second over all `connections`. Returns when the first ones are on their way.
+  SteadyCalls(Sandbox* sandbox, const std::string& pod, const std::string& host, int port, int rate,
+              int connections, const std::string& path = "/");
+  // What steady.cc reports; an empty object if it did not.
+  nlohmann::json Stop();
+
+ private:
+  std::string report_;
+  std::unique_ptr<Process> process_;
+};
+
 // All bytes that pass an interface of a pod or of CLUSTER/router, from construction to Stop().
 class Capture {
  public:

@@ -53,6 +53,10 @@ void AddUp(CLI::App* sandbox, Arguments* a) {
   up->add_option("--locality", a->up.localities, "NAME=REGION/ZONE of a cluster, repeatable")
       ->multi_option_policy(repeat)
       ->allow_extra_args(false);
+  up->add_option("--block-inbound", a->up.blocked,
+                 "a cluster that nothing from outside comes into, as behind NAT; repeatable")
+      ->multi_option_policy(repeat)
+      ->allow_extra_args(false);
   up->add_option("--image", a->up.images, "IMAGE=COMMAND to run for an image, repeatable")
       ->multi_option_policy(repeat)
       ->allow_extra_args(false);

@@ -71,7 +71,13 @@ void Cluster::Log(absl::string_view text) const {
 }
 
 std::string Cluster::gateway_address() const {
+  if (config_.block_inbound) return "";
   return absl::StrCat(WanAddress(index_), ":", kGatewayPort);
+}
+
+std::string Cluster::gateway_ports() const {
+  if (config_.block_inbound) return "";
+  return absl::StrCat(gateway_address(), "/", kTunnelPort);
 }
 
 std::vector<std::string> Cluster::RegistryFolders() const {
@@ -151,12 +157,16 @@ absl::Status Cluster::StartWeftd() {
                 "0.0.0.0:15013",
                 "--monitoring",
                 "0.0.0.0:15014",
-                "--gateway-address",
-                gateway_address(),
                 "--peers",
                 folder_ + "/peers",
                 "--export",
                 sandbox_.exports};
+  if (config_.block_inbound) {
+    weftd.argv.push_back("--outbound-only");
+  } else {
+    weftd.argv.push_back("--gateway-address");
+    weftd.argv.push_back(gateway_ports());
+  }
   weftd.ready = {15014, "/ready"};
   plan.containers.push_back(std::move(weftd));
   absl::StatusOr<PodNamespaces> namespaces = AttachPod(plan.ips, plan.view);

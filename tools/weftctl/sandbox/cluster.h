@@ -39,7 +39,11 @@ class Cluster {
   absl::Status Start();
 
   const std::string& name() const { return config_.name; }
+  // "IP:PORT", as other clusters reach it, and "IP:PORT/TUNNEL-PORT" of the same gateway; empty if
+  // nothing comes in.
   std::string gateway_address() const;
+  std::string gateway_ports() const;
+  const ClusterConfig& config() const { return config_; }
   // weftd's root certificate, empty until it has one.
   const std::string& ca_root() const { return ca_root_; }
   void SetPeer(const std::string& name, const std::string& yaml);

@@ -97,7 +97,8 @@ void Cluster::Publish() {
   files["Node.json"] = ToJson(NodeOf(config_, WanAddress(index_)));
   dns_.SetTable(std::move(names));
   absl::Status s = generated_.Set(files);
-  std::string rules = RouterRules(routes, sandbox_.dual_stack);
+  std::string rules = RouterRules(
+      routes, {.dual_stack = sandbox_.dual_stack, .block_inbound = config_.block_inbound});
   if (s.ok() && rules != rules_) {
     s = RunTool({"nft", "-f", "-"}, rules, router_.get());
     rules_ = std::move(rules);

@@ -110,7 +110,10 @@ void Cluster::CheckLinks() {
     if (status.is_discarded()) return;
     for (const Json& peer : status["peers"]) synced += GetBool(peer, "synced") ? 1 : 0;
   }
-  linked_ = !text.ok() || synced + 1 >= sandbox_.clusters.size();
+  const auto& clusters = sandbox_.clusters;
+  const auto links = std::count_if(clusters.begin(), clusters.end(),
+                                   [&](const auto& other) { return CanBeLinked(config_, other); });
+  linked_ = !text.ok() || synced >= static_cast<size_t>(links);
 }
 
 std::vector<std::string> Cluster::PodsOf(const std::string& target) const {

@@ -102,9 +102,10 @@ void PrintStatus(const Json& status) {
                       absl::StrCat(GetInt(pod, "restarts")),
                       absl::StrCat(ContainersOf(pod), problem.empty() ? "" : "  ", problem)});
     }
+    std::string gateway = GetString(cluster, "gateway");
     std::string region = GetString(cluster, "region"), zone = GetString(cluster, "zone");
     clusters.push_back(
-        {name, GetString(cluster, "gateway"),
+        {name, gateway.empty() ? "-" : gateway,
          region.empty() ? "-" : absl::StrCat(region, zone.empty() ? "" : "/", zone)});
   }
   PrintColumns(pods);

@@ -1,5 +1,6 @@
 #include "tools/weftctl/sandbox/config.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -67,6 +68,16 @@ absl::Status ParseLocality(absl::string_view flag, std::vector<ClusterConfig>* c
       absl::StrCat("--locality '", flag, "': no --cluster is called '", parts->name, "'"));
 }
 
+absl::Status ParseBlocked(const std::string& flag, std::vector<ClusterConfig>* clusters) {
+  for (ClusterConfig& cluster : *clusters) {
+    if (cluster.name != flag) continue;
+    cluster.block_inbound = true;
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--block-inbound '", flag, "': no --cluster is called that"));
+}
+
 absl::Status ParseImage(absl::string_view flag, std::map<std::string, std::string>* images) {
   absl::StatusOr<Assignment> parts = Split(flag, "--image", "IMAGE=COMMAND");
   if (!parts.ok()) return parts.status();
@@ -74,11 +85,18 @@ absl::Status ParseImage(absl::string_view flag, std::map<std::string, std::strin
   return absl::OkStatus();
 }
 
+bool CanBeLinked(const ClusterConfig& a, const ClusterConfig& b) {
+  return a.name != b.name && !(a.block_inbound && b.block_inbound);
+}
+
 std::vector<std::string> LinkedFolders(const SandboxConfig& config, const std::string& cluster) {
   std::vector<std::string> folders;
   if (config.exports == "none") return folders;
+  const auto own = std::find_if(config.clusters.begin(), config.clusters.end(),
+                                [&](const ClusterConfig& one) { return one.name == cluster; });
+  if (own == config.clusters.end()) return folders;
   for (const ClusterConfig& other : config.clusters) {
-    if (other.name == cluster) continue;
+    if (!CanBeLinked(*own, other)) continue;
     folders.insert(folders.end(), other.folders.begin(), other.folders.end());
   }
   return folders;
@@ -97,7 +115,8 @@ std::string ConfigToJson(const SandboxConfig& config) {
     json["clusters"].push_back({{"name", cluster.name},
                                 {"folders", cluster.folders},
                                 {"region", cluster.region},
-                                {"zone", cluster.zone}});
+                                {"zone", cluster.zone},
+                                {"block_inbound", cluster.block_inbound}});
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -117,7 +136,8 @@ absl::StatusOr<SandboxConfig> ConfigFromJson(absl::string_view text) {
   }
   for (const Json& cluster : json["clusters"]) {
     config.clusters.push_back({GetString(cluster, "name"), GetStrings(cluster, "folders"),
-                               GetString(cluster, "region"), GetString(cluster, "zone")});
+                               GetString(cluster, "region"), GetString(cluster, "zone"),
+                               GetBool(cluster, "block_inbound")});
   }
   return config;
 }

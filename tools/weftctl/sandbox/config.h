@@ -15,6 +15,7 @@ struct ClusterConfig {
   std::string name;
   std::vector<std::string> folders;  // absolute
   std::string region, zone;          // empty: no locality
+  bool block_inbound = false;        // nothing comes in from other clusters but answers
   bool operator==(const ClusterConfig&) const = default;
 };
 
@@ -32,9 +33,13 @@ struct SandboxConfig {
 absl::StatusOr<ClusterConfig> ParseCluster(absl::string_view flag);
 // "NAME=REGION/ZONE" or "NAME=REGION", into the cluster of that name.
 absl::Status ParseLocality(absl::string_view flag, std::vector<ClusterConfig>* clusters);
+// The cluster of that name.
+absl::Status ParseBlocked(const std::string& flag, std::vector<ClusterConfig>* clusters);
 // "IMAGE=COMMAND"; an image may hold no '='.
 absl::Status ParseImage(absl::string_view flag, std::map<std::string, std::string>* images);
 
+// Of two that nobody can dial neither reaches the other.
+bool CanBeLinked(const ClusterConfig& a, const ClusterConfig& b);
 // The folders of the clusters whose services this one sees.
 std::vector<std::string> LinkedFolders(const SandboxConfig& config, const std::string& cluster);
 

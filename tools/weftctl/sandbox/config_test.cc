@@ -8,7 +8,7 @@ namespace {
 TEST(Config, SurvivesItsFile) {
   SandboxConfig config;
   config.name = "n";
-  config.clusters = {{"east", {"/a", "/b"}, "r1", "z1"}, {"west", {"/c"}, "", ""}};
+  config.clusters = {{"east", {"/a", "/b"}, "r1", "z1"}, {"west", {"/c"}, "", "", true}};
   config.images = {{"web", "echo \"hi\""}};
   config.weftctl = "/bin/weftctl";
   config.exports = "none";
@@ -28,6 +28,18 @@ TEST(Config, RefusesFlagsOfTheWrongShape) {
   ASSERT_TRUE(ParseLocality("east=r1/z1", &clusters).ok());
   EXPECT_EQ(clusters[0].region, "r1");
   EXPECT_EQ(clusters[0].zone, "z1");
+  EXPECT_FALSE(ParseBlocked("west", &clusters).ok());
+  ASSERT_TRUE(ParseBlocked("east", &clusters).ok());
+  EXPECT_TRUE(clusters[0].block_inbound);
+}
+
+TEST(Config, ClustersAreLinkedUnlessNeitherCanBeDialed) {
+  SandboxConfig config;
+  config.clusters = {
+      {"a", {"/a"}, "", ""}, {"b", {"/b"}, "", "", true}, {"c", {"/c"}, "", "", true}};
+  EXPECT_EQ(LinkedFolders(config, "a"), (std::vector<std::string>{"/b", "/c"}));
+  EXPECT_EQ(LinkedFolders(config, "b"), (std::vector<std::string>{"/a"}));
+  EXPECT_EQ(LinkedFolders(config, "nobody"), std::vector<std::string>());
 }
 
 }  // namespace

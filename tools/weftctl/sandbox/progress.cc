@@ -28,6 +28,11 @@ Counts CountPods(const Json& cluster) {
   return counts;
 }
 
+std::string GatewayOf(const Json& cluster) {
+  const std::string gateway = GetString(cluster, "gateway");
+  return gateway.empty() ? "nothing comes in" : absl::StrCat("gateway ", gateway);
+}
+
 }  // namespace
 
 Progress::Progress() : terminal_(isatty(STDOUT_FILENO) != 0), start_(absl::Now()) {}
@@ -50,7 +55,7 @@ void Progress::Redraw(const Json& status) {
     Counts counts = CountPods(cluster);
     bool ready = GetBool(cluster, "ready");
     std::string rest =
-        ready ? absl::StrCat("gateway ", GetString(cluster, "gateway"))
+        ready ? GatewayOf(cluster)
               : absl::StrCat("waiting for ", counts.all == 0           ? "weftd"
                                              : !counts.waiting.empty() ? counts.waiting
                                                                        : "the other clusters");
@@ -79,7 +84,7 @@ void Progress::PrintChanges(const Json& status) {
     bool ready = GetBool(cluster, "ready");
     bool& shown = ready_[name];
     if (ready && !shown) {
-      printf("%s: ready, gateway %s\n", name.c_str(), GetString(cluster, "gateway").c_str());
+      printf("%s: ready, %s\n", name.c_str(), GatewayOf(cluster).c_str());
     }
     shown = ready;
   }

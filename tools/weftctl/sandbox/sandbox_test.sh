@@ -71,7 +71,7 @@ spec:
 YAML
 }
 
-mkdir -p "$work"/{east,west,bad}
+mkdir -p "$work"/{east,west,mars,bad}
 cat > "$work/east/base.yaml" <<'YAML'
 apiVersion: v1
 kind: Namespace
@@ -90,6 +90,7 @@ spec:
   - {name: client, image: x, command: [sleep, infinity], env: [{name: COLOUR, value: blue}]}
 YAML
 cp "$work/east/base.yaml" "$work/west/"
+cp "$work/east/base.yaml" "$work/mars/"
 web 2 > "$work/east/web.yaml"
 web 1 > "$work/west/web.yaml"
 touch "$work/bad/invalid"
@@ -102,11 +103,14 @@ sandbox up --cluster "east=$work/none" 2> /dev/null; expect "up with a missing f
 sandbox up --cluster "east=$work/east" --image web=nosuchcommand 2> "$work/err"
 expect "up with an unknown command" 1 $?
 expect "its reason" 1 "$(grep -c "no command 'nosuchcommand'" "$work/err")"
+sandbox up --cluster "east=$work/east" --block-inbound west 2> /dev/null
+expect "up with nobody blocked" 1 $?
 sandbox status 2> /dev/null; expect "status of nothing" 1 $?
 sandbox down; expect "down of nothing" 0 $?
 
 # Up.
-sandbox up --cluster "east=$work/east" --cluster "west=$work/west" --locality east=r1/z1
+sandbox up --cluster "east=$work/east" --cluster "west=$work/west" --cluster "mars=$work/mars" \
+  --locality east=r1/z1 --block-inbound mars
 expect "up" 0 $?
 sandbox up --cluster "east=$work/east" 2> "$work/err"; expect "up twice" 1 $?
 expect "its reason" 1 "$(grep -c 'already up' "$work/err")"
@@ -114,7 +118,10 @@ expect "processes while up" yes "$([ "$(processes)" -gt 5 ] && echo yes)"
 expect "pods in east" 2 "$(ready_pods east ' web-')"
 state=$XDG_RUNTIME_DIR/weft/$name
 expect "the node's zone" 1 "$(grep -c '"topology.kubernetes.io/zone": "z1"' "$state/east/generated/Node.json")"
-expect "peers are linked" 1 "$(grep -c 'gateways: \["172.31.0.12:15443"\]' "$state/east/peers/west.yaml")"
+expect "peers are linked" 1 \
+  "$(grep -c 'gateways: \["172.31.0.12:15443/15008"\]' "$state/east/peers/west.yaml")"
+expect "with the blocked one, too" 1 "$(grep -c 'outboundOnly: true' "$state/east/peers/mars.yaml")"
+expect "which knows them" 2 "$(ls "$state/mars/peers" | wc -l)"
 
 # Traffic through the service, by name, in both clusters with the same addresses.
 expect "east answers itself" east "$(ask east/client http://web/x | field cluster)"
@@ -125,6 +132,21 @@ expect "pods of the other cluster are out of reach" east \
   "$(ask east/client "http://$(sandbox status | awk '/^west .* web-/ {print $4}'):8080/" | field cluster)"
 pods=$(for _ in $(seq 30); do ask east/client http://web/ | field pod; done | sort -u | wc -l)
 expect "both pods take part" 2 "$pods"
+
+# Into a blocked cluster comes only what answers.
+"$weftctl" sandbox exec --name $name west/router -- "$weftctl" sandbox echo --port 8099 \
+  --cluster router & server=$!
+eventually "a blocked cluster reaches out" router \
+  eval "ask mars/client http://172.31.0.12:8099/ 2> /dev/null | field cluster"
+kill $server
+wait $server 2> /dev/null
+"$weftctl" sandbox exec --name $name mars/router -- "$weftctl" sandbox echo --port 8099 \
+  --cluster router & server=$!
+eventually "its own see its router" router \
+  eval "ask mars/client http://172.31.0.13:8099/ 2> /dev/null | field cluster"
+expect "and others do not" 28 "$(ask east/client http://172.31.0.13:8099/ > /dev/null 2>&1; echo $?)"
+kill $server
+wait $server 2> /dev/null
 
 # exec.
 sandbox exec east/client -- sh -c 'exit 7'; expect "exec's exit status" 7 $?

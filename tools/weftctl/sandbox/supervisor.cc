@@ -103,16 +103,22 @@ void Supervisor::Reap() {
   }
 }
 
+// How others get to the cluster.
+std::string ReachOf(const Cluster& cluster) {
+  if (cluster.config().block_inbound) return "outboundOnly: true\ngateways: []\n";
+  return absl::StrCat("gateways: [\"", cluster.gateway_ports(), "\"]\n");
+}
+
 // Tells each cluster of each other one that has a root: what linking real clusters does.
 void Supervisor::LinkClusters() {
   for (auto& peer : clusters_) {
     if (peer->ca_root().empty()) continue;
-    std::string yaml = absl::StrCat("cluster: ", peer->name(), "\nnetwork: ", peer->name(),
-                                    "-net\ntrustDomain: ", peer->name(), ".weft\ngateways: [\"",
-                                    peer->gateway_address(), "\"]\nroots: |\n  ",
-                                    absl::StrReplaceAll(peer->ca_root(), {{"\n", "\n  "}}), "\n");
+    std::string yaml =
+        absl::StrCat("cluster: ", peer->name(), "\nnetwork: ", peer->name(),
+                     "-net\ntrustDomain: ", peer->name(), ".weft\n", ReachOf(*peer), "roots: |\n  ",
+                     absl::StrReplaceAll(peer->ca_root(), {{"\n", "\n  "}}), "\n");
     for (auto& cluster : clusters_) {
-      if (cluster != peer) cluster->SetPeer(peer->name(), yaml);
+      if (CanBeLinked(cluster->config(), peer->config())) cluster->SetPeer(peer->name(), yaml);
     }
   }
 }

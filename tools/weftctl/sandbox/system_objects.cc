@@ -34,6 +34,8 @@ spec:
         ports:
         - name: tls
           containerPort: 15443
+        - name: tunnels
+          containerPort: 15008
 )yaml";
 
 }  // namespace

@@ -137,15 +137,28 @@ std::string PodCommands(const PodIps& pod) {
   return commands;
 }
 
-std::string RouterRules(const std::vector<ServicePort>& services, bool dual_stack) {
+std::string RouterRules(const std::vector<ServicePort>& services, const RouterOptions& options) {
   const std::vector<ServicePort> v4 = OfFamily(services, "ip");
-  std::string rules = absl::StrCat(
+  std::string rules =
       "table ip weft\ndelete table ip weft\n"
-      "table ip weft {\n"
-      "  chain inwards {\n"
-      "    type nat hook prerouting priority dstnat\n"
-      "    iifname \"wan0\" tcp dport ",
-      kGatewayPort, " dnat to ", kGatewayIp, ":", kGatewayPort, "\n");
+      "table ip weft {\n";
+  if (options.block_inbound) {
+    // To the router itself; the border below is for what passes through.
+    absl::StrAppend(&rules,
+                    "  chain closed {\n"
+                    "    type filter hook input priority filter\n"
+                    "    iifname \"wan0\" ct state established,related accept\n"
+                    "    iifname \"wan0\" drop\n"
+                    "  }\n");
+  }
+  absl::StrAppend(&rules,
+                  "  chain inwards {\n"
+                  "    type nat hook prerouting priority dstnat\n");
+  for (int port : {kGatewayPort, kTunnelPort}) {
+    if (options.block_inbound) break;
+    absl::StrAppend(&rules, "    iifname \"wan0\" tcp dport ", port, " dnat to ", kGatewayIp, ":",
+                    port, "\n");
+  }
   for (const ServicePort& service : v4) AppendService(service, &rules);
   absl::StrAppend(&rules,
                   "  }\n"
@@ -161,8 +174,9 @@ std::string RouterRules(const std::vector<ServicePort>& services, bool dual_stac
                   // Other clusters use the same addresses: what was not translated must not pass.
                   "  chain border {\n"
                   "    type filter hook forward priority filter\n"
-                  "    iifname \"wan0\" ct state established,related accept\n"
-                  "    iifname \"wan0\" ct status dnat accept\n"
+                  "    iifname \"wan0\" ct state established,related accept\n",
+                  // A service's address is translated, too, wherever the packet comes from.
+                  options.block_inbound ? "" : "    iifname \"wan0\" ct status dnat accept\n",
                   "    iifname \"wan0\" drop\n"
                   "  }\n"
                   "  chain outwards {\n"
@@ -170,7 +184,7 @@ std::string RouterRules(const std::vector<ServicePort>& services, bool dual_stac
                   "    oifname \"wan0\" masquerade\n");
   AppendHairpins(v4, "ip", &rules);
   absl::StrAppend(&rules, "  }\n}\n");
-  if (dual_stack) absl::StrAppend(&rules, Ipv6Rules(OfFamily(services, "ip6")));
+  if (options.dual_stack) absl::StrAppend(&rules, Ipv6Rules(OfFamily(services, "ip6")));
   return rules;
 }
 

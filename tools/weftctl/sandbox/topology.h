@@ -2,7 +2,8 @@
 //
 //   wan (the supervisor's own network): bridge 172.31.0.1/24
 //     └─ one router per cluster at 172.31.0.11, .12, …: what a node and a load balancer are.
-//        Only port 15443 leads inwards, to the gateway pod; pods go out masqueraded.
+//        Only ports 15443 and 15008 lead inwards, to the gateway pod, or none does; pods go out
+//        masqueraded.
 //          └─ pods, routed point to point: eth0 10.244.x.y/32, default route via 169.254.1.1;
 //             where the sandbox is dual-stack also fd00:10:244::x/128, via fe80::1
 //
@@ -19,6 +20,7 @@
 namespace weft::sandbox {
 
 inline constexpr int kGatewayPort = 15443;
+inline constexpr int kTunnelPort = 15008;
 inline constexpr char kWeftdIp[] = "10.244.0.2";
 inline constexpr char kGatewayIp[] = "10.244.0.4";
 inline constexpr char kGatewayIpv6[] = "fd00:10:244::4";
@@ -62,8 +64,12 @@ struct ServicePort {
   std::vector<Backend> backends;  // ready ones
 };
 
-// kube-proxy in small, and the edge of the cluster. Of IPv6 only if the cluster is dual-stack.
-std::string RouterRules(const std::vector<ServicePort>& services, bool dual_stack);
+struct RouterOptions {
+  bool dual_stack = false;     // services and pods have IPv6 addresses, too
+  bool block_inbound = false;  // from the wan only what answers our own
+};
+// kube-proxy in small, and the edge of the cluster.
+std::string RouterRules(const std::vector<ServicePort>& services, const RouterOptions& options);
 
 }  // namespace weft::sandbox
 

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 
 namespace weft::sandbox {
 namespace {
@@ -27,7 +28,7 @@ TEST(RouterRules, SpreadAServiceOverItsBackends) {
   std::string rules =
       RouterRules({{"10.96.0.21", "tcp", 80, {{"10.244.0.11", 8080}, {"10.244.0.12", 8080}}},
                    {"10.96.0.22", "tcp", 80, {}}},
-                  /*dual_stack=*/false);
+                  {});
   EXPECT_TRUE(absl::StrContains(
       rules,
       "    ip daddr 10.96.0.21 tcp dport 80 dnat ip addr . port to numgen random mod 2 map "
@@ -39,7 +40,7 @@ TEST(RouterRules, SpreadAServiceOverItsBackends) {
 TEST(RouterRules, AreOfTheFamilyOfEachServiceAddress) {
   const std::vector<ServicePort> services = {{"10.96.0.21", "tcp", 80, {{"10.244.0.11", 80}}},
                                              {"fd00:10:96::15", "tcp", 80, {{"fd00::b", 80}}}};
-  const std::string rules = RouterRules(services, /*dual_stack=*/true);
+  const std::string rules = RouterRules(services, {.dual_stack = true});
   const size_t ipv6 = rules.find("table ip6 weft {");
   ASSERT_NE(ipv6, std::string::npos) << rules;
   const size_t rule = rules.find(
@@ -49,11 +50,25 @@ TEST(RouterRules, AreOfTheFamilyOfEachServiceAddress) {
   EXPECT_LT(rules.find("10.96.0.21"), ipv6) << rules;
 }
 
-TEST(RouterRules, LetOnlyTheGatewayPortIn) {
-  std::string rules = RouterRules({}, /*dual_stack=*/false);
-  EXPECT_TRUE(
-      absl::StrContains(rules, "    iifname \"wan0\" tcp dport 15443 dnat to 10.244.0.4:15443\n"));
+TEST(RouterRules, LetOnlyTheGatewaysPortsIn) {
+  std::string rules = RouterRules({}, {});
+  for (const char* port : {"15443", "15008"}) {
+    EXPECT_TRUE(absl::StrContains(rules, absl::StrCat("    iifname \"wan0\" tcp dport ", port,
+                                                      " dnat to 10.244.0.4:", port, "\n")));
+  }
   EXPECT_TRUE(absl::StrContains(rules, "    iifname \"wan0\" drop\n"));
+  EXPECT_FALSE(absl::StrContains(rules, "hook input"));
+}
+
+TEST(RouterRules, LetOnlyAnswersInWhereInboundIsBlocked) {
+  std::string rules = RouterRules({}, {.block_inbound = true});
+  EXPECT_FALSE(absl::StrContains(rules, "dnat to")) << rules;
+  EXPECT_FALSE(absl::StrContains(rules, "status dnat")) << rules;
+  EXPECT_TRUE(absl::StrContains(rules,
+                                "    type filter hook input priority filter\n"
+                                "    iifname \"wan0\" ct state established,related accept\n"
+                                "    iifname \"wan0\" drop\n"))
+      << rules;
 }
 
 }  // namespace

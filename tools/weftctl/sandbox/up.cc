@@ -104,6 +104,9 @@ absl::StatusOr<SandboxConfig> ConfigOf(const UpOptions& options) {
   for (const std::string& flag : options.localities) {
     if (absl::Status s = ParseLocality(flag, &config.clusters); !s.ok()) return s;
   }
+  for (const std::string& flag : options.blocked) {
+    if (absl::Status s = ParseBlocked(flag, &config.clusters); !s.ok()) return s;
+  }
   for (const std::string& flag : options.images) {
     if (absl::Status s = ParseImage(flag, &config.images); !s.ok()) return s;
   }

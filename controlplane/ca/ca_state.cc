@@ -1,0 +1,285 @@
+#include "controlplane/ca/ca_state.h"
+
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "certs/file.h"
+#include "controlplane/ca/authority.h"
+
+namespace weft {
+namespace {
+
+using nlohmann::json;
+
+constexpr Rotated kAllRotated[] = {Rotated::kLeaf, Rotated::kIntermediate, Rotated::kRoot};
+constexpr RotationStage kAllStages[] = {RotationStage::kDistribute, RotationStage::kIssue,
+                                        RotationStage::kRetire};
+
+std::shared_ptr<const certs::Issuer> Share(certs::Issuer issuer) {
+  return std::make_shared<const certs::Issuer>(std::move(issuer));
+}
+
+json ToJson(const certs::Issuer& issuer) {
+  return {{"chain", issuer.ChainPem()}, {"key", issuer.KeyPem()}};
+}
+
+json ToJson(const std::vector<certs::Certificate>& certificates) {
+  json list = json::array();
+  for (const certs::Certificate& one : certificates) list.push_back(one.ToPem());
+  return list;
+}
+
+absl::Status Malformed(absl::string_view field) {
+  return absl::DataLossError(absl::StrCat("ca.json: ", field, ": missing or malformed"));
+}
+
+// Empty if there is no such text.
+std::string TextOf(const json& object, const char* field) {
+  const auto found = object.find(field);
+  return found == object.end() || !found->is_string() ? "" : found->get<std::string>();
+}
+
+absl::StatusOr<std::shared_ptr<const certs::Issuer>> ReadIssuer(const json& from,
+                                                                const char* field) {
+  const auto found = from.find(field);
+  if (found == from.end() || !found->is_object()) return Malformed(field);
+  auto issuer = certs::Issuer::FromPem(TextOf(*found, "chain"), TextOf(*found, "key"));
+  if (!issuer.ok()) return Malformed(field);
+  return Share(*std::move(issuer));
+}
+
+absl::StatusOr<std::vector<certs::Certificate>> ReadCertificates(const json& from,
+                                                                 const char* field) {
+  std::vector<certs::Certificate> certificates;
+  for (const json& one : from.value(field, json::array())) {
+    auto parsed = certs::ParseCertificates(one.is_string() ? one.get<std::string>() : "");
+    if (!parsed.ok()) return Malformed(field);
+    certificates.push_back(parsed->front());
+  }
+  return certificates;
+}
+
+absl::StatusOr<std::optional<Rotation>> ReadRotation(const json& from) {
+  const auto found = from.find("rotation");
+  if (found == from.end()) return std::nullopt;
+  if (!found->is_object()) return Malformed("rotation");
+  const auto what = ParseRotated(TextOf(*found, "what"));
+  if (!what.ok()) return Malformed("rotation");
+  for (const RotationStage stage : kAllStages) {
+    if (NameOf(stage) == TextOf(*found, "stage")) return Rotation{*what, stage};
+  }
+  return Malformed("rotation");
+}
+
+absl::Status CheckUsable(const CaState& state, absl::string_view trust_domain, absl::Time now) {
+  if (state.root().trust_domain() != trust_domain) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("is for trust domain ", state.root().trust_domain(), ", not ", trust_domain,
+                     "; use that name or another data directory"));
+  }
+  if (certs::NotAfter(state.root().root().x509()) <= now) {
+    return absl::FailedPreconditionError("has expired; move it away to have a new one made");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status InFolder(const std::string& folder, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat("CA in ", folder, ": ", status.message()));
+}
+
+absl::StatusOr<CaState> Load(const std::string& folder, absl::string_view trust_domain,
+                             absl::Time now) {
+  absl::StatusOr<std::string> text = certs::ReadFile(folder + "/ca.json");
+  if (text.ok()) return CaState::Parse(*text);
+  if (!absl::IsNotFound(text.status())) return text.status();
+  absl::StatusOr<certs::Issuer> root = LoadOrCreateRoot(folder, trust_domain, now);
+  if (!root.ok()) return root.status();
+  absl::StatusOr<CaState> state = CaState::Adopt(*std::move(root), now);
+  if (!state.ok()) return state.status();
+  absl::Status saved = SaveCa(folder, *state);
+  if (!saved.ok()) return saved;
+  return state;
+}
+
+}  // namespace
+
+absl::string_view NameOf(Rotated rotated) {
+  switch (rotated) {
+    case Rotated::kLeaf:
+      return "leaf";
+    case Rotated::kIntermediate:
+      return "intermediate";
+    case Rotated::kRoot:
+      return "root";
+  }
+  return "";
+}
+
+absl::string_view NameOf(RotationStage stage) {
+  switch (stage) {
+    case RotationStage::kDistribute:
+      return "distribute";
+    case RotationStage::kIssue:
+      return "issue";
+    case RotationStage::kRetire:
+      return "retire";
+  }
+  return "";
+}
+
+absl::StatusOr<Rotated> ParseRotated(absl::string_view name) {
+  for (const Rotated rotated : kAllRotated) {
+    if (NameOf(rotated) == name) return rotated;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", name, "\" cannot be rotated: say leaf, intermediate or root"));
+}
+
+absl::StatusOr<CaState> CaState::Create(absl::string_view trust_domain, absl::Time now) {
+  absl::StatusOr<certs::Issuer> root = certs::Issuer::CreateRoot(trust_domain, now);
+  if (!root.ok()) return root.status();
+  return Adopt(*std::move(root), now);
+}
+
+absl::StatusOr<CaState> CaState::Adopt(certs::Issuer root, absl::Time now) {
+  CaState state;
+  state.root_ = Share(std::move(root));
+  absl::Status made = state.NewIntermediate(now);
+  if (!made.ok()) state.issuer_ = state.root_;
+  return state;
+}
+
+absl::Status CaState::NewIntermediate(absl::Time now) {
+  absl::StatusOr<certs::Issuer> made = root_->CreateIntermediate(now);
+  if (!made.ok()) return made.status();
+  issuer_ = Share(*std::move(made));
+  return absl::OkStatus();
+}
+
+std::string CaState::BundlePem() const {
+  std::string pem = root_->root().ToPem();
+  if (other_root_ != nullptr) pem += other_root_->root().ToPem();
+  return pem + revocations_pem_;
+}
+
+absl::Status CaState::Begin(Rotated what, absl::Time now) {
+  if (rotation_.has_value()) {
+    return absl::FailedPreconditionError(absl::StrCat("a rotation of the ", NameOf(rotation_->what),
+                                                      " is under way, at stage ",
+                                                      NameOf(rotation_->stage)));
+  }
+  if (what == Rotated::kRoot) {
+    absl::StatusOr<certs::Issuer> next = certs::Issuer::CreateRoot(root_->trust_domain(), now);
+    if (!next.ok()) return next.status();
+    other_root_ = Share(*std::move(next));
+    rotation_ = Rotation{what, RotationStage::kDistribute};
+    return absl::OkStatus();
+  }
+  const certs::Certificate outgoing = issuer_->signer();
+  absl::Status made = NewIntermediate(now);
+  if (!made.ok()) return made;
+  outgoing_ = {outgoing};
+  rotation_ = Rotation{what, RotationStage::kIssue};
+  return absl::OkStatus();
+}
+
+absl::Status CaState::Advance(absl::Time now) {
+  switch (rotation_->stage) {
+    case RotationStage::kDistribute:
+      std::swap(root_, other_root_);
+      rotation_->stage = RotationStage::kIssue;
+      return NewIntermediate(now);
+    case RotationStage::kIssue:
+      rotation_->stage = RotationStage::kRetire;
+      return Retire(now);
+    case RotationStage::kRetire:
+      rotation_.reset();
+      return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CaState::Retire(absl::Time now) {
+  if (rotation_->what == Rotated::kRoot) {
+    // What the old root took back, it takes along.
+    other_root_.reset();
+    revoked_.clear();
+    revocations_pem_.clear();
+    return absl::OkStatus();
+  }
+  std::erase_if(revoked_,
+                [&](const certs::Certificate& one) { return certs::NotAfter(one.x509()) <= now; });
+  revoked_.insert(revoked_.end(), outgoing_.begin(), outgoing_.end());
+  outgoing_.clear();
+  absl::StatusOr<std::string> list = root_->Revoke(revoked_, now);
+  if (!list.ok()) return list.status();
+  revocations_pem_ = *std::move(list);
+  return absl::OkStatus();
+}
+
+std::string CaState::Serialize() const {
+  json text = {{"root", ToJson(*root_)},
+               {"issuer", ToJson(*issuer_)},
+               {"revoked", ToJson(revoked_)},
+               {"outgoing", ToJson(outgoing_)},
+               {"revocations", revocations_pem_}};
+  if (other_root_ != nullptr) text["otherRoot"] = ToJson(*other_root_);
+  if (rotation_.has_value()) {
+    text["rotation"] = {{"what", NameOf(rotation_->what)}, {"stage", NameOf(rotation_->stage)}};
+  }
+  return text.dump(1) + "\n";
+}
+
+absl::StatusOr<CaState> CaState::Parse(absl::string_view text) {
+  const json from = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!from.is_object()) return absl::DataLossError("ca.json: not a JSON object");
+  CaState state;
+  auto root = ReadIssuer(from, "root");
+  if (!root.ok()) return root.status();
+  state.root_ = *std::move(root);
+  auto issuer = ReadIssuer(from, "issuer");
+  if (!issuer.ok()) return issuer.status();
+  state.issuer_ = *std::move(issuer);
+  if (from.contains("otherRoot")) {
+    auto other = ReadIssuer(from, "otherRoot");
+    if (!other.ok()) return other.status();
+    state.other_root_ = *std::move(other);
+  }
+  auto revoked = ReadCertificates(from, "revoked");
+  if (!revoked.ok()) return revoked.status();
+  state.revoked_ = *std::move(revoked);
+  auto outgoing = ReadCertificates(from, "outgoing");
+  if (!outgoing.ok()) return outgoing.status();
+  state.outgoing_ = *std::move(outgoing);
+  const auto list = from.find("revocations");
+  if (list == from.end() || !list->is_string()) return Malformed("revocations");
+  state.revocations_pem_ = list->get<std::string>();
+  auto rotation = ReadRotation(from);
+  if (!rotation.ok()) return rotation.status();
+  state.rotation_ = *std::move(rotation);
+  return state;
+}
+
+absl::StatusOr<CaState> LoadOrCreateCa(const std::string& folder, absl::string_view trust_domain,
+                                       absl::Time now) {
+  absl::StatusOr<CaState> state = Load(folder, trust_domain, now);
+  if (!state.ok()) return InFolder(folder, state.status());
+  absl::Status usable = CheckUsable(*state, trust_domain, now);
+  if (!usable.ok()) return InFolder(folder, usable);
+  return state;
+}
+
+absl::Status SaveCa(const std::string& folder, const CaState& state) {
+  absl::Status saved = certs::WriteFileAtomically(folder + "/ca.json", state.Serialize(), 0600);
+  if (saved.ok()) {
+    saved = certs::WriteFileAtomically(folder + "/root-cert.pem", state.BundlePem(), 0644);
+  }
+  // The keys are in ca.json from now on; one that lies about is one to be stolen.
+  if (saved.ok()) unlink((folder + "/root-key.pem").c_str());
+  return saved;
+}
+
+}  // namespace weft

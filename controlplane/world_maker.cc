@@ -1,0 +1,70 @@
+#include "controlplane/world_maker.h"
+
+#include <utility>
+
+#include "controlplane/federation/merge.h"
+#include "controlplane/model/references.h"
+
+namespace weft {
+
+WorldMaker::WorldMaker(std::shared_ptr<const ClusterIdentity> self, ExportPolicy exports)
+    : registry_(std::move(self), exports) {}
+
+std::vector<Problem> WorldMaker::Apply(const std::vector<ObjectDelta>& deltas) {
+  return registry_.Apply(deltas);
+}
+
+void WorldMaker::SetSelf(std::shared_ptr<const ClusterIdentity> self) {
+  registry_.SetSelf(std::move(self));
+}
+
+void WorldMaker::SetPeers(std::map<std::string, PeerState> peers) {
+  peers_ = std::move(peers);
+  peers_changed_ = true;
+}
+
+void WorldMaker::SetKeySets(std::map<std::string, std::shared_ptr<const std::string>> key_sets) {
+  key_sets_ = std::move(key_sets);
+}
+
+World WorldMaker::Preview() {
+  World world = MergeWorld(registry_.BuildLocal(), peers_, nullptr).world;
+  gateway_api_.Apply(world);
+  return HoldDangling(std::move(world), nullptr).world;
+}
+
+std::optional<WorldMaker::Made> WorldMaker::Make() {
+  const World& local = registry_.BuildLocal();
+  // Nearly always: a status was written, a node's heartbeat noted.
+  const bool peers_changed = std::exchange(peers_changed_, false);
+  if (world_ != nullptr && !peers_changed && key_sets_ == merged_.key_sets &&
+      ChangeBetween(local_, local).nothing()) {
+    return std::nullopt;
+  }
+  local_ = local;
+  MergedWorld merged = MergeWorld(local, peers_, world_.get());
+  merged.world.key_sets = key_sets_;
+  Made made;
+  if (world_ != nullptr) made.change = ChangeBetween(merged_, merged.world);
+  if (made.change.nothing()) return std::nullopt;
+  merged_ = merged.world;
+  made.merged = std::move(merged.problems);
+  if (made.change.endpoints_only()) {
+    // No reference leads elsewhere than before, and no finding is another one.
+    World next = *world_;
+    next.endpoints = merged_.endpoints;
+    next.workloads = merged_.workloads;
+    next.workload_entries = merged_.workload_entries;
+    next.workload_groups = merged_.workload_groups;
+    world_ = std::make_shared<const World>(std::move(next));
+  } else {
+    gateway_api_.Apply(merged.world);
+    HeldWorld held = HoldDangling(std::move(merged.world), world_.get());
+    made.references = std::move(held.problems);
+    world_ = std::make_shared<const World>(std::move(held.world));
+  }
+  made.world = world_;
+  return made;
+}
+
+}  // namespace weft
