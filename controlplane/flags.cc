@@ -244,7 +244,7 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
   app.add_flag("--native-sidecar", flags.native_sidecar,
                "inject sidecars as init containers that go on running; Kubernetes from 1.29 on");
   app.add_option("--gateway-address", flags.gateway_addresses,
-                 "IP:PORT of one of our gateways, as peers reach it, or IP:PORT/TUNNEL-PORT if it "
+                 "IP:PORT of one of our gateways, as others reach it, or IP:PORT/TUNNEL-PORT if it "
                  "takes tunnels; repeatable");
   app.add_flag("--outbound-only", flags.outbound_only,
                "nobody can dial this cluster: its gateways dial those of its peers");

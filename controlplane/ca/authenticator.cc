@@ -14,6 +14,12 @@ namespace {
 // Names of clusters are as short as those of objects.
 constexpr size_t kMaxCluster = 253;
 
+// Who has that identity is believed by every proxy and every linked cluster. Nobody of a cluster
+// without a control plane has a use for it, whatever an API server says that we do not run.
+bool IsControlPlane(const Caller& caller) {
+  return caller.namespace_ == "weft-system" && caller.service_account == "weftd";
+}
+
 }  // namespace
 
 Authenticator::Authenticator(std::string token_key, std::string cluster, Review review,
@@ -28,7 +34,11 @@ Task<absl::StatusOr<Caller>> Authenticator::Authenticate(std::string token, std:
   if (!cluster.empty() && cluster != cluster_) {
     absl::Status checked = CheckRemote(token, cluster);
     if (!checked.ok()) co_return checked;
-    co_return co_await remote_review_(std::move(cluster), std::move(token));
+    absl::StatusOr<Caller> caller = co_await remote_review_(std::move(cluster), std::move(token));
+    if (caller.ok() && IsControlPlane(*caller)) {
+      co_return absl::UnauthenticatedError("workload token: a remote cluster has no control plane");
+    }
+    co_return caller;
   }
   const bool own = certs::IsSandboxToken(token) || review_ == nullptr;
   if (!own) co_return co_await review_(std::move(token));

@@ -23,7 +23,7 @@ class Authenticator {
   // Errors: Unauthenticated, or Unavailable if it is not known.
   using Review = std::function<Task<absl::StatusOr<Caller>>(std::string token)>;
   // By the API server of another cluster, whose proxies we serve. Unauthenticated as well if there
-  // is no such cluster.
+  // is no such cluster. That somebody there is our control plane is not believed.
   using RemoteReview =
       std::function<Task<absl::StatusOr<Caller>>(std::string cluster, std::string token)>;
 

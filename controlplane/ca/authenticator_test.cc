@@ -37,6 +37,7 @@ class AuthenticatorTest : public testing::Test {
   }
   Task<absl::StatusOr<Caller>> AnswerOf(std::string cluster, std::string token) {
     reviewed_.push_back(cluster + ": " + token);
+    if (cluster == "liar") co_return Caller{"weft-system", "weftd", ""};
     if (cluster != "west") co_return absl::UnauthenticatedError("no such cluster");
     co_return Caller{"default", "of-west", ""};
   }
@@ -112,6 +113,13 @@ TEST_F(AuthenticatorTest, WithoutRemoteClustersTheNameIsRefused) {
   const absl::Status refused = Ask(alone, kForeign, "west\n").status();
   EXPECT_EQ(refused, absl::UnauthenticatedError("workload token: cluster 'west\\n' is not known"));
   EXPECT_TRUE(reviewed_.empty());
+}
+
+TEST_F(AuthenticatorTest, Row109NobodyOfARemoteClusterIsTheControlPlane) {
+  const Authenticator authenticator(token_key_, "east", Review(), RemoteReview());
+  EXPECT_EQ(Ask(authenticator, kForeign, "liar").status().code(),
+            absl::StatusCode::kUnauthenticated);
+  EXPECT_EQ(reviewed_.size(), 1u);
 }
 
 }  // namespace

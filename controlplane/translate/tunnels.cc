@@ -76,6 +76,15 @@ std::vector<Entrance> EntrancesTo(const TranslationIndex& index, const OutboundS
   std::vector<Entrance> own;
   // Of two clusters that nobody can dial neither reaches the other.
   if (!scope.tunnels || index.world().self->outbound_only) return own;
+  const bool elsewhere = !scope.cluster.empty() && scope.network != index.own().network;
+  if (elsewhere) {
+    for (Entrance& entrance : PeerGateways(scope, index.own())) {
+      if (entrance.tls_mode != kTunnelMode) continue;
+      entrance.tls_mode = ReverseMode(peer.cluster);
+      own.push_back(std::move(entrance));
+    }
+    return own;
+  }
   for (const Workload* pod : index.gateway_pods()) {
     const std::string address = AddressFor(scope.families, pod->address, pod->other_address);
     if (!address.empty()) own.push_back({address, kTunnelPort, ReverseMode(peer.cluster)});

@@ -44,7 +44,8 @@ struct Entrance {
   std::string tls_mode;
 };
 // The peer's gateways; of one with addresses of both IP families those of one, as a pod behind it
-// counts once. Of a peer that nobody can dial, our own gateways. None if such a client has no way.
+// counts once. Of a peer that nobody can dial, our own gateways: their pods, or for a remote
+// cluster's client on another network their addresses outside. None if such a client has no way.
 std::vector<Entrance> EntrancesTo(const TranslationIndex& index, const OutboundScope& scope,
                                   const Peer& peer);
 

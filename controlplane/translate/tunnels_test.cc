@@ -217,6 +217,21 @@ TEST(TunnelClients, ReachAnOutboundOnlyPeerThroughTheirOwnGateways) {
             (std::set<std::string>{"spiffe://mars.local/ns/default/sa/helloworld"}));
 }
 
+// Beside our own pod, of which the gateway without tunnels takes its share.
+TEST(TunnelClients, OnAnotherNetworkReachAnOutboundOnlyPeerThroughOurGatewaysFromOutside) {
+  WorldBuilder builder = WithMars();
+  ClusterIdentity self = *builder.world().self;
+  self.gateways = {{"172.16.0.1", 15443, 15008}, {"172.16.0.9", 15443}};
+  builder.Self(self);
+  ProxyView client = Client(true);
+  client.cluster = "north";
+  client.network = "net-north";
+  EXPECT_EQ(
+      PlacesOf(Translate(builder.world(), client)),
+      (std::vector<std::string>{"172.16.0.1:15008 reverse-mars x4", "172.16.0.1:15008 tunnel x1",
+                                "172.16.0.2:15008 tunnel x3", "172.16.0.9:15443 istio x1"}));
+}
+
 TEST(TunnelClients, AnOutboundOnlyPeerIsNoPlaceWithoutAWay) {
   struct Row {
     const char* name;

@@ -129,7 +129,7 @@ class RemoteProxiesTest : public TwoClusters {
                                              grpc::InsecureChannelCredentials());
     const grpc::Status status =
         IstioCertificateService::NewStub(channel)->CreateCertificate(&context, request, &response);
-    EXPECT_EQ(response.cert_chain_size(), status.ok() ? 2 : 0) << status.error_message();
+    EXPECT_EQ(response.cert_chain_size() > 1, status.ok()) << status.error_message();
     return status;
   }
   StatusCode CodeOf(const std::string& token, const std::string& cluster) {
