@@ -1,6 +1,7 @@
 // A workload for what the echo cannot do; run in a pod by --image. Argument: a role; port: $PORT.
 //   http   /delay/MS answers after MS milliseconds, /status/CODE with CODE, /flaky/N with 503 but
 //          for every Nth request, anything else at once. The body tells the path as it came here.
+//   broken answers every request with 500.
 //   greet  speaks first, as SMTP does: a line with the host's name; then sends back what comes.
 #include <netinet/in.h>
 #include <signal.h>
@@ -28,10 +29,12 @@ void Send(int fd, const std::string& text) {
   (void)ignored;
 }
 
+bool broken = false;
+
 void Answer(int fd, const std::string& head) {
   size_t start = head.find(' ') + 1;
   std::string path = head.substr(start, head.find(' ', start) - start);
-  int code = 200;
+  int code = broken ? 500 : 200;
   if (int given = NumberAfter(path, "/status/"); given > 0) code = given;
   if (int n = NumberAfter(path, "/flaky/"); n > 0 && ++requests % n != 0) code = 503;
   if (int ms = NumberAfter(path, "/delay/"); ms > 0) usleep(ms * 1000);
@@ -78,6 +81,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   const bool greet = strcmp(argv[1], "greet") == 0;
+  broken = strcmp(argv[1], "broken") == 0;
   for (int fd; (fd = accept(listener, nullptr, nullptr)) >= 0;) {
     std::thread([fd, greet] {
       greet ? Greet(fd) : ServeHttp(fd);
