@@ -209,6 +209,8 @@ TEST_F(PeerLinkTest, Row89OfTwoStreamsBothSidesKeepTheSameOne) {
   west.Link({east.gateway.address()});
   east.Link({});
   ASSERT_TRUE(Within(absl::Seconds(4), [&] { return Joined(east, west); }));
+  ASSERT_TRUE(
+      Within(absl::Seconds(1), [&] { return east.link->state().health == PeerHealth::kFresh; }));
   const int changes = east.changes;
   RunFor(absl::Seconds(3));
   EXPECT_TRUE(Joined(east, west));
