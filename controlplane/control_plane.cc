@@ -1,6 +1,7 @@
 #include "controlplane/control_plane.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -51,6 +52,7 @@ namespace {
 
 // A request names all that a client subscribes to, which is 50 bytes for each service's port.
 constexpr size_t kMaxXdsMessage = 16 << 20;
+constexpr char kAdminSocket[] = "admin.sock";  // in the data folder
 constexpr absl::Duration kRenewalCheck = absl::Minutes(1);
 // How often it is looked whether all proxies hold the trust in force.
 constexpr absl::Duration kTrustLook = absl::Milliseconds(250);
@@ -119,6 +121,7 @@ struct ControlPlane::Running {
   void MakeAuthenticator();
   Task<absl::StatusOr<Caller>> ReviewRemote(std::string cluster, std::string token);
   absl::Status StartPorts();
+  void StartAdmin();
   absl::Status StartPages();
   absl::Status StartWebhooks();
   void StartKubernetes();
@@ -155,6 +158,7 @@ struct ControlPlane::Running {
   GrpcServices xds_services;
   GrpcServices peer_services;
   GrpcServices admin_services;
+  std::unique_ptr<GrpcPort> admin;
   std::unique_ptr<KubernetesClient> kubernetes;  // null: the registry is folders
   std::unique_ptr<TokenReviewer> token_reviewer;
   std::unique_ptr<Authenticator> authenticator;
@@ -343,6 +347,25 @@ void ControlPlane::Running::OnPeers(const std::map<std::string, PeerState>& peer
     return;
   }
   if (peer != nullptr) peer->SetTls(*std::move(context));
+}
+
+// For operators of this machine. Without it weftd does all else, so that is no error.
+void ControlPlane::Running::StartAdmin() {
+  const std::string path = absl::StrCat(options.data_folder, "/", kAdminSocket);
+  // One of a weftd before this one: the data folder is nobody else's.
+  unlink(path.c_str());
+  absl::Status status;
+  if (auto address = Address::Unix(path); address.ok()) {
+    auto listening = GrpcPort::Listen(loop, *address, admin_services, {nullptr});
+    status = listening.status();
+    if (listening.ok()) admin = *std::move(listening);
+    if (status.ok() && chmod(path.c_str(), 0600) != 0) status = absl::ErrnoToStatus(errno, path);
+  } else {
+    status = address.status();
+  }
+  if (status.ok()) return;
+  admin.reset();
+  Log(LogLevel::kWarning, "admin_not_served", {{"reason", std::string(status.message())}});
 }
 
 absl::Status ControlPlane::Running::StartPorts() {
@@ -549,6 +572,7 @@ absl::Status ControlPlane::Running::Start() {
   status = StartPages();
   if (status.ok()) status = StartPorts();
   if (!status.ok()) return status;
+  StartAdmin();
   status = StartWebhooks();
   if (!status.ok()) return status;
   thread = std::thread([this] { loop.Run(); });
@@ -568,8 +592,8 @@ void ControlPlane::Running::Stop() {
   if (!thread.joinable()) return;
   (void)OnLoop([this] {
     tasks.Cancel();
+    for (auto* port : {&xds_plain, &xds, &peer, &admin}) port->reset();
     rotator.reset();
-    for (auto* port : {&xds_plain, &xds, &peer}) port->reset();
     webhook_port.reset();
     ca_bundle.reset();
     ca_root.reset();

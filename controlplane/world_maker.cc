@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "controlplane/federation/merge.h"
 #include "controlplane/model/references.h"
 
 namespace weft {
@@ -33,29 +32,38 @@ World WorldMaker::Preview() {
   return HoldDangling(std::move(world), nullptr).world;
 }
 
+MergedWorld WorldMaker::Merge(const World& local) const {
+  if (world_ != nullptr) {
+    std::optional<World> followed = MergeEndpoints(from_, local, peers_);
+    if (followed.has_value()) return {*std::move(followed), found_};
+  }
+  return MergeWorld(local, peers_, world_.get());
+}
+
 std::optional<WorldMaker::Made> WorldMaker::Make() {
   const World& local = registry_.BuildLocal();
   // Nearly always: a status was written, a node's heartbeat noted.
   const bool peers_changed = std::exchange(peers_changed_, false);
-  if (world_ != nullptr && !peers_changed && key_sets_ == merged_.key_sets &&
-      ChangeBetween(local_, local).nothing()) {
+  if (world_ != nullptr && !peers_changed && key_sets_ == from_.world.key_sets &&
+      ChangeBetween(from_.local, local).nothing()) {
     return std::nullopt;
   }
-  local_ = local;
-  MergedWorld merged = MergeWorld(local, peers_, world_.get());
+  MergedWorld merged = Merge(local);
   merged.world.key_sets = key_sets_;
   Made made;
-  if (world_ != nullptr) made.change = ChangeBetween(merged_, merged.world);
+  if (world_ != nullptr) made.change = ChangeBetween(from_.world, merged.world);
+  from_ = {local, peers_, merged.world};
+  found_ = std::move(merged.problems);
   if (made.change.nothing()) return std::nullopt;
-  merged_ = merged.world;
-  made.merged = std::move(merged.problems);
+  made.merged = found_;
   if (made.change.endpoints_only()) {
     // No reference leads elsewhere than before, and no finding is another one.
     World next = *world_;
-    next.endpoints = merged_.endpoints;
-    next.workloads = merged_.workloads;
-    next.workload_entries = merged_.workload_entries;
-    next.workload_groups = merged_.workload_groups;
+    next.endpoints = from_.world.endpoints;
+    next.workloads = from_.world.workloads;
+    next.remote_workloads = from_.world.remote_workloads;
+    next.workload_entries = from_.world.workload_entries;
+    next.workload_groups = from_.world.workload_groups;
     world_ = std::make_shared<const World>(std::move(next));
   } else {
     gateway_api_.Apply(merged.world);

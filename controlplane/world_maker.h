@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "controlplane/federation/exports.h"
+#include "controlplane/federation/merge.h"
 #include "controlplane/model/gateway_api.h"
 #include "controlplane/model/gateway_api_status.h"
 #include "controlplane/model/problem.h"
@@ -52,21 +53,23 @@ class WorldMaker {
 
   const std::shared_ptr<const World>& world() const { return world_; }  // null before the first
   // This cluster's own part of that: what it exports is made of it.
-  const World& local() const { return local_; }
-  PeerExports exports() const { return Exports(local_); }
+  const World& local() const { return from_.local; }
+  PeerExports exports() const { return Exports(from_.local); }
   // Of the Gateway API's objects in the last World.
   const std::vector<GatewayApiStatus>& gateway_api_statuses() const {
     return gateway_api_.statuses();
   }
 
  private:
+  MergedWorld Merge(const World& local) const;
+
   Registry registry_;
   GatewayApiMerge gateway_api_;
   std::map<std::string, PeerState> peers_;
   std::map<std::string, std::shared_ptr<const std::string>> key_sets_;
   bool peers_changed_ = false;  // since the last World
-  World local_;
-  World merged_;  // what the last World was made of: local_ and what peers export
+  MergedFrom from_;             // what the last World was made of
+  std::vector<Problem> found_;  // in that
   std::shared_ptr<const World> world_;
 };
 

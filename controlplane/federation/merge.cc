@@ -8,6 +8,7 @@
 #include "controlplane/federation/virtual_addresses.h"
 #include "controlplane/model/kubernetes.h"
 #include "controlplane/model/service_entry.h"
+#include "controlplane/model/world_change.h"
 
 namespace weft {
 namespace {
@@ -49,19 +50,42 @@ std::vector<Endpoint> EndpointsOf(const Peer& peer, bool reachable,
   return endpoints;
 }
 
+// The pointer of before where it is the same.
+std::shared_ptr<const Peer> WithLiveGateways(const PeerState& state, const World* previous) {
+  if (state.dead_gateways.empty()) return state.peer;
+  Peer live = *state.peer;
+  std::erase_if(live.gateways, [&](const GatewayAddress& gateway) {
+    return std::find(state.dead_gateways.begin(), state.dead_gateways.end(), gateway) !=
+           state.dead_gateways.end();
+  });
+  if (previous != nullptr) {
+    const auto before = previous->peers.find(live.cluster);
+    if (before != previous->peers.end() && *before->second == live) return before->second;
+  }
+  return std::make_shared<const Peer>(std::move(live));
+}
+
+// A remote cluster's pods call its system services by the name that ours call ours by, and are led
+// to theirs. Of those that we do not have, its own DNS knows.
+bool IsTaken(const World& local, const PeerState& state, const ExportedService& exported) {
+  if (!IsSystem(exported.namespace_)) return true;
+  return state.workloads.has_value() && exported.namespace_ == "kube-system" &&
+         local.services.contains(HostOf(exported.name, exported.namespace_));
+}
+
 class Merge {
  public:
   Merge(const World& local, const World* previous) : previous_(previous) { merged_.world = local; }
 
   void AddPeer(const PeerState& state) {
-    const std::shared_ptr<const Peer> peer = WithLiveGateways(state);
+    const std::shared_ptr<const Peer> peer = WithLiveGateways(state, previous_);
     merged_.world.peers[peer->cluster] = peer;
     if (state.workloads.has_value()) {
       merged_.world.remote_workloads[peer->cluster] = *state.workloads;
     }
     const bool reachable = state.reachable();
     for (const auto& [name, exported] : *state.exports) {
-      if (IsTaken(state, exported)) AddService(*peer, reachable, exported);
+      if (IsTaken(merged_.world, state, exported)) AddService(*peer, reachable, exported);
     }
   }
 
@@ -80,29 +104,6 @@ class Merge {
   }
 
  private:
-  // The pointer of before where it is the same.
-  std::shared_ptr<const Peer> WithLiveGateways(const PeerState& state) const {
-    if (state.dead_gateways.empty()) return state.peer;
-    Peer live = *state.peer;
-    std::erase_if(live.gateways, [&](const GatewayAddress& gateway) {
-      return std::find(state.dead_gateways.begin(), state.dead_gateways.end(), gateway) !=
-             state.dead_gateways.end();
-    });
-    if (previous_ != nullptr) {
-      const auto before = previous_->peers.find(live.cluster);
-      if (before != previous_->peers.end() && *before->second == live) return before->second;
-    }
-    return std::make_shared<const Peer>(std::move(live));
-  }
-
-  // A remote cluster's pods call its system services by the name that ours call ours by, and are
-  // led to theirs. Of those that we do not have, its own DNS knows.
-  bool IsTaken(const PeerState& state, const ExportedService& exported) const {
-    if (!IsSystem(exported.namespace_)) return true;
-    return state.workloads.has_value() && exported.namespace_ == "kube-system" &&
-           merged_.world.services.contains(HostOf(exported.name, exported.namespace_));
-  }
-
   void AddService(const Peer& peer, bool reachable, const ExportedService& exported) {
     const std::string host = HostOf(exported.name, exported.namespace_);
     if (merged_.world.aliases.contains(host)) return LeaveOut(peer, exported);
@@ -212,7 +213,103 @@ class Merge {
   std::map<std::string, Endpoints> endpoints_;  // of those
 };
 
+// ---- Where only endpoints changed.
+
+bool SameButForEndpoints(const ExportedService& a, const ExportedService& b) {
+  ExportedService like_b = a;
+  like_b.groups = b.groups;
+  like_b.pods = b.pods;
+  return like_b == b;
+}
+
+class FollowEndpoints {
+ public:
+  FollowEndpoints(const MergedFrom& before, const World& local,
+                  const std::map<std::string, PeerState>& peers)
+      : before_(before), local_(local), peers_(peers), world_(before.world) {}
+
+  std::optional<World> Run() && {
+    const WorldChange change = ChangeBetween(before_.local, local_);
+    if (!change.endpoints_only() || peers_.size() != before_.peers.size()) return std::nullopt;
+    changed_.insert(change.services.begin(), change.services.end());
+    for (const auto& [cluster, state] : peers_) {
+      const auto was = before_.peers.find(cluster);
+      if (was == before_.peers.end() || !FollowPeer(was->second, state)) return std::nullopt;
+    }
+    world_.workloads = local_.workloads;
+    world_.workload_entries = local_.workload_entries;
+    world_.workload_groups = local_.workload_groups;
+    for (const std::string& key : changed_) SetEndpoints(key);
+    return std::move(world_);
+  }
+
+ private:
+  // Notes whose endpoints it changes; false if it changes more.
+  bool FollowPeer(const PeerState& was, const PeerState& is) {
+    if (was.workloads.has_value() != is.workloads.has_value()) return false;
+    if (is.workloads.has_value()) world_.remote_workloads[is.peer->cluster] = *is.workloads;
+    const bool same_peer = (was.peer == is.peer || *was.peer == *is.peer) &&
+                           was.dead_gateways == is.dead_gateways &&
+                           was.reachable() == is.reachable();
+    if (!same_peer) world_.peers[is.peer->cluster] = WithLiveGateways(is, &before_.world);
+    if (was.exports == is.exports && same_peer) return true;
+    if (was.exports->size() != is.exports->size()) return false;
+    auto known = was.exports->begin();
+    for (const auto& [name, exported] : *is.exports) {
+      const auto& [known_name, known_service] = *known++;
+      if (known_name != name) return false;
+      if (same_peer && known_service == exported) continue;
+      if (!SameButForEndpoints(known_service, exported)) return false;
+      if (!IsTaken(local_, is, exported)) continue;
+      const std::string host = HostOf(exported.name, exported.namespace_);
+      if (!local_.aliases.contains(host)) changed_.insert(host);
+    }
+    return true;
+  }
+
+  void SetEndpoints(const std::string& key) {
+    const auto own = local_.endpoints.find(key);
+    const auto service = world_.services.find(key);
+    Endpoints endpoints;
+    if (own != local_.endpoints.end()) endpoints = *own->second;
+    if (service != world_.services.end() && AddOthers(key, *service->second, endpoints)) {
+      world_.endpoints[key] = Reuse(&before_.world.endpoints, key, std::move(endpoints));
+    } else if (own != local_.endpoints.end()) {
+      world_.endpoints[key] = own->second;
+    } else {
+      world_.endpoints.erase(key);
+    }
+  }
+
+  // Whether any peer has the service.
+  bool AddOthers(const std::string& key, const Service& service, Endpoints& endpoints) const {
+    if (key != HostOf(service.name, service.namespace_)) return false;  // a ServiceEntry's
+    bool any = false;
+    for (const auto& [cluster, state] : peers_) {
+      const auto found = state.exports->find({service.namespace_, service.name});
+      if (found == state.exports->end() || !IsTaken(local_, state, found->second)) continue;
+      any = true;
+      const Peer& peer = *world_.peers.at(cluster);
+      for (Endpoint& endpoint : EndpointsOf(peer, state.reachable(), found->second)) {
+        endpoints.push_back(std::move(endpoint));
+      }
+    }
+    return any;
+  }
+
+  const MergedFrom& before_;
+  const World& local_;
+  const std::map<std::string, PeerState>& peers_;
+  World world_;
+  std::set<std::string> changed_;  // keys of services
+};
+
 }  // namespace
+
+std::optional<World> MergeEndpoints(const MergedFrom& before, const World& local,
+                                    const std::map<std::string, PeerState>& peers) {
+  return FollowEndpoints(before, local, peers).Run();
+}
 
 MergedWorld MergeWorld(const World& local, const std::map<std::string, PeerState>& peers,
                        const World* previous) {

@@ -6,6 +6,7 @@
 #define WEFT_CONTROLPLANE_FEDERATION_MERGE_H_
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,19 @@ struct MergedWorld {
 //   that states none.
 MergedWorld MergeWorld(const World& local, const std::map<std::string, PeerState>& peers,
                        const World* previous);
+
+// What a World was merged of, and the World.
+struct MergedFrom {
+  World local;
+  std::map<std::string, PeerState> peers;
+  World world;
+};
+
+// The same as MergeWorld() with `before.world` for the World before, at the cost of what differs,
+// where services and all else are as they were and only pods and gateways came or went: that is
+// nearly every change. Nothing where it is more.
+std::optional<World> MergeEndpoints(const MergedFrom& before, const World& local,
+                                    const std::map<std::string, PeerState>& peers);
 
 }  // namespace weft
 

@@ -1,5 +1,6 @@
 #include "controlplane/federation/merge.h"
 
+#include <random>
 #include <set>
 
 #include "absl/strings/match.h"
@@ -163,6 +164,148 @@ TEST(MergeWorld, KeepsPointersOfWhatDidNotChange) {
   EXPECT_EQ(before.services, after.services);
   EXPECT_EQ(before.endpoints.at(Host("web")), after.endpoints.at(Host("web")));
   EXPECT_NE(before.endpoints.at(Host("far")), after.endpoints.at(Host("far")));
+}
+
+// Every service's endpoints by value, every service by its address, so that what follows the World
+// sees the same change in both.
+std::string Describe(const World& world) {
+  std::string text;
+  for (const auto& [key, service] : world.services) {
+    absl::StrAppend(&text, key, " ", absl::Hex(reinterpret_cast<uintptr_t>(service.get())), "\n");
+  }
+  for (const auto& [key, endpoints] : world.endpoints) {
+    absl::StrAppend(&text, key, ":");
+    for (const Endpoint& e : *endpoints) {
+      absl::StrAppend(&text, " ", e.cluster, "/", e.address, "/", e.locality.zone, "*", e.weight);
+    }
+    absl::StrAppend(&text, "\n");
+  }
+  for (const auto& [cluster, peer] : world.peers) {
+    absl::StrAppend(&text, cluster, " has ", peer->gateways.size(), " gateways\n");
+  }
+  absl::StrAppend(&text, world.workloads.size(), " workloads here\n");
+  for (const auto& [cluster, workloads] : world.remote_workloads) {
+    absl::StrAppend(&text, cluster, " has ", workloads.size(), " workloads\n");
+  }
+  return text;
+}
+
+// A cluster and its peers, in which something happens.
+class Fleet {
+ public:
+  explicit Fleet(uint32_t seed) : random_(seed) {
+    local_ = Local("s0");
+    local_.aliases[Host("s5")] = {Host("s5"), "default", "s5", "db.example.com"};
+    for (const char* cluster : {"north", "west"}) {
+      std::vector<ExportedService> services;
+      for (int i = 0; i < 6; ++i) services.push_back(Exported(absl::StrCat("s", i), {}));
+      PeerState state = PeerOf(cluster, std::move(services));
+      auto peer = std::make_shared<Peer>(*state.peer);
+      peer->gateways = {{"192.0.2.1", 15443, 0}, {"192.0.2.2", 15443, 0}};
+      state.peer = std::move(peer);
+      peers_[cluster] = std::move(state);
+    }
+    peers_["west"].workloads.emplace();
+  }
+
+  // Whether services stay what they are.
+  bool Step() {
+    PeerState& peer = peers_[Draw(2) == 0 ? "north" : "west"];
+    switch (Draw(8)) {
+      case 0:
+        peer.dead_gateways.assign(peer.peer->gateways.begin(),
+                                  peer.peer->gateways.begin() + Draw(3));
+        return true;
+      case 1:
+        (*peers_["west"].workloads)[absl::StrCat("10.3.0.", Draw(9))] =
+            std::make_shared<Workload>();
+        return true;
+      case 2: {
+        Endpoints endpoints = *local_.endpoints.at(Host("s0"));
+        endpoints.resize(1 + Draw(4), endpoints[0]);
+        local_.endpoints[Host("s0")] = std::make_shared<Endpoints>(endpoints);
+        local_.workloads[absl::StrCat("10.1.0.", Draw(9))] = std::make_shared<Workload>();
+        return true;
+      }
+      case 3:
+        if (Draw(4) != 0) return true;
+        return ChangePorts(peer);
+      default:
+        ChangeGroups(peer);
+        return true;
+    }
+  }
+
+  World local_;
+  std::map<std::string, PeerState> peers_;
+
+ private:
+  int Draw(int below) { return static_cast<int>(random_() % below); }
+
+  ExportedService& OneOf(PeerExports& exports) {
+    return std::next(exports.begin(), Draw(6))->second;
+  }
+  void ChangeGroups(PeerState& peer) {
+    auto exports = std::make_shared<PeerExports>(*peer.exports);
+    ExportedService& service = OneOf(*exports);
+    service.groups = {{{"r", "a"}, {}, "sa", static_cast<uint32_t>(Draw(3))},
+                      {{"r", "b"}, {}, "sa", static_cast<uint32_t>(Draw(3))}};
+    service.pods.assign(static_cast<size_t>(Draw(2)), {});
+    peer.exports = std::move(exports);
+  }
+  bool ChangePorts(PeerState& peer) {
+    auto exports = std::make_shared<PeerExports>(*peer.exports);
+    OneOf(*exports).ports.push_back(
+        {"more", static_cast<uint16_t>(1000 + Draw(9000)), Protocol::kTcp});
+    peer.exports = std::move(exports);
+    return false;
+  }
+
+  std::mt19937 random_;
+};
+
+TEST(MergeEndpoints, EqualsAMergeFromScratchWhateverHappens) {
+  const uint32_t seed = std::random_device()();
+  SCOPED_TRACE(absl::StrCat("seed ", seed));
+  Fleet fleet(seed);
+  MergedFrom from{fleet.local_, fleet.peers_,
+                  MergeWorld(fleet.local_, fleet.peers_, nullptr).world};
+  int followed_steps = 0;
+  for (int step = 0; step < 1000; ++step) {
+    const bool same_services = fleet.Step();
+    const World whole = MergeWorld(fleet.local_, fleet.peers_, &from.world).world;
+    const auto followed = MergeEndpoints(from, fleet.local_, fleet.peers_);
+    ASSERT_EQ(followed.has_value(), same_services) << step;
+    if (followed.has_value()) {
+      ++followed_steps;
+      ASSERT_EQ(Describe(*followed), Describe(whole)) << step;
+      // What did not change is the same object.
+      for (const auto& [key, endpoints] : followed->endpoints) {
+        const auto before = from.world.endpoints.find(key);
+        if (before != from.world.endpoints.end() && *before->second == *endpoints &&
+            key != Host("s0")) {
+          ASSERT_EQ(before->second, endpoints) << step << key;
+        }
+      }
+    }
+    from = {fleet.local_, fleet.peers_, followed.has_value() ? *followed : whole};
+  }
+  EXPECT_GT(followed_steps, 900);
+}
+
+TEST(MergeEndpoints, ServicesThatComeOrGoAreMore) {
+  const World local = Local("web");
+  const auto peers = [](std::vector<ExportedService> services) {
+    return std::map<std::string, PeerState>{{"west", PeerOf("west", std::move(services))}};
+  };
+  const auto before_peers = peers({Exported("web", {}), Exported("far", {})});
+  const MergedFrom before{local, before_peers, MergeWorld(local, before_peers, nullptr).world};
+  EXPECT_TRUE(MergeEndpoints(before, local, before_peers).has_value());
+  EXPECT_FALSE(MergeEndpoints(before, local, peers({Exported("web", {})})).has_value());
+  EXPECT_FALSE(
+      MergeEndpoints(before, local, peers({Exported("web", {}), Exported("new", {})})).has_value());
+  EXPECT_FALSE(MergeEndpoints(before, local, {}).has_value());
+  EXPECT_FALSE(MergeEndpoints(before, Local("other"), before_peers).has_value());
 }
 
 TEST(MergeWorld, UnitesPortsAndTheLocalProtocolCounts) {

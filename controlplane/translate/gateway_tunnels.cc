@@ -121,6 +121,7 @@ void SetRoutes(HttpConnectionManager& http) {
 Filter TunnelManager(const World& world) {
   HttpConnectionManager http = NewHttpConnectionManager("tunnels");
   http.set_codec_type(HttpConnectionManager::HTTP2);
+  http.set_strip_any_host_port(true);  // which CONNECT must have
   auto& http2 = *http.mutable_http2_protocol_options();
   http2.set_allow_connect(true);
   http2.mutable_max_concurrent_streams()->set_value(kMostStreams);

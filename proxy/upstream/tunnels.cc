@@ -18,6 +18,8 @@ RequestHead ConnectHead(const TunnelConfig& config, const Tunnels::Wanted& wante
   RequestHead head;
   head.method = "CONNECT";
   head.authority = config.authority;
+  // RFC 9113, section 8.5, wants a port; it says nothing here, and the gateway takes it off.
+  if (head.authority.find(':') == std::string::npos) head.authority += ":15008";
   head.version = HttpVersion::kHttp2;
   if (!wanted.avoid.empty()) head.headers.Add("x-weft-avoid", wanted.avoid);
   if (!wanted.source.empty()) head.headers.Add("x-weft-source", wanted.source);

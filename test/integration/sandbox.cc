@@ -297,8 +297,11 @@ std::vector<std::string> Sandbox::Mounts() const {
 }
 
 CallsGoingOn::CallsGoingOn(Sandbox* sandbox, const std::string& pod,
-                           const std::vector<std::string>& arguments)
-    : records_(sandbox->work() + "/calls"), stop_(sandbox->work() + "/stop-calls") {
+                           const std::vector<std::string>& arguments) {
+  static int number = 0;  // several may go on at once
+  ++number;
+  records_ = absl::StrCat(sandbox->work(), "/calls-", number);
+  stop_ = absl::StrCat(sandbox->work(), "/stop-calls-", number);
   fs::remove(stop_);
   std::vector<std::string> command = {"exec", pod, "--"};
   for (const std::string& word : CallCommand(stop_, arguments)) command.push_back(word);

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "tools/weftctl/weftd_address.h"
 
 namespace weft {
 
@@ -17,10 +18,7 @@ using WeftdCall = std::function<absl::StatusOr<std::string>(
     const std::string& socket_path, absl::string_view method, const std::string& request,
     absl::Duration timeout)>;
 
-struct DrainOptions {
-  std::string cluster;
-  std::string sandbox = "default";
-  std::string weftd;  // its socket or data folder; empty: the cluster is one of the sandbox
+struct DrainOptions : WeftdAddress {
   bool draining = true;
 };
 

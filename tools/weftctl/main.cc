@@ -6,12 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "tools/weftctl/ca_command.h"
 #include "tools/weftctl/capture_command.h"
+#include "tools/weftctl/cluster_command.h"
 #include "tools/weftctl/sandbox/commands.h"
 #include "tools/weftctl/sandbox/echo.h"
 #include "tools/weftctl/sandbox/state_dir.h"
 #include "tools/weftctl/sandbox/supervisor.h"
 #include "tools/weftctl/sandbox/up.h"
+#include "tools/weftctl/weftd_client.h"
 
 namespace weft {
 namespace {
@@ -22,6 +25,8 @@ struct Arguments {
   sandbox::EchoOptions echo;
   std::string name = "default", target, cluster, container, format = "table", state;
   std::vector<std::string> command, files, capture_flags;
+  DrainOptions drain;
+  RotateOptions rotate;
   std::function<int()> run;
 };
 
@@ -138,12 +143,50 @@ void AddSandbox(CLI::App* app, Arguments* a) {
   AddHidden(sandbox, a);
 }
 
+// Which weftd it is for. `cluster` is an argument where it stands for itself.
+void AddAddress(CLI::App* command, WeftdAddress& address) {
+  command->add_option("--name", address.sandbox, "the sandbox, where several are up")
+      ->capture_default_str();
+  command->add_option("--weftd", address.weftd,
+                      "the admin socket or data folder of a weftd outside of sandboxes");
+}
+
+void AddCluster(CLI::App* app, Arguments* a) {
+  CLI::App* cluster = app->add_subcommand("cluster", "a cluster as a whole");
+  cluster->require_subcommand(1);
+  for (const bool draining : {true, false}) {
+    CLI::App* command =
+        AddCommand(cluster, a, draining ? "drain" : "undrain",
+                   draining ? "move traffic off a cluster" : "and back", [a, draining] {
+                     a->drain.draining = draining;
+                     return DrainCluster(a->drain, &CallWeftd);
+                   });
+    command->add_option("cluster", a->drain.cluster)->required();
+    AddAddress(command, a->drain);
+  }
+}
+
+void AddCa(CLI::App* app, Arguments* a) {
+  CLI::App* ca = app->add_subcommand("ca", "the certificate authority of a cluster");
+  ca->require_subcommand(1);
+  CLI::App* rotate =
+      AddCommand(ca, a, "rotate", "replace certificates in stages, without a request lost",
+                 [a] { return RotateCa(a->rotate); });
+  rotate->add_option("what", a->rotate.what)
+      ->required()
+      ->check(CLI::IsMember({"leaf", "intermediate", "root"}));
+  rotate->add_option("--cluster", a->rotate.of.cluster, "of a sandbox");
+  AddAddress(rotate, a->rotate.of);
+}
+
 int Main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   Arguments arguments;
   CLI::App app("weftctl: one mesh of many clusters", "weftctl");
   app.require_subcommand(1);
   AddSandbox(&app, &arguments);
+  AddCluster(&app, &arguments);
+  AddCa(&app, &arguments);
   CLI::App* capture =
       AddCommand(&app, &arguments, "capture", "turn a pod's traffic over to its sidecar",
                  [&arguments] { return RunCapture(arguments.capture_flags); });
