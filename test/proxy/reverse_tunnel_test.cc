@@ -108,7 +108,8 @@ std::string Dialing(const std::vector<int>& gateways, const Side& east) {
       east.Tls(kWestGateway),
       "}}}], filter_chains: [{filters: [{name: http, typed_config: {\"@type\": ", kFilters,
       "network.http_connection_manager.v3.HttpConnectionManager, stat_prefix: dialed, codec_type: "
-      "HTTP2, http2_protocol_options: {allow_connect: true}, upgrade_configs: [{upgrade_type: "
+      "HTTP2, strip_any_host_port: true, http2_protocol_options: {allow_connect: true}, "
+      "upgrade_configs: [{upgrade_type: "
       "CONNECT}], route_config: {name: tunnels, virtual_hosts: [{name: all, domains: [\"*\"], "
       "routes: [{match: {connect_matcher: {}}, route: {cluster_header: \":authority\", timeout: "
       "0s, upgrade_configs: [{upgrade_type: CONNECT, connect_config: {}}]}}]}]}, http_filters: "
