@@ -31,7 +31,7 @@ constexpr char kEastGateway[] = "spiffe://east/ns/weft-system/sa/gateway";
 constexpr char kWestGateway[] = "spiffe://west/ns/weft-system/sa/gateway";
 constexpr int kConnections = 4;
 // Until who fell silent is known: a ping each second, 1.5 s for its answer, and the test's polling.
-constexpr absl::Duration kSilence = absl::Seconds(3.5);
+constexpr absl::Duration kSilence = absl::Milliseconds(3500);
 
 // The field of a TLS context that says who one is, and the file it is read from again.
 std::string SecretFile(const std::string& name, const std::string& contents) {
