@@ -56,6 +56,7 @@ Task<const char*> ServeStreams(HttpConnection& c, Buffer already_read) {
     ++c.counters.downstream_cx_idle_timeout;
     connection.Drain(c.config.drain_timeout);
   }
+  c.downstream.Leave();
   const absl::string_view reason = connection.reason();
   if (reason == H2Connection::kHeadTimeout) ++c.counters.downstream_rq_header_timeout;
   co_return connection.broken() ? connection.reason() : "";

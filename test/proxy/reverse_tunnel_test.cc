@@ -397,8 +397,8 @@ TEST_F(ReverseTunnel, Row116_AHalfOpenConnectionIsNoticedByBothSides) {
   const absl::Time frozen = absl::Now();
   wire->Freeze();
   ASSERT_TRUE(Joins(*west, 0)) << west->Output();
-  EXPECT_TRUE(
-      Eventually([&] { return east->Stat("listener.dial_west.downstream_cx_active") == 0; }));
+  EXPECT_TRUE(Eventually(
+      [&] { return east->Stat("http.dialed.http2.keepalive_timeout") >= kConnections; }));
   EXPECT_LT(absl::Now() - frozen, kSilence);
 }
 
@@ -414,8 +414,8 @@ TEST_F(ReverseTunnel, Row117_AStoppedGatewayIsNoticed) {
   ASSERT_TRUE(Joins(*west)) << west->Output() << east->Output();
   stopped = absl::Now();
   west->Signal(SIGSTOP);
-  EXPECT_TRUE(
-      Eventually([&] { return east->Stat("listener.dial_west.downstream_cx_active") == 0; }));
+  EXPECT_TRUE(Eventually(
+      [&] { return east->Stat("http.dialed.http2.keepalive_timeout") >= kConnections; }));
   EXPECT_LT(absl::Now() - stopped, kSilence);
   west->Signal(SIGCONT);
   ASSERT_TRUE(Joins(*west)) << west->Output() << east->Output();
