@@ -30,6 +30,7 @@
 #include "certs/token.h"
 #include "certs/trust_bundle.h"
 #include "controlplane/ads/client.h"
+#include "controlplane/federation/gateway_for_test.h"
 #include "controlplane/transport/pump.h"
 #include "proxy/net/tcp.h"
 #include "proxy/runtime/event_loop.h"
@@ -398,7 +399,10 @@ TlsCertificate Enroll(const Cluster& cluster, const std::string& account) {
   const grpc::Status status = stub->CreateCertificate(&context, request, &response);
   EXPECT_TRUE(status.ok()) << status.error_message();
   TlsCertificate certificate;
-  if (response.cert_chain_size() > 0) certificate.chain_pem = response.cert_chain(0);
+  // All but the root, which is last.
+  for (int i = 0; i + 1 < response.cert_chain_size(); ++i) {
+    absl::StrAppend(&certificate.chain_pem, response.cert_chain(i));
+  }
   certificate.key_pem = key.ToPem();
   return certificate;
 }
@@ -434,46 +438,109 @@ TEST(ControlPlane, DiscoveryOverTlsIsForWhoeverProvesToBeTheNode) {
   }
 }
 
-// ---- Two clusters. Each dials the other's peer port directly; with gateways between, these pass
-// the bytes by the server name.
+// ---- Two clusters, each with a gateway in front of its peer port.
 
-TEST(ControlPlane, PeersShareTheirServicesAndKeepThemWhenOneDies) {
-  Cluster east("east", {{"192.0.2.1", 15443}});
-  Cluster west("west", {});
-  east.registry.Write("hello.yaml", HelloYaml({"10.0.0.1"}));
-  west.registry.Write("hello.yaml", HelloYaml({"10.0.0.1", "10.0.0.2"}));
-  east.Start();
-  west.Start();
-  // West names no gateways of its own, so east goes on with those configured: the peer port itself.
-  east.peers.Write("west.yaml", west.PeerYaml(west.control_plane->peer().ToString()));
-  west.peers.Write("east.yaml", east.PeerYaml(east.control_plane->peer().ToString()));
-
-  Proxy proxy(Plain(east), kNode);
-  absl::SleepFor(absl::Milliseconds(300));
-  proxy.Ask("eds", {kHello});
-  const std::string gateway = west.control_plane->peer().ToString();
-  const std::string merged = absl::StrCat("10.0.0.1:5000 ", gateway, "*2");
-  std::string seen;
-  while (seen != merged) {
-    DiscoveryResponse response = proxy.Next("eds");
-    ASSERT_GT(response.resources_size(), 0);
-    proxy.Ack("eds", response, {kHello});
-    seen = EndpointsIn(response);
+// A gateway with a thread of its own; its calls are made there.
+class Gateway {
+ public:
+  Gateway() : gateway_(loop_), address_(gateway_.address()) {
+    thread_ = std::thread([this] { loop_.Run(); });
   }
+  ~Gateway() {
+    loop_.Stop();
+    thread_.join();
+  }
+  std::string address() const { return absl::StrCat(address_.address, ":", address_.port); }
+  void LeadTo(const Cluster& cluster) {
+    loop_.Post([this, to = cluster.control_plane->peer()] { gateway_.LeadTo(to); });
+  }
+  void Freeze(bool frozen) {
+    loop_.Post([this, frozen] { gateway_.Freeze(frozen); });
+  }
+
+ private:
+  EventLoop loop_;
+  GatewayForTest gateway_;
+  const GatewayAddress address_;
+  std::thread thread_;
+};
+
+class TwoClusters : public testing::Test {
+ protected:
+  void SetUp() override {
+    east_.registry.Write("hello.yaml", HelloYaml({"10.0.0.1"}));
+    west_.registry.Write("hello.yaml", HelloYaml({"10.0.0.1", "10.0.0.2"}));
+    east_.Start();
+    west_.Start();
+    east_gateway_.LeadTo(east_);
+    west_gateway_.LeadTo(west_);
+    // They name no gateways of their own, so the other goes on with those configured.
+    east_.peers.Write("west.yaml", west_.PeerYaml(west_gateway_.address()));
+    west_.peers.Write("east.yaml", east_.PeerYaml(east_gateway_.address()));
+  }
+  // A stream of a proxy in east, which has seen `expected`.
+  std::unique_ptr<Proxy> ProxyThatSees(const std::string& expected) {
+    auto proxy = std::make_unique<Proxy>(Plain(east_), kNode);
+    absl::SleepFor(absl::Milliseconds(300));
+    proxy->Ask("eds", {kHello});
+    AwaitEndpoints(*proxy, expected);
+    return proxy;
+  }
+  static void AwaitEndpoints(Proxy& proxy, const std::string& expected) {
+    for (std::string seen; seen != expected;) {
+      const DiscoveryResponse response = proxy.Next("eds");
+      ASSERT_GT(response.resources_size(), 0) << "saw " << seen << ", expected " << expected;
+      proxy.Ack("eds", response, {kHello});
+      seen = EndpointsIn(response);
+    }
+  }
+  std::string InWest(int pods) const {
+    return absl::StrCat(" ", west_gateway_.address(), "*", pods);
+  }
+
+  Cluster east_{"east"};
+  Cluster west_{"west"};
+  Gateway east_gateway_;
+  Gateway west_gateway_;
+};
+
+TEST_F(TwoClusters, ShareTheirServicesAndKeepThemWhenAControlPlaneDies) {
+  const auto proxy = ProxyThatSees("10.0.0.1:5000" + InWest(2));
   // A change there arrives here.
   const absl::Time edited = absl::Now();
-  west.registry.Write("hello.yaml", HelloYaml({"10.0.0.1", "10.0.0.2", "10.0.0.3"}));
-  DiscoveryResponse response = proxy.Next("eds");
+  west_.registry.Write("hello.yaml", HelloYaml({"10.0.0.1", "10.0.0.2", "10.0.0.3"}));
+  AwaitEndpoints(*proxy, "10.0.0.1:5000" + InWest(3));
   printf("edit there to push here: %s\n", absl::FormatDuration(absl::Now() - edited).c_str());
-  EXPECT_EQ(EndpointsIn(response), absl::StrCat("10.0.0.1:5000 ", gateway, "*3"));
-  proxy.Ack("eds", response, {kHello});
 
-  // West dies: the next thing east's proxy hears of is east's own change, with west still in it.
-  west.control_plane.reset();
-  absl::SleepFor(absl::Milliseconds(300));
-  east.registry.Write("hello.yaml", HelloYaml({"10.0.0.1", "10.0.0.9"}));
-  EXPECT_EQ(EndpointsIn(proxy.Next("eds")),
-            absl::StrCat("10.0.0.1:5000 10.0.0.9:5000 ", gateway, "*3"));
+  // West's weftd dies, and its gateway does not: the next thing east's proxy hears of is east's own
+  // change, with west still in it.
+  west_.control_plane.reset();
+  absl::SleepFor(absl::Seconds(4));
+  east_.registry.Write("hello.yaml", HelloYaml({"10.0.0.1", "10.0.0.9"}));
+  const DiscoveryResponse next = proxy->Next("eds");
+  EXPECT_EQ(EndpointsIn(next), "10.0.0.1:5000 10.0.0.9:5000" + InWest(3));
+}
+
+TEST_F(TwoClusters, Row117AGatewayThatStopsIsOutOfRoutingWithinThreeSecondsAndBackAfterIt) {
+  const auto proxy = ProxyThatSees("10.0.0.1:5000" + InWest(2));
+  const absl::Time stopped = absl::Now();
+  west_gateway_.Freeze(true);
+  AwaitEndpoints(*proxy, "10.0.0.1:5000");
+  EXPECT_LT(absl::Now() - stopped, absl::Seconds(3));
+  west_gateway_.Freeze(false);
+  AwaitEndpoints(*proxy, "10.0.0.1:5000" + InWest(2));
+}
+
+TEST_F(TwoClusters, Row86WhatIsKnownFromBeforeAStartCountsUntilTheGatewayHasFailed) {
+  ProxyThatSees("10.0.0.1:5000" + InWest(2));
+  west_.control_plane.reset();
+  west_gateway_.Freeze(true);
+  east_.control_plane.reset();
+  east_.Start();
+  const absl::Time started = absl::Now();
+  const auto proxy = ProxyThatSees("10.0.0.1:5000" + InWest(2));
+  AwaitEndpoints(*proxy, "10.0.0.1:5000");
+  EXPECT_LT(absl::Now() - started, absl::Seconds(4));
 }
 
 }  // namespace

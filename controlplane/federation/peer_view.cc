@@ -34,6 +34,7 @@ PeerView::PeerView(Peer configured, PeerKnowledge known)
 }
 
 KnownState PeerView::StartStream() {
+  Publish();
   heard_.clear();
   ids_.clear();
   greeted_ = started_ = synced_ = false;
@@ -41,7 +42,14 @@ KnownState PeerView::StartStream() {
   return told_;
 }
 
+// A copy for each time that somebody looks, and not for each message: else a flood of services
+// would cost its square.
+void PeerView::Publish() const {
+  if (std::exchange(unpublished_, false)) exports_ = std::make_shared<PeerExports>(heard_);
+}
+
 PeerState PeerView::state() const {
+  Publish();
   PeerState state;
   state.peer = peer_;
   state.exports = exports_;
@@ -49,6 +57,7 @@ PeerState PeerView::state() const {
 }
 
 PeerKnowledge PeerView::knowledge() const {
+  Publish();
   return {exports_, known_, peer_->roots_pem, peer_->gateways};
 }
 
@@ -159,8 +168,10 @@ bool PeerView::Upsert(const PeerMessage& message) {
       ids.groups[wire.id()] = *std::move(group);
     }
   }
-  heard_[std::move(name)] = *std::move(service);
-  return Publish();
+  const auto [at, added] = heard_.try_emplace(std::move(name));
+  if (!added && at->second == *service) return false;
+  at->second = *std::move(service);
+  return Changed();
 }
 
 absl::StatusOr<bool> PeerView::ChangeGroups(const PeerMessage& message) {
@@ -193,24 +204,23 @@ absl::StatusOr<bool> PeerView::ChangeGroups(const PeerMessage& message) {
   std::sort(groups.begin(), groups.end());
   if (groups == found->second.groups) return false;
   found->second.groups = std::move(groups);
-  return Publish();
+  return Changed();
 }
 
 bool PeerView::Remove(const PeerMessage& message) {
   const peer::v1::ServiceRef& removed = message.removed();
   if (heard_.erase({removed.namespace_(), removed.name()}) == 0) return false;
-  return Publish();
+  return Changed();
 }
 
 bool PeerView::Sync() {
-  synced_ = true;
-  return Publish();
+  if (std::exchange(synced_, true) || *exports_ == heard_) return false;
+  return Changed();
 }
 
-bool PeerView::Publish() {
-  if (!synced_ || *exports_ == heard_) return false;
-  exports_ = std::make_shared<PeerExports>(heard_);
-  return true;
+bool PeerView::Changed() {
+  if (synced_) unpublished_ = true;
+  return synced_;
 }
 
 absl::StatusOr<bool> PeerView::SetGateways(const PeerMessage& message) {

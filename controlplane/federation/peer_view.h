@@ -76,16 +76,19 @@ class PeerView {
   absl::StatusOr<bool> SetGateways(const peer::v1::PeerMessage& message);
   absl::StatusOr<bool> SetBundle(const peer::v1::PeerMessage& message);
   bool Sync();
-  bool Publish();
+  bool Changed();  // whether that is to be seen outside
+  void Publish() const;
   bool Refuse(std::string why);
 
   const Peer configured_;
   std::shared_ptr<const Peer> peer_;
-  std::shared_ptr<const PeerExports> exports_;  // published; never null
-  KnownState known_;                            // what exports_ is of
-  PeerExports heard_;                           // on the present stream
-  std::map<uint32_t, Ids> ids_;                 // likewise
-  KnownState told_;                             // what our hello said, likewise
+  // As last looked at; never null. Once synced, `heard_` is what is known, and this is made of it.
+  mutable std::shared_ptr<const PeerExports> exports_;
+  mutable bool unpublished_ = false;  // they differ
+  KnownState known_;                  // what is known
+  PeerExports heard_;                 // on the present stream
+  std::map<uint32_t, Ids> ids_;       // likewise
+  KnownState told_;                   // what our hello said, likewise
   uint64_t epoch_ = 0;
   uint64_t sequence_ = 0;  // of that epoch, over all its streams
   uint64_t heard_count_ = 0;

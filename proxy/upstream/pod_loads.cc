@@ -34,6 +34,14 @@ size_t PodLoads::connected() const {
       pods_.begin(), pods_.end(), [](const auto& one) { return one.second.connections > 0; }));
 }
 
+uint64_t PodLoads::FewestRequests(absl::Duration now) const {
+  uint64_t fewest = std::numeric_limits<uint64_t>::max() - kMostAhead;
+  for (const auto& [name, pod] : pods_) {
+    if (pod.connections > 0 && now >= pod.ejected_until) fewest = std::min(fewest, pod.requests);
+  }
+  return fewest;
+}
+
 bool PodLoads::MayFindMore(size_t fanout, absl::Duration now) const {
   return now >= settled_until_ && connected() < fanout;
 }
@@ -46,7 +54,8 @@ std::string PodLoads::Avoided(size_t fanout, absl::Duration now) const {
   }
   std::string avoided;
   for (const auto& [name, pod] : pods_) {
-    const bool enough = pod.connections > 0 && (find_more || pod.connections > fewest);
+    const bool enough =
+        pod.connections > 0 && (find_more || pod.connections > fewest || Ahead(&pod, now));
     if (!enough && now >= pod.ejected_until) continue;
     absl::StrAppend(&avoided, avoided.empty() ? "" : ",", name);
   }

@@ -21,6 +21,8 @@ class PodLoads {
  public:
   // How long the gateway is believed that it has no other pods than those that are known.
   static constexpr absl::Duration kSettled = absl::Seconds(5);
+  // Requests that a pod may have had more than another one.
+  static constexpr uint64_t kMostAhead = 4;
   // Names that are remembered although no connection leads there any more.
   static constexpr size_t kMostForgotten = 256;
 
@@ -54,9 +56,15 @@ class PodLoads {
   // A new connection leads to `name`, which the gateway was free to choose among those that are not
   // in the way. Empty if it has no name.
   Use Connected(const std::string& name, absl::Duration now);
-  // Whom a new connection should not lead to, by commas: who has more than the fewest connections,
-  // while `fanout` pods are not known yet all that are, and who is left out.
+  // Whom a new connection should not lead to, by commas: while not all of `fanout` pods are known,
+  // those that are; else who has more than the fewest connections, or is ahead; and who is left
+  // out.
   std::string Avoided(size_t fanout, absl::Duration now) const;
+  // Whether another pod has had so many fewer requests that a new connection to it is better than
+  // one that is idle to this one.
+  bool Ahead(const Pod* pod, absl::Duration now) const {
+    return pod != nullptr && pod->requests > FewestRequests(now) + kMostAhead;
+  }
   // Whether there are pods, of `fanout`, that no connection leads to.
   bool MayFindMore(size_t fanout, absl::Duration now) const;
   bool Ejected(const Pod* pod, absl::Duration now) const {
@@ -71,6 +79,7 @@ class PodLoads {
 
  private:
   size_t connected() const;
+  uint64_t FewestRequests(absl::Duration now) const;
   void Forget();
 
   std::map<std::string, Pod> pods_;

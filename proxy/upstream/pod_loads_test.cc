@@ -58,6 +58,19 @@ TEST(PodLoads, WhoIsNewHasNothingToCatchUpWith) {
   EXPECT_EQ(b.get()->requests, 500u);
 }
 
+TEST(PodLoads, WhoIsAheadIsNotToGetAnotherConnection) {
+  PodLoads pods;
+  const PodLoads::Use a = pods.Connected("a", kNow);
+  const PodLoads::Use b = pods.Connected("b", kNow);
+  a.get()->requests = PodLoads::kMostAhead;
+  EXPECT_FALSE(pods.Ahead(a.get(), kNow));
+  EXPECT_EQ(pods.Avoided(2, kNow), "");
+  ++a.get()->requests;
+  EXPECT_TRUE(pods.Ahead(a.get(), kNow));
+  EXPECT_FALSE(pods.Ahead(b.get(), kNow));
+  EXPECT_EQ(pods.Avoided(2, kNow), "a");
+}
+
 TEST(PodLoads, OneThatFailsInARowIsLeftOutAlone) {
   PodLoads pods;
   const OutlierConfig outlier = Outlier();

@@ -199,6 +199,10 @@ std::vector<std::unique_ptr<Pool::Http1>>::iterator Pool::NextIdle(const Wanted&
     if (pods_.Ejected(pod, now)) continue;
     if (best == idle_.end() || RequestsOf((*one)->pod) < RequestsOf((*best)->pod)) best = one;
   }
+  // Connections that are more than are in use, some more at the most, are for balance.
+  const size_t in_use = open_ - idle_.size();
+  const bool may_open = open_ < 2 * in_use + kMostSpread;
+  if (best != idle_.end() && may_open && pods_.Ahead((*best)->pod.get(), now)) return idle_.end();
   return best;
 }
 

@@ -58,7 +58,7 @@ void Weftd::Start() {
     link.backoff = kFirstBackoff;
     link.next_dial = now() + (DialsFirst(peer) ? absl::ZeroDuration() : kWaitsForOther);
   }
-  OnPeersChanged();
+  TakePeers();
   context_.journal.Note(setup_.self->cluster, ": weftd starts, epoch ", epoch_);
   Tick();
   KeepSnapshots();
@@ -288,6 +288,15 @@ PeerState Weftd::BelievedOf(int peer) const {
 }
 
 void Weftd::OnPeersChanged() {
+  if (std::exchange(peers_changed_, true)) return;
+  context_.time.After(absl::ZeroDuration(), [self = weak_from_this()] {
+    const auto weftd = self.lock();
+    if (weftd != nullptr && weftd->running_) weftd->TakePeers();
+  });
+}
+
+void Weftd::TakePeers() {
+  peers_changed_ = false;
   std::map<std::string, PeerState> states;
   bundles_ = certs::TrustBundles();
   all_roots_.clear();

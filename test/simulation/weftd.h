@@ -112,7 +112,9 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
   // False: the message is not for the session.
   bool WithoutDefences(int peer, Link& link, peer::v1::PeerMessage& message);
   PeerState BelievedOf(int peer) const;
+  // Together with whatever else comes at the same time, as in one turn of a loop.
   void OnPeersChanged();
+  void TakePeers();
   void Rebuild();
   void PublishOwn();
 
@@ -126,6 +128,7 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
   uint64_t epoch_ = 0;
   WorldMaker maker_;
   bool registry_read_ = false;
+  bool peers_changed_ = false;
   std::vector<GatewayAddress> gateways_;
   OwnHistory history_;
   std::shared_ptr<const OwnState> own_;
