@@ -31,8 +31,9 @@ using envoy::extensions::filters::network::http_connection_manager::v3::HttpConn
 using envoy::extensions::filters::network::http_connection_manager::v3::HttpFilter;
 
 constexpr char kReverseProtocol[] = "weft-reverse";
-// To each gateway that is dialed. Its workers share them; one that has none cannot open streams.
-constexpr uint32_t kDialedConnections = 4;
+// To each gateway that is dialed, the most that a proxy takes: each worker of that gateway needs one
+// to open streams, and how many it has, one a core, is not known here.
+constexpr uint32_t kDialedConnections = 16;
 // Streams of one client's connection; a sidecar opens another one beyond.
 constexpr uint32_t kMostStreams = 1000;
 // A client that is gone without a word would hold connections with pods for ever.

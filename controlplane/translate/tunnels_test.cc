@@ -369,7 +369,7 @@ TEST(TunnelGateway, OfAnOutboundOnlyClusterDialsThoseOfItsPeers) {
   ASSERT_EQ(dial.gateways_size(), 1);
   EXPECT_EQ(dial.gateways(0).socket_address().address(), "172.16.0.2");
   EXPECT_EQ(dial.gateways(0).socket_address().port_value(), 15008u);
-  EXPECT_EQ(dial.connections(), 4u);
+  EXPECT_EQ(dial.connections(), 16u) << "one for each worker of that gateway";
   EXPECT_EQ(dial.tls().common_tls_context().alpn_protocols(0), "weft-reverse");
   EXPECT_EQ(IdentitiesIn(dial.tls().common_tls_context()),
             (std::set<std::string>{"spiffe://west.local/ns/weft-system/sa/weft-gateway"}));

@@ -143,6 +143,12 @@ class Walk {
     Sets("http", "envoy_http_conn_manager_prefix", counters.downstreams);
     Sets("tcp", "envoy_tcp_prefix", counters.tcps);
     Sets("listener", "envoy_listener_address", counters.listeners);
+    for (const auto& [trust_domain, count] : counters.reverse_tunnels) {
+      Value value = {"reverse_tunnel", trust_domain, "trust_domain", "cx_active"};
+      value.gauge = true;
+      value.number = static_cast<double>(count);
+      Give(value);
+    }
     Sets("cluster", "envoy_cluster_name", counters.cluster_http2, "http2");
     Sets("http", "envoy_http_conn_manager_prefix", counters.downstream_http2, "http2");
     Filters(counters.filters);

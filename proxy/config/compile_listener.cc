@@ -23,6 +23,7 @@
 #include "proxy/config/compile_tls.h"
 #include "proxy/config/fields.h"
 #include "proxy/config/jwt_config.h"
+#include "proxy/tls/tls_context.h"
 
 namespace weft {
 namespace {
@@ -131,6 +132,11 @@ absl::StatusOr<FilterChainConfig> CompileChain(const listener::FilterChain& from
   absl::StatusOr<decltype(FilterChainConfig::service)> service = CompileFilters(from, secrets);
   if (!service.ok()) return service.status();
   to.service = *std::move(service);
+  if (std::holds_alternative<ReverseTunnelConfig>(to.service) &&
+      (to.tls == nullptr || !to.tls->requires_client_certificate())) {
+    return Invalid("transport_socket",
+                   "must be TLS with require_client_certificate where reverse_tunnel is");
+  }
   absl::Status status = CompileAuthorization(from, to.authorization);
   if (!status.ok()) return status;
   status = CompileConnectionLimit(from, to.connection_limit);
@@ -154,7 +160,6 @@ absl::Status CompileProxyProtocol(const google::protobuf::Any& any, ProxyProtoco
   return absl::OkStatus();
 }
 
-// Ignoring that a filter is to be left out in cases would run it there.
 absl::Status CompileDial(const google::protobuf::Any& any, const Secrets& secrets,
                          ListenerConfig& to) {
   absl::StatusOr<proxy::v1::Dial> from = Unpack<proxy::v1::Dial>(any);
@@ -178,6 +183,31 @@ absl::Status CompileDial(const google::protobuf::Any& any, const Secrets& secret
   return absl::OkStatus();
 }
 
+// What was dialed is served by the one chain there is, which has nothing to match or to terminate.
+// It is kept though nobody uses it, and the other side is noticed when it is gone.
+absl::Status CheckDialed(ListenerConfig& to) {
+  if (to.dial == nullptr) return absl::OkStatus();
+  if (!to.filters.empty()) return Invalid("listener_filters", "none may stand beside Dial");
+  if (to.chains.size() != 1 || to.default_chain.has_value()) {
+    return Invalid("filter_chains", "exactly one is needed where Dial is");
+  }
+  FilterChainConfig& chain = to.chains.front();
+  if (chain.tls != nullptr) {
+    return Invalid("filter_chains[0].transport_socket", "Dial has it in its own tls");
+  }
+  auto* http = std::get_if<HttpManagerConfig>(&chain.service);
+  if (http == nullptr || http->codec != CodecType::kHttp2) {
+    return Invalid("filter_chains[0].filters",
+                   "what Dial dials is served by an HTTP connection manager of codec_type HTTP2");
+  }
+  http->idle_timeout = absl::InfiniteDuration();
+  Http2Options& http2 = http->http2;
+  http2.keepalive_interval = std::min(http2.keepalive_interval, kGatewayPingInterval);
+  http2.keepalive_timeout = std::min(http2.keepalive_timeout, kGatewayPingTimeout);
+  return absl::OkStatus();
+}
+
+// Ignoring that a filter is to be left out in cases would run it there.
 absl::Status CompileListenerFilters(const listener::Listener& from, const Secrets& secrets,
                                     ListenerConfig& to) {
   for (int i = 0; i < from.listener_filters_size(); ++i) {
@@ -391,6 +421,7 @@ absl::StatusOr<std::shared_ptr<const ListenerConfig>> CompileListener(
   to->continue_on_listener_filters_timeout = from.continue_on_listener_filters_timeout();
   to->direction = DirectionOf(from.traffic_direction());
   status = CompileChains(from, secrets, *to);
+  if (status.ok()) status = CheckDialed(*to);
   if (!status.ok()) return status;
   CollectNeeds(*to);
   return to;

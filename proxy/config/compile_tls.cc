@@ -16,6 +16,7 @@
 #include "api/envoy/upstream_proxy_protocol.pb.h"
 #include "api/weft/tunnel.pb.h"
 #include "proxy/config/fields.h"
+#include "proxy/config/listener_config.h"
 
 namespace weft {
 namespace {
@@ -534,7 +535,11 @@ absl::StatusOr<std::vector<std::shared_ptr<const ClientTlsContext>>> CompileDial
   for (uint32_t i = 0; i < connections; ++i) {
     absl::StatusOr<ClientTlsOptions> options = ClientOptions(from, secrets);
     if (!options.ok()) return options.status();
+    if (options->server_trust.accept_anyone) {
+      return Invalid("common_tls_context.validation_context", "is needed: who is dialed is served");
+    }
     options->sni = absl::StrCat(i, ".reverse.weft");
+    options->alpn = {DialConfig::kAlpn};
     auto context = ClientTlsContext::Create(*std::move(options));
     if (!context.ok()) return Invalid("common_tls_context", context.status().message());
     contexts.push_back(*std::move(context));

@@ -10,7 +10,21 @@
 
 namespace weft {
 
+// Between gateways of two clusters: who falls silent is found 2.5 s later at the latest.
+inline constexpr absl::Duration kGatewayPingInterval = absl::Seconds(1);
+inline constexpr absl::Duration kGatewayPingTimeout = absl::Milliseconds(1500);
+
 struct Http2Options {
+  // Of the client of a connection between two gateways.
+  static Http2Options TowardsGateway() {
+    Http2Options options;
+    options.keepalive_interval = kGatewayPingInterval;
+    options.keepalive_timeout = kGatewayPingTimeout;
+    // Many readers share it: one that is slow holds its own window back, and not this one.
+    options.initial_connection_window_size = 64 << 20;
+    return options;
+  }
+
   uint32_t hpack_table_size = 4096;
   // What a client may have open with us, and the most we open at a server. (Envoy's default is no
   // limit, which lets one connection hold a worker's memory.)

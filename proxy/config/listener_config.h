@@ -145,8 +145,11 @@ struct TcpProxyConfig {
 // The client is a gateway that dialed us so that we open streams to it (api/weft/tunnel.proto).
 struct ReverseTunnelConfig {};
 
-// A listener that dials instead of listening; what it dialed is served as if it had been accepted.
+// A listener that dials instead of listening; what it dialed is served by its one chain, an HTTP
+// connection manager that speaks HTTP/2, as if it had been accepted.
 struct DialConfig {
+  static constexpr char kAlpn[] = "weft-reverse";
+
   std::vector<Address> gateways;
   // By the connection's index, whose server name says it; as many as are dialed to each gateway.
   std::vector<std::shared_ptr<const ClientTlsContext>> tls;

@@ -45,8 +45,10 @@ class TcpStream : public ByteStream {
   // them first. Whoever moves bytes by fd() has to read these before.
   void Unread(Buffer bytes);
   bool has_unread() const { return !unread_.empty(); }
-  // The same bytes again, for who takes the connection elsewhere.
+  // For who takes the connection to another loop: those bytes again, and then the descriptor. No
+  // more is to be read or written here.
   Buffer TakeUnread() { return std::move(unread_); }
+  int Release() { return fd_.Release(); }
   // Shows these addresses from now on, as a PROXY header tells them.
   void Present(const Address& local, const Address& peer);
   // Breaks the connection from outside of who serves it: reads and writes fail from now on, whoever

@@ -76,8 +76,18 @@ void WatchedFd::Register(int operation, uint32_t events) {
 }
 
 WatchedFd::~WatchedFd() {
+  if (fd_ < 0) return;
   close(fd_);
-  // This turn may still have something to tell about it.
+  Forget();
+}
+
+int WatchedFd::Release() {
+  Register(EPOLL_CTL_DEL, 0);
+  Forget();
+  return std::exchange(fd_, -1);
+}
+
+void WatchedFd::Forget() {
   for (int i = 0; i < loop_.event_count_; ++i) {
     if (loop_.events_[i].data.ptr == this) loop_.events_[i].data.ptr = nullptr;
   }
@@ -118,8 +128,7 @@ event_base* EventLoop::base() {
   };
   polled_by_base_ = event_new(base_, epoll_, EV_READ | EV_PERSIST, on_epoll, this);
   event_add(polled_by_base_, nullptr);
-  base_limit_ = evtimer_new(
-      base_, [](evutil_socket_t, short, void*) {}, nullptr);
+  base_limit_ = evtimer_new(base_, [](evutil_socket_t, short, void*) {}, nullptr);
   return base_;
 }
 
@@ -174,8 +183,8 @@ void EventLoop::PollWithBase(int wait_ms) {
   } else {
     evtimer_del(base_limit_);
   }
-  // Once in any case: NONBLOCK alone goes on while anything is ready, and a level-triggered socket is
-  // until the coroutine that waits for it runs, which is after this.
+  // Once in any case: NONBLOCK alone goes on while anything is ready, and a level-triggered socket
+  // is until the coroutine that waits for it runs, which is after this.
   event_base_loop(base_, EVLOOP_ONCE | (wait_ms == 0 ? EVLOOP_NONBLOCK : 0));
   UpdateNow();
 }

@@ -143,15 +143,19 @@ class WatchedFd {
   WatchedFd& operator=(const WatchedFd&) = delete;
 
   int get() const { return fd_; }
+  // Ends the watch alone: the descriptor is the caller's, who may give it to another loop.
+  int Release();
   // Watches for others from now on; a system call.
   void Watch(uint32_t events);
 
  private:
   friend class EventLoop;
   void Register(int operation, uint32_t events);
+  // This turn may still have something to tell about it.
+  void Forget();
 
   EventLoop& loop_;
-  const int fd_;
+  int fd_;  // -1: released
   const Call call_;
   void* const owner_;
 };

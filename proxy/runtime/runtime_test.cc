@@ -257,6 +257,24 @@ TEST(WatchedFd, IsNotToldOfAfterItWasClosed) {
   EXPECT_NE(first.seen != 0, second.seen != 0);
 }
 
+// A duplicate of a descriptor keeps an epoll watch alive that closing the descriptor would end.
+TEST(WatchedFd, AReleasedDescriptorIsAnotherLoops) {
+  EventLoop first_loop, second_loop;
+  const auto [ours, theirs] = SocketPair();
+  Ends first, second;
+  auto watched = std::make_unique<WatchedFd>(first_loop, ours, kAll, Ends::OnEvents, &first);
+  const int fd = watched->Release();
+  EXPECT_EQ(fd, ours);
+  watched.reset();
+  const WatchedFd again(second_loop, fd, kAll, Ends::OnEvents, &second);
+  EXPECT_EQ(write(theirs, "x", 1), 1) << "it is still open";
+  first_loop.RunOnce(absl::ZeroDuration());
+  second_loop.RunOnce(absl::Seconds(5));
+  EXPECT_EQ(first.seen, 0u);
+  EXPECT_EQ(second.seen, WatchedFd::kWritable | WatchedFd::kReadable);
+  close(theirs);
+}
+
 // With a base, what the loop does itself goes on, and the base's events are served.
 TEST(EventLoop, ServesALibeventBaseAsWell) {
   EventLoop loop;

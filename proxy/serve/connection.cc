@@ -18,6 +18,20 @@
 #include "proxy/tls/tls_stream.h"
 
 namespace weft {
+
+void TakeSecured(Downstream& downstream, std::unique_ptr<TlsStream> stream) {
+  if (const PeerCertificate* peer = stream->peer()) {
+    if (!peer->names.uris.empty()) downstream.peer_uri = peer->names.uris.front();
+    downstream.peer_subject = peer->subject;
+    downstream.peer_hash = peer->sha256;
+  }
+  downstream.own_uri = stream->local_uri();
+  downstream.alpn = std::string(stream->alpn());
+  downstream.server_name = absl::AsciiStrToLower(stream->sni());
+  downstream.tls = stream.get();
+  downstream.stream = std::move(stream);
+}
+
 namespace {
 
 // Terminates TLS; false if the handshake failed.
@@ -35,16 +49,7 @@ Task<bool> Secure(Worker& worker, Downstream& downstream, ListenerCounters& coun
   }
   ++counters.ssl_handshake;
   if ((*secured)->resumed()) ++counters.ssl_session_reused;
-  if (const PeerCertificate* peer = (*secured)->peer()) {
-    if (!peer->names.uris.empty()) downstream.peer_uri = peer->names.uris.front();
-    downstream.peer_subject = peer->subject;
-    downstream.peer_hash = peer->sha256;
-  }
-  downstream.own_uri = (*secured)->local_uri();
-  downstream.alpn = std::string((*secured)->alpn());
-  downstream.server_name = absl::AsciiStrToLower((*secured)->sni());
-  downstream.tls = secured->get();
-  downstream.stream = std::move(*secured);
+  TakeSecured(downstream, *std::move(secured));
   co_return true;
 }
 
@@ -82,7 +87,17 @@ const FilterChainConfig* ChooseChain(const Downstream& downstream, const Inspect
   return MatchChain(*downstream.listener, facts);
 }
 
-Task<> Serve(Worker& worker, Downstream& downstream, ListenerCounters& counters) {
+// The listener that has the name of `listener` by now.
+std::shared_ptr<const ListenerConfig> LatestOf(Worker& worker,
+                                               std::shared_ptr<const ListenerConfig> listener) {
+  const auto& listeners = worker.config()->listeners;
+  const auto now = listeners.find(listener->name);
+  return now != listeners.end() ? now->second : std::move(listener);
+}
+
+}  // namespace
+
+Task<> ServeByChain(Worker& worker, Downstream& downstream, ListenerCounters& counters) {
   if (downstream.chain->tls != nullptr) {
     const bool secured = co_await Secure(worker, downstream, counters);
     if (!secured) co_return;
@@ -101,7 +116,9 @@ Task<> Serve(Worker& worker, Downstream& downstream, ListenerCounters& counters)
   }
 }
 
-// As Serve, within the chain's connection_limit.
+namespace {
+
+// Within the chain's connection_limit.
 Task<> ServeWithin(Worker& worker, Downstream& downstream, ListenerCounters& counters) {
   const ConnectionLimit& limit = *downstream.chain->connection_limit;
   const size_t workers = worker.options().workers;
@@ -114,7 +131,15 @@ Task<> ServeWithin(Worker& worker, Downstream& downstream, ListenerCounters& cou
   }
   uint64_t total = 0;  // nobody asks
   const ActiveCount counted(total, open);
-  co_await Serve(worker, downstream, counters);
+  co_await ServeByChain(worker, downstream, counters);
+}
+
+Task<> ServeChosen(Worker& worker, Downstream& downstream, ListenerCounters& counters) {
+  if (downstream.chain->connection_limit.has_value()) {
+    co_await ServeWithin(worker, downstream, counters);
+  } else {
+    co_await ServeByChain(worker, downstream, counters);
+  }
 }
 
 }  // namespace
@@ -135,10 +160,7 @@ Task<> ServeConnection(Worker& worker, std::unique_ptr<TcpStream> accepted,
     const bool go_on = co_await RunListenerFilters(worker.loop(), *downstream.listener,
                                                    *downstream.socket, counters, inspected);
     if (!go_on) co_return;
-    // Another may have its name by now.
-    const auto& listeners = worker.config()->listeners;
-    const auto now = listeners.find(downstream.listener->name);
-    if (now != listeners.end()) downstream.listener = now->second;
+    downstream.listener = LatestOf(worker, std::move(downstream.listener));
   }
   downstream.destination = downstream.stream->local_address();
   if (!(downstream.destination == meant)) downstream.meant_for_us = false;  // a PROXY header's
@@ -149,14 +171,31 @@ Task<> ServeConnection(Worker& worker, std::unique_ptr<TcpStream> accepted,
     co_return;
   }
   if (std::holds_alternative<ReverseTunnelConfig>(downstream.chain->service) &&
-      HandedOver(worker, downstream, inspected.server_name)) {
+      HandedOver(worker, downstream, inspected)) {
     co_return;
   }
-  if (downstream.chain->connection_limit.has_value()) {
-    co_await ServeWithin(worker, downstream, counters);
-  } else {
-    co_await Serve(worker, downstream, counters);
+  co_await ServeChosen(worker, downstream, counters);
+}
+
+Task<> ServeInspected(Worker& worker, std::unique_ptr<TcpStream> accepted, Address direct_peer,
+                      std::shared_ptr<const ListenerConfig> listener, Inspected inspected) {
+  Downstream downstream;
+  downstream.socket = accepted.get();
+  downstream.direct_peer = std::move(direct_peer);
+  downstream.stream = std::move(accepted);
+  downstream.listener = LatestOf(worker, std::move(listener));
+  const Worker::Live live(worker, downstream);
+  ListenerCounters& counters = worker.ListenerOf(downstream.listener->name);
+  uint64_t total = 0;  // who accepted it has counted it
+  const ActiveCount active(total, counters.downstream_cx_active);
+  downstream.destination = downstream.stream->local_address();
+  downstream.server_name = inspected.server_name;
+  downstream.chain = ChooseChain(downstream, inspected);
+  if (downstream.chain == nullptr) {
+    ++counters.no_filter_chain_match;
+    co_return;
   }
+  co_await ServeChosen(worker, downstream, counters);
 }
 
 }  // namespace weft

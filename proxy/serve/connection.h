@@ -13,6 +13,7 @@
 #include "proxy/config/listener_config.h"
 #include "proxy/net/tcp.h"
 #include "proxy/runtime/task.h"
+#include "proxy/serve/listener_filters.h"
 
 namespace weft {
 
@@ -46,10 +47,26 @@ struct Downstream {
   absl::Duration drain_quiet = absl::InfiniteDuration();
   MonotonicTime drain_deadline = kNever;  // then it ends or, amid a request, is cut
   Signal drain_started;
+
+  // Over HTTP/2: no request will begin any more, since either side said so. For who dialed it.
+  bool leaving = false;
+  Signal left;
+  void Leave() {
+    leaving = true;
+    left.Notify();
+  }
 };
 
 Task<> ServeConnection(Worker& worker, std::unique_ptr<TcpStream> accepted,
                        std::shared_ptr<const ListenerConfig> listener);
+// The same from where the listener filters have run, on another worker.
+Task<> ServeInspected(Worker& worker, std::unique_ptr<TcpStream> accepted, Address direct_peer,
+                      std::shared_ptr<const ListenerConfig> listener, Inspected inspected);
+
+// `stream` is with `downstream` from now on, which then knows its peer.
+void TakeSecured(Downstream& downstream, std::unique_ptr<TlsStream> stream);
+// Serves it by its chain to its end. If the chain has TLS, that is to be terminated first.
+Task<> ServeByChain(Worker& worker, Downstream& downstream, ListenerCounters& counters);
 
 }  // namespace weft
 

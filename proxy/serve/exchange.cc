@@ -13,7 +13,7 @@ ClientFacts FactsOf(const Downstream& downstream) {
   ClientFacts facts;
   facts.address = downstream.stream->peer_address().ip();
   facts.local_port = downstream.destination.port();
-  facts.tls = downstream.chain->tls != nullptr;
+  facts.tls = downstream.tls != nullptr;
   facts.own_uri = downstream.own_uri;
   facts.peer_uri = downstream.peer_uri;
   facts.peer_subject = downstream.peer_subject;

@@ -30,7 +30,7 @@ Task<const char*> ServeStreams(HttpConnection& c, Buffer already_read) {
   EventLoop& loop = worker.loop();
   H2Connection::Setup setup;
   setup.options = c.config.http2;
-  setup.secure = c.downstream.chain->tls != nullptr;
+  setup.secure = c.downstream.tls != nullptr;
   setup.counters = &worker.DownstreamHttp2Of(c.config.stat_prefix);
   setup.already_read = std::move(already_read);
   setup.head_timeout = HeadTimeout(c.config);
@@ -45,6 +45,7 @@ Task<const char*> ServeStreams(HttpConnection& c, Buffer already_read) {
     }
     const bool may_end = !came_late || c.requests > 0 || loop.Now() >= c.expires;
     if (may_end && c.Ending()) connection.Drain(c.config.drain_timeout);
+    if (connection.going_away()) c.downstream.Leave();
     const bool idle = connection.idle() && !connection.going_away();
     const MonotonicTime idle_end = idle ? loop.Now() + c.config.idle_timeout : kNever;
     const MonotonicTime end = c.ending ? kNever : c.expires;
@@ -55,6 +56,7 @@ Task<const char*> ServeStreams(HttpConnection& c, Buffer already_read) {
     ++c.counters.downstream_cx_idle_timeout;
     connection.Drain(c.config.drain_timeout);
   }
+  c.downstream.Leave();
   const absl::string_view reason = connection.reason();
   if (reason == H2Connection::kHeadTimeout) ++c.counters.downstream_rq_header_timeout;
   co_return connection.broken() ? connection.reason() : "";

@@ -4,8 +4,8 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <set>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/random/random.h"
@@ -13,7 +13,6 @@
 #include "absl/strings/str_join.h"
 #include "certs/digest.h"
 #include "proxy/serve/connection.h"
-#include "proxy/serve/reverse_tunnel.h"
 #include "proxy/tls/tls_stream.h"
 
 namespace weft {
@@ -49,12 +48,20 @@ void CopyOutliers(const OutlierCounters& from, ClusterCounters& to) {
   to.outlier_detection_ejections_active = from.ejections_active;
 }
 
-const FilterChainConfig* FindChain(const ListenerConfig& listener, uint64_t fingerprint) {
+// The chain that what `was` served may stay with. Of a reverse tunnel nothing but whom the chain
+// trusts matters, which changes with each cluster that is linked.
+bool Succeeds(const FilterChainConfig& chain, const FilterChainConfig& was) {
+  return chain.fingerprint == was.fingerprint ||
+         (std::holds_alternative<ReverseTunnelConfig>(chain.service) &&
+          std::holds_alternative<ReverseTunnelConfig>(was.service));
+}
+
+const FilterChainConfig* FindChain(const ListenerConfig& listener, const FilterChainConfig& was) {
   for (const FilterChainConfig& chain : listener.chains) {
-    if (chain.fingerprint == fingerprint) return &chain;
+    if (Succeeds(chain, was)) return &chain;
   }
   const auto& last = listener.default_chain;
-  return last.has_value() && last->fingerprint == fingerprint ? &*last : nullptr;
+  return last.has_value() && Succeeds(*last, was) ? &*last : nullptr;
 }
 
 // Nobody can tell an address by its name who does not know this.
@@ -79,7 +86,7 @@ Signal& Worker::DrainNotice::started() { return downstream_.drain_started; }
 
 Worker::Live::Live(Worker& worker, Downstream& downstream)
     : worker_(worker), downstream_(downstream) {
-  downstream.draining = Covers(worker.leaving_, *downstream.listener);
+  downstream.draining = worker.Leaves(*downstream.listener);
   if (Covers(worker.closed_, *downstream.listener)) downstream.drain_quiet = kQuietBeforeClosing;
   worker.live_.insert(&downstream);
 }
@@ -91,6 +98,11 @@ bool Worker::Covers(Extent extent, const ListenerConfig& listener) {
   return extent == Extent::kAll;
 }
 
+// Who was dialed cannot come to another instance of us by itself: it stays until we are closed.
+bool Worker::Leaves(const ListenerConfig& listener) const {
+  return Covers(listener.dial != nullptr ? closed_ : leaving_, listener);
+}
+
 bool Worker::Listens(const ListenerConfig& listener) const {
   return listener.bind_to_port && !Covers(closed_, listener);
 }
@@ -99,7 +111,8 @@ Worker::Worker(WorkerOptions options, AccessLog* access_log)
     : options_(std::move(options)),
       access_log_(access_log),
       pod_name_key_(RandomKey()),
-      tunnels_(loop_) {
+      tunnels_(loop_),
+      dials_(*this) {
   upkeep_.Spawn(SweepPools());
   upkeep_.Spawn(CutDrained());
 }
@@ -194,28 +207,10 @@ void Worker::TakeIn(Socket& socket, std::unique_ptr<TcpStream> stream) {
   connections_.Spawn(ServeConnection(*this, std::move(stream), socket.config));
 }
 
-void Worker::TakeOver(std::unique_ptr<TcpStream> stream,
-                      const std::shared_ptr<const ListenerConfig>& listener) {
-  connections_.Spawn(ServeConnection(*this, std::move(stream), listener));
-}
-
-// Each connection that is to be dialed is one worker's.
+// What dials is closed when sockets are: until then it takes requests, as they do.
 void Worker::FollowDials() {
-  std::set<std::string> wanted;
-  for (const auto& [name, listener] : config_->listeners) {
-    if (listener->dial == nullptr || Covers(closed_, *listener)) continue;
-    for (const Address& gateway : listener->dial->gateways) {
-      for (size_t i = options_.index; i < listener->dial->tls.size(); i += options_.workers) {
-        std::string key = absl::StrCat(name, " ", gateway.ToString(), " ", i);
-        wanted.insert(key);
-        std::unique_ptr<Scope>& dial = dials_[std::move(key)];
-        if (dial != nullptr) continue;
-        dial = std::make_unique<Scope>();
-        dial->Spawn(KeepDialed(*this, name, gateway, i));
-      }
-    }
-  }
-  std::erase_if(dials_, [&](const auto& one) { return !wanted.contains(one.first); });
+  const auto dials = [this](const ListenerConfig& listener) { return !Covers(closed_, listener); };
+  dials_.Follow(dials);
 }
 
 Task<> Worker::AcceptFrom(Socket* socket) {
@@ -255,10 +250,12 @@ void Worker::StartDrain(const DrainOrder& order) {
       if (Listens(*socket->config)) wanted.insert(socket.get());
     }
     CloseSocketsBut(wanted);
+    FollowDials();
     drainage.quiet = kQuietBeforeClosing;
   }
   for (Downstream* downstream : live_) {
-    if (Covers(extent, *downstream->listener)) Drain(*downstream, drainage);
+    const ListenerConfig& listener = *downstream->listener;
+    if (Covers(extent, listener) && Leaves(listener)) Drain(*downstream, drainage);
   }
 }
 
@@ -279,22 +276,27 @@ void Worker::ReviewConnections(const Snapshot& before) {
 // one, and checking signatures is what takes time.
 void Worker::Review(Downstream& downstream, absl::flat_hash_map<std::string, bool>& verdicts) {
   if (downstream.chain == nullptr) return;  // still to be chosen, from the listener as it is then
+  if (downstream.listener->dial != nullptr) return;  // Dial does it, which replaces it first
   const auto now = config_->listeners.find(downstream.listener->name);
-  const FilterChainConfig* chain = now != config_->listeners.end()
-                                       ? FindChain(*now->second, downstream.chain->fingerprint)
-                                       : nullptr;
-  if (chain == nullptr) {
-    Drainage drainage;
-    drainage.deadline = loop_.Now() + options_.drain_time;
-    return Drain(downstream, drainage);
-  }
+  const FilterChainConfig* chain =
+      now != config_->listeners.end() ? FindChain(*now->second, *downstream.chain) : nullptr;
+  if (chain == nullptr) return Retire(downstream);
   if (downstream.tls == nullptr || chain->tls == nullptr || chain->tls == downstream.chain->tls) {
     return;
   }
   const std::string key = absl::StrCat(downstream.peer_hash, "/", chain->fingerprint);
   const auto [verdict, is_new] = verdicts.try_emplace(key, true);
   if (is_new) verdict->second = downstream.tls->StillTrustedBy(*chain->tls);
-  if (verdict->second) return;
+  if (!verdict->second) Cut(downstream);
+}
+
+void Worker::Retire(Downstream& downstream) {
+  Drainage drainage;
+  drainage.deadline = loop_.Now() + options_.drain_time;
+  Drain(downstream, drainage);
+}
+
+void Worker::Cut(Downstream& downstream) {
   ++ListenerOf(downstream.listener->name).ssl_trust_revoked;
   downstream.socket->Sever(ECONNABORTED);
 }
@@ -397,6 +399,7 @@ Counters Worker::CollectCounters() const {
     listener.downstream_cx_destroy = counters.downstream_cx_total - counters.downstream_cx_active;
   }
   all.rejections = rejections_;
+  all.reverse_tunnels = tunnels_.reverse().Counts();
   all.filters = filters_.counters();
   return all;
 }

@@ -24,6 +24,7 @@
 #include "proxy/decide/cluster_load.h"
 #include "proxy/net/tcp.h"
 #include "proxy/runtime/scope.h"
+#include "proxy/serve/dials.h"
 #include "proxy/serve/filter_states.h"
 #include "proxy/telemetry/counters.h"
 #include "proxy/upstream/pool.h"
@@ -153,9 +154,12 @@ class Worker {
   // What the clients of tunnels are told of a pod instead of its address: stable as long as this
   // worker lives, and of no meaning to anybody else.
   const std::string& PodName(const Address& address);
-  // Serves a connection that another worker accepted.
-  void TakeOver(std::unique_ptr<TcpStream> stream,
-                const std::shared_ptr<const ListenerConfig>& listener);
+  // Runs what serves a connection that was not accepted here.
+  void SpawnConnection(Task<> task) { connections_.Spawn(std::move(task)); }
+  // Drains a connection that nothing configures any more; as all of them, for drain_time.
+  void Retire(Downstream& downstream);
+  // Breaks a connection whose peer is not trusted any more.
+  void Cut(Downstream& downstream);
   FilterStates& filters() { return filters_; }
   // Runs besides the connections, and ends with the worker at the latest.
   void Spawn(Task<> task) { upkeep_.Spawn(std::move(task)); }
@@ -169,6 +173,8 @@ class Worker {
                            absl::flat_hash_set<Socket*>& wanted);
   void CloseSocketsBut(const absl::flat_hash_set<Socket*>& wanted);
   Task<> AcceptFrom(Socket* socket);
+  // Whether a connection is to end with its requests, as was ordered.
+  bool Leaves(const ListenerConfig& listener) const;
   void FollowDials();
   bool IsFull(uint64_t connections, uint64_t most) const;
   void TakeIn(Socket& socket, std::unique_ptr<TcpStream> stream);
@@ -210,7 +216,7 @@ class Worker {
   absl::flat_hash_map<std::string, std::string> pod_names_;  // by address
   Tunnels tunnels_;
   Scope connections_;
-  std::map<std::string, std::unique_ptr<Scope>> dials_;  // by what is dialed
+  Dials dials_;
   std::vector<std::unique_ptr<Socket>> sockets_;
   Scope upkeep_;
 };

@@ -81,6 +81,7 @@ void H2Connection::End(const char* reason) {
 // False if the connection is of no more use.
 bool H2Connection::Give(absl::string_view bytes) {
   last_received_ = loop_.Now();
+  received_.Notify();
   const bool alive = session_.Receive(bytes, last_received_);
   Announce();
   if (alive) WantWrite();
@@ -158,10 +159,12 @@ Task<> H2Connection::KeepAlive() {
     const MonotonicTime asked = loop_.Now();
     session_.Ping();
     WantWrite();
-    co_await Sleep(loop_, ping_timeout_);
-    if (last_received_ >= asked || ended_) continue;
-    ++counters_.keepalive_timeout;
-    End("h2_keepalive_timeout");
+    while (last_received_ < asked && !ended_) {
+      const bool in_time = co_await Wait(loop_, {&received_}, asked + ping_timeout_);
+      if (in_time) continue;
+      ++counters_.keepalive_timeout;
+      End("h2_keepalive_timeout");
+    }
   }
 }
 

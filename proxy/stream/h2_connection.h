@@ -115,6 +115,7 @@ class H2Connection {
   bool ended_ = false;
   bool draining_ = false;
   MonotonicTime last_received_;
+  Signal received_;  // for KeepAlive
   Signal arrived_;
   Signal changed_;
   Signal want_write_;

@@ -51,6 +51,7 @@ void Counters::Add(const Counters& other) {
   AddByName(cluster_http2, other.cluster_http2);
   AddByName(downstream_http2, other.downstream_http2);
   for (const auto& [reason, count] : other.rejections) rejections[reason] += count;
+  for (const auto& [name, count] : other.reverse_tunnels) reverse_tunnels[name] += count;
   for (const auto& [name, count] : other.filters) filters[name] += count;
 }
 

@@ -107,7 +107,8 @@
 
 // By listener. Overflow is of connection_limit, or of what the process may have; reject is of the
 // overload manager. Drained: still open when their drain time was over. Revoked: closed as the
-// roots that vouched for the client are gone. Paused: out of descriptors.
+// roots that vouched for the client are gone. Paused: out of descriptors. Dials that failed: of a
+// listener that dials.
 #define WEFT_LISTENER_COUNTERS(X)              \
   X(Counter, downstream_cx_total)              \
   X(Gauge, downstream_cx_active)               \
@@ -125,7 +126,8 @@
   X(Counter, ssl_trust_revoked)                \
   X(Counter, downstream_pre_cx_timeout)        \
   X(Counter, downstream_listener_filter_error) \
-  X(Counter, rbac_denied)
+  X(Counter, rbac_denied)                      \
+  X(Counter, dial_fail)
 
 // What happened on HTTP/2 connections, of a cluster or of an HTTP connection manager. Those that
 // Envoy's http2.* have too have their names.
@@ -215,6 +217,8 @@ struct Counters {
   std::map<std::string, H2Counters> cluster_http2;     // of clusters that had such connections
   std::map<std::string, H2Counters> downstream_http2;  // by stat_prefix
   std::map<std::string, uint64_t> rejections;          // of malformed requests, by reason
+  // Connections that gateways dialed to us, by trust domain: gauges.
+  std::map<std::string, uint64_t> reverse_tunnels;
   // Of HTTP filters, by their whole names: "http.in.fault.aborts_injected".
   std::map<std::string, uint64_t> filters;
 

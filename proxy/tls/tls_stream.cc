@@ -121,8 +121,18 @@ absl::Status TlsStream::VerifyResumed() {
 
 bool TlsStream::StillTrustedBy(const ServerTlsContext& now) const {
   if (!now.peer_policy().has_value()) return true;
-  const std::optional<PeerPolicy>& before = peer_state_.context->peer_policy();
   if (peer() == nullptr) return !now.requires_client_certificate();
+  return IsTrustedBy(now);
+}
+
+bool TlsStream::StillTrustedBy(const ClientTlsContext& now) const {
+  if (!now.peer_policy().has_value()) return true;
+  return peer() != nullptr && IsTrustedBy(now);
+}
+
+// Of a peer that showed a certificate.
+bool TlsStream::IsTrustedBy(const TlsContext& now) const {
+  const std::optional<PeerPolicy>& before = peer_state_.context->peer_policy();
   if (before.has_value() && before->digest() == now.peer_policy()->digest()) return true;
   return VerifyPeerOf(ssl_.get(), now, "").ok();
 }

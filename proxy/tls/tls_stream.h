@@ -70,6 +70,7 @@ class TlsStream final : public ByteStream {
   // Whether the client would be accepted by `now`, another context than that it was accepted by. Of
   // the server side.
   bool StillTrustedBy(const ServerTlsContext& now) const;
+  bool StillTrustedBy(const ClientTlsContext& now) const;
   // The connection ended without close_notify.
   bool truncated() const { return truncated_; }
   ByteStream& inner() { return io_.inner(); }
@@ -77,6 +78,7 @@ class TlsStream final : public ByteStream {
  private:
   TlsStream(EventLoop& loop, std::unique_ptr<ByteStream> inner,
             std::shared_ptr<const TlsContext> context, Buffer already_read);
+  bool IsTrustedBy(const TlsContext& now) const;
   Task<absl::Status> Handshake(MonotonicTime deadline);
   absl::Status HandshakeFailure(int ssl_error);
   absl::Status VerifyResumed();

@@ -10,17 +10,6 @@
 namespace weft {
 namespace {
 
-constexpr uint32_t kConnectionWindow = 64 << 20;
-
-Http2Options TunnelOptions() {
-  Http2Options options;
-  options.keepalive_interval = Tunnels::kPingInterval;
-  options.keepalive_timeout = Tunnels::kPingTimeout;
-  // Many readers share it: one that is slow holds its own window back, and not this one.
-  options.initial_connection_window_size = kConnectionWindow;
-  return options;
-}
-
 absl::Status At(const Address& address, absl::string_view what) {
   return absl::UnavailableError(absl::StrCat("tunnel by ", address.ToString(), ": ", what));
 }
@@ -42,8 +31,9 @@ RequestHead ConnectHead(const TunnelConfig& config, const Tunnels::Wanted& wante
 Tunnels::Connection::Connection(EventLoop& loop, std::unique_ptr<ByteStream> made,
                                 H2Counters& counters)
     : bytes(std::move(made)),
-      http2(loop, *bytes,
-            {H2Connection::Role::kClient, TunnelOptions(), true, &counters, Buffer()}),
+      http2(
+          loop, *bytes,
+          {H2Connection::Role::kClient, Http2Options::TowardsGateway(), true, &counters, Buffer()}),
       used(loop.Now()) {}
 
 Tunnels::Connection* Tunnels::Usable(Gateway& gateway) {
@@ -114,8 +104,10 @@ Task<absl::StatusOr<Tunnels::Opened>> Tunnels::Open(Address address,
   if (!config->reverse_of.empty()) {
     H2Connection* dialed = reverse_.Pick(config->reverse_of);
     if (dialed == nullptr) {
-      co_return absl::UnavailableError(
-          absl::StrCat("no gateway of ", config->reverse_of, " has dialed this one"));
+      const bool full = reverse_.Counts().contains(config->reverse_of);
+      co_return absl::UnavailableError(absl::StrCat(
+          full ? "no room on what was dialed by gateways of " : "not dialed by a gateway of ",
+          config->reverse_of));
     }
     co_return co_await OpenOn(*dialed, Address(), address, std::move(config), std::move(wanted),
                               deadline);
@@ -149,30 +141,6 @@ Task<absl::StatusOr<Tunnels::Opened>> Tunnels::OpenOn(H2Connection& connection, 
   opened.pod = std::string(response.headers.Get("x-weft-pod").value_or(""));
   opened.stream = std::make_unique<TunnelStream>(std::move(stream), local, address);
   co_return opened;
-}
-
-ReverseTunnels::Registration::Registration(ReverseTunnels& all, std::string trust_domain,
-                                           H2Connection& connection)
-    : all_(all), trust_domain_(std::move(trust_domain)), connection_(connection) {
-  all_.by_trust_domain_[trust_domain_].push_back(&connection_);
-}
-
-ReverseTunnels::Registration::~Registration() {
-  const auto found = all_.by_trust_domain_.find(trust_domain_);
-  found->second.remove(&connection_);
-  if (found->second.empty()) all_.by_trust_domain_.erase(found);
-}
-
-H2Connection* ReverseTunnels::Pick(const std::string& trust_domain) {
-  const auto found = by_trust_domain_.find(trust_domain);
-  if (found == by_trust_domain_.end()) return nullptr;
-  std::list<H2Connection*>& connections = found->second;
-  for (size_t i = 0; i < connections.size(); ++i) {
-    connections.splice(connections.end(), connections, connections.begin());
-    H2Connection* connection = connections.back();
-    if (!connection->going_away() && connection->CanOpen()) return connection;
-  }
-  return nullptr;
 }
 
 void Tunnels::Sweep(MonotonicTime now) {

@@ -2,8 +2,8 @@
 // opened on them (api/weft/tunnel.proto). All clusters of the worker share them: many connections
 // with pods are streams of one connection with their gateway.
 //
-// A gateway that falls silent is found by pings within kPingInterval + kPingTimeout, and all
-// streams on that connection break then.
+// A gateway that falls silent is found by pings (kGatewayPingInterval), and all streams on that
+// connection break then.
 //
 // One worker's.
 #ifndef WEFT_PROXY_UPSTREAM_TUNNELS_H_
@@ -24,37 +24,12 @@
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/task.h"
 #include "proxy/stream/h2_connection.h"
+#include "proxy/upstream/reverse_tunnels.h"
 
 namespace weft {
 
-// Connections that gateways of other clusters dialed, for streams that we open.
-class ReverseTunnels {
- public:
-  // One of them, for as long as it lives; both outlive it.
-  class Registration {
-   public:
-    Registration(ReverseTunnels& all, std::string trust_domain, H2Connection& connection);
-    ~Registration();
-    Registration(const Registration&) = delete;
-    Registration& operator=(const Registration&) = delete;
-
-   private:
-    ReverseTunnels& all_;
-    const std::string trust_domain_;
-    H2Connection& connection_;
-  };
-
-  // One with room for a stream, each in its turn; null if there is none.
-  H2Connection* Pick(const std::string& trust_domain);
-
- private:
-  std::map<std::string, std::list<H2Connection*>> by_trust_domain_;
-};
-
 class Tunnels {
  public:
-  static constexpr absl::Duration kPingInterval = absl::Seconds(1);
-  static constexpr absl::Duration kPingTimeout = absl::Milliseconds(1500);
   static constexpr absl::Duration kIdleTimeout = absl::Minutes(1);
 
   explicit Tunnels(EventLoop& loop) : loop_(loop) {}
@@ -76,6 +51,7 @@ class Tunnels {
                                     MonotonicTime deadline);
 
   ReverseTunnels& reverse() { return reverse_; }
+  const ReverseTunnels& reverse() const { return reverse_; }
 
   // Closes what is over, or was idle too long.
   void Sweep(MonotonicTime now);
