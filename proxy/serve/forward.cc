@@ -100,7 +100,9 @@ Task<ForwardResult> Forward(Exchange& x, UpstreamChoice& choice, const EndpointC
     wanted.raw = true;
     wanted.avoid = x.tunnel.avoid;
     wanted.source = x.tunnel.source;
-    if (x.tunnel.named) wanted.pod = x.worker().PodName(endpoint.address);
+    if (x.tunnel.filter != nullptr) {
+      wanted.pod = x.worker().PodName(x.tunnel.filter->pod_name_key, endpoint.address);
+    }
   }
   for (int races = 0;; ++races) {
     Lease lease = pool.Take(wanted, x.loop().Now());

@@ -300,7 +300,7 @@ Task<> ForwardWithRetries(Exchange& x) {
   }
   UpstreamChoice choice(x.worker(), *x.cluster, x.connection.downstream, hash);
   choice.UseHeaders(x.head.headers);
-  choice.Avoid(x.tunnel.avoid);
+  if (x.tunnel.filter != nullptr) choice.Avoid(x.tunnel.avoid, x.tunnel.filter->pod_name_key);
   x.deadline = x.start + x.policy.timeout;
   x.stream_end = x.start + x.policy.max_stream;
   const ForwardResult result = co_await Attempts(x, choice);

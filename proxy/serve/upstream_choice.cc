@@ -39,13 +39,15 @@ void UpstreamChoice::UseHeaders(const Headers& headers) {
   if (ip) SetOriginal(*address);
 }
 
-void UpstreamChoice::Avoid(const std::string& pods) {
+void UpstreamChoice::Avoid(const std::string& pods, const std::string& key) {
   if (pods.empty()) return;
   const absl::flat_hash_set<absl::string_view> names = absl::StrSplit(pods, ',');
   const std::vector<EndpointConfig>& endpoints = cluster_.endpoints->endpoints;
   state_.load.Adopt(cluster_.endpoints, worker_.loop().Now());
   for (size_t i = 0; i < endpoints.size(); ++i) {
-    if (names.contains(worker_.PodName(endpoints[i].address))) tried_.push_back(state_.load.at(i));
+    if (names.contains(worker_.PodName(key, endpoints[i].address))) {
+      tried_.push_back(state_.load.at(i));
+    }
   }
 }
 

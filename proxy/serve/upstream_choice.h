@@ -36,8 +36,8 @@ class UpstreamChoice {
 
   // What the route wants of the endpoint's metadata; must live as long as this. Before Next().
   void Want(const SubsetCriteria* subset) { subset_ = subset; }
-  // Endpoints that are as good as tried before, by PodName(). Before Next().
-  void Avoid(const std::string& pods);
+  // Endpoints that are as good as tried before, by their PodName() with that key. Before Next().
+  void Avoid(const std::string& pods, const std::string& key);
   // The fields of the request, for an ORIGINAL_DST cluster that goes by one. Before Next().
   void UseHeaders(const Headers& headers);
 

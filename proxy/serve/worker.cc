@@ -57,10 +57,15 @@ const FilterChainConfig* FindChain(const ListenerConfig& listener, uint64_t fing
   return last.has_value() && last->fingerprint == fingerprint ? &*last : nullptr;
 }
 
-// Nobody can tell an address by its name who does not know this.
-std::string RandomKey() {
-  absl::BitGen random;
-  return absl::StrCat(absl::Uniform<uint64_t>(random), "/", absl::Uniform<uint64_t>(random), "/");
+// Nobody can tell an address by its name who does not know this. All workers have the same one, as
+// the connections of one client are spread over them.
+const std::string& OwnPodNameKey() {
+  static const auto* const key = [] {
+    absl::BitGen random;
+    return new std::string(
+        absl::StrCat(absl::Uniform<uint64_t>(random), "/", absl::Uniform<uint64_t>(random)));
+  }();
+  return *key;
 }
 
 }  // namespace
@@ -96,10 +101,7 @@ bool Worker::Listens(const ListenerConfig& listener) const {
 }
 
 Worker::Worker(WorkerOptions options, AccessLog* access_log)
-    : options_(std::move(options)),
-      access_log_(access_log),
-      pod_name_key_(RandomKey()),
-      tunnels_(loop_) {
+    : options_(std::move(options)), access_log_(access_log), tunnels_(loop_) {
   upkeep_.Spawn(SweepPools());
   upkeep_.Spawn(CutDrained());
 }
@@ -326,12 +328,14 @@ H2Counters& Worker::DownstreamHttp2Of(const std::string& stat_prefix) {
   return downstream_http2_[stat_prefix];
 }
 
-const std::string& Worker::PodName(const Address& address) {
+const std::string& Worker::PodName(const std::string& key, const Address& address) {
+  const std::string& wanted = key.empty() ? OwnPodNameKey() : key;
   // What is not of use any more is made again when it is.
-  if (pod_names_.size() > kMostPodNames) pod_names_.clear();
+  if (pod_names_.size() > kMostPodNames || pod_name_key_ != wanted) pod_names_.clear();
+  pod_name_key_ = wanted;
   std::string& name = pod_names_[address.ToString()];
   if (name.empty()) {
-    name = certs::Sha256Hex(absl::StrCat(pod_name_key_, address.ToString())).substr(0, 16);
+    name = certs::Sha256Hex(absl::StrCat(wanted, "/", address.ToString())).substr(0, 16);
   }
   return name;
 }

@@ -150,9 +150,9 @@ class Worker {
   void CountRejection(const char* reason) { ++rejections_[reason]; }
   AccessLog* access_log() { return access_log_; }
   Tunnels& tunnels() { return tunnels_; }
-  // What the clients of tunnels are told of a pod instead of its address: stable as long as this
-  // worker lives, and of no meaning to anybody else.
-  const std::string& PodName(const Address& address);
+  // What the clients of tunnels are told of a pod instead of its address: the same wherever `key`
+  // is the same, and of no meaning to who does not know it. "": one that this process alone has.
+  const std::string& PodName(const std::string& key, const Address& address);
   // Serves a connection that another worker accepted.
   void TakeOver(std::unique_ptr<TcpStream> stream,
                 const std::shared_ptr<const ListenerConfig>& listener);
@@ -206,7 +206,7 @@ class Worker {
   absl::node_hash_map<std::string, ListenerCounters> listener_counters_;
   std::map<std::string, uint64_t> rejections_;
   FilterStates filters_;
-  const std::string pod_name_key_;
+  std::string pod_name_key_;                                 // that pod_names_ are made with
   absl::flat_hash_map<std::string, std::string> pod_names_;  // by address
   Tunnels tunnels_;
   Scope connections_;
