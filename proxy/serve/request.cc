@@ -245,7 +245,7 @@ void Report(const ForwardResult& result, UpstreamChoice& choice) {
   switch (result.outcome.kind) {
     case Outcome::Kind::kResponse:
       if (result.outcome.status > 0) {
-        choice.Responded(result.judged_by_pod ? 200 : result.outcome.status, result.latency);
+        choice.Responded(result.outcome.status, result.latency);
       }
       return;
     case Outcome::Kind::kConnectFailure:
@@ -259,7 +259,6 @@ void Report(const ForwardResult& result, UpstreamChoice& choice) {
     case Outcome::Kind::kResetBeforeRequest:
     case Outcome::Kind::kReset:
       ++counters.upstream_rq_rx_reset;
-      if (result.judged_by_pod) return;
       return choice.LocalFailed(LocalFailure::kReset);
   }
 }

@@ -31,6 +31,10 @@ constexpr absl::Duration kQuietBeforeClosing = absl::Milliseconds(250);
 // After the end of its drain time a connection is cut; what can end by itself has by then.
 constexpr absl::Duration kCutDelay = absl::Milliseconds(100);
 
+// A gateway that is not named any more may be going in good order, or be gone without a word. Where
+// its own pings do not tell, requests get this long to be answered.
+constexpr absl::Duration kGraceOfGone = absl::Seconds(1);
+
 // Outlier detection counts for itself.
 void CopyOutliers(const OutlierCounters& from, ClusterCounters& to) {
 #define WEFT_COPY(kind)                                                \
@@ -47,6 +51,32 @@ void CopyOutliers(const OutlierCounters& from, ClusterCounters& to) {
   to.outlier_detection_ejections_enforced_total = from.ejections_enforced_total;
   to.outlier_detection_ejections_overflow = from.ejections_overflow;
   to.outlier_detection_ejections_active = from.ejections_active;
+}
+
+bool IsGateway(const EndpointConfig& endpoint) {
+  return endpoint.fanout > 1 || endpoint.tunnel != nullptr;
+}
+
+bool IsIll(const EndpointConfig& endpoint) {
+  return endpoint.health == EndpointHealth::kUnhealthy ||
+         endpoint.checked == CheckedHealth::kFailing;
+}
+
+// Null: there is none.
+const EndpointConfig* FindEndpoint(const ClusterConfig* cluster, const std::string& key) {
+  if (cluster == nullptr) return nullptr;
+  for (const EndpointConfig& endpoint : cluster->endpoints->endpoints) {
+    if (endpoint.key == key) return &endpoint;
+  }
+  return nullptr;
+}
+
+// What was found of pods behind gateways counts as what was found of endpoints.
+OutlierCounters OutliersOf(const ClusterState& state) {
+  OutlierCounters all = state.load.outlier_counters();
+  all.Add(state.usage.former_pods);
+  for (const auto& [key, pool] : state.pools) all.Add(pool.pods().outlier_counters());
+  return all;
 }
 
 const FilterChainConfig* FindChain(const ListenerConfig& listener, uint64_t fingerprint) {
@@ -166,6 +196,7 @@ absl::Status Worker::Adopt(std::shared_ptr<const Snapshot> snapshot) {
   CloseSocketsBut(wanted);
   FollowDials();
   ReviewConnections(*before);
+  ReviewGateways(*before);
   if (errors.empty()) return absl::OkStatus();
   return absl::UnavailableError(absl::StrJoin(errors, "; "));
 }
@@ -301,6 +332,35 @@ void Worker::Review(Downstream& downstream, absl::flat_hash_map<std::string, boo
   downstream.socket->Sever(ECONNABORTED);
 }
 
+void Worker::ReviewGateways(const Snapshot& before) {
+  for (auto& [name, state] : clusters_) {
+    if (state.pools.empty()) continue;
+    const ClusterConfig* was = before.FindCluster(name);
+    const ClusterConfig* now = config_->FindCluster(name);
+    if (was == nullptr || (now != nullptr && was->endpoints == now->endpoints)) continue;
+    for (const EndpointConfig& one : was->endpoints->endpoints) {
+      if (!IsGateway(one) || IsIll(one)) continue;
+      const auto pool = state.pools.find(one.key);
+      if (pool == state.pools.end()) continue;
+      const EndpointConfig* still = FindEndpoint(now, one.key);
+      if (still != nullptr && IsIll(*still)) {
+        pool->second.Cut();
+      } else if (still == nullptr && one.tunnel == nullptr) {
+        upkeep_.Spawn(CutIfGone(name, one.key));
+      }
+    }
+  }
+}
+
+Task<> Worker::CutIfGone(std::string cluster, std::string endpoint) {
+  co_await Sleep(loop_, kGraceOfGone);
+  if (FindEndpoint(config_->FindCluster(cluster), endpoint) != nullptr) co_return;
+  const auto state = clusters_.find(cluster);
+  if (state == clusters_.end()) co_return;
+  const auto pool = state->second.pools.find(endpoint);
+  if (pool != state->second.pools.end()) pool->second.Cut();
+}
+
 // Cuts connections whose drain time is over.
 Task<> Worker::CutDrained() {
   while (true) {
@@ -350,6 +410,9 @@ Task<> Worker::SweepPools() {
       const absl::Duration idle = cluster != nullptr ? cluster->idle_timeout : absl::ZeroDuration();
       for (auto it = state.pools.begin(); it != state.pools.end();) {
         it->second.Sweep(loop_.Now(), idle);
+        if (cluster != nullptr) {
+          it->second.pods().Judge(cluster->outlier.get(), {loop_.Now(), Random()});
+        }
         auto current = it++;
         if (current->second.unused()) state.pools.erase(current);
       }
@@ -390,7 +453,7 @@ Counters Worker::CollectCounters() const {
     counters.upstream_cx_active = state.usage.connections;
     counters.upstream_rq_active = state.active_requests;
     counters.upstream_rq_pending_active = state.usage.pending;
-    CopyOutliers(state.load.outlier_counters(), counters);
+    CopyOutliers(OutliersOf(state), counters);
     if (counters.upstream_cx_http2_total > 0) all.cluster_http2[name] = state.http2;
   }
   for (const auto& [name, counters] : downstream_http2_) all.downstream_http2[name] = counters;

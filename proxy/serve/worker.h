@@ -183,6 +183,9 @@ class Worker {
   // Drains and cuts what the change from `before` to config_ concerns.
   void ReviewConnections(const Snapshot& before);
   void Review(Downstream& downstream, absl::flat_hash_map<std::string, bool>& verdicts);
+  // Lets go of requests to gateways of other clusters that went, or are said to be ill.
+  void ReviewGateways(const Snapshot& before);
+  Task<> CutIfGone(std::string cluster, std::string endpoint);
   Task<> CutDrained();
   Task<> SweepPools();
 
