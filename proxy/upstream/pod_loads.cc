@@ -40,6 +40,13 @@ void PodLoads::Forget() {
   });
 }
 
+// Connected to, and not ejected.
+size_t PodLoads::left() const {
+  return static_cast<size_t>(std::count_if(pods_.begin(), pods_.end(), [](const auto& one) {
+    return one.second.connections > 0 && !one.second.load.outlier.ejected;
+  }));
+}
+
 uint64_t PodLoads::FewestRequests(absl::Duration now) const {
   uint64_t fewest = std::numeric_limits<uint64_t>::max() - kMostAhead;
   for (const auto& [name, pod] : pods_) {
@@ -78,11 +85,8 @@ std::string PodLoads::Avoided(size_t fanout, absl::Duration now) const {
 // tenth of them is one.
 OutlierConfig PodLoads::SettingsOf(const OutlierConfig& outlier) const {
   OutlierConfig settings = outlier;
-  const auto left = std::count_if(pods_.begin(), pods_.end(), [](const auto& one) {
-    return one.second.connections > 0 && !one.second.load.outlier.ejected;
-  });
-  settings.always_eject_one_host = left > 1;
-  if (left <= 1) settings.max_ejection_percent = 0;
+  settings.always_eject_one_host = left() > 1;
+  if (left() <= 1) settings.max_ejection_percent = 0;
   return settings;
 }
 

@@ -82,14 +82,20 @@ class PodLoads {
   }
   // Whether there are pods, of `fanout`, that no connection leads to and nothing speaks against.
   bool MayFindMore(size_t fanout, absl::Duration now) const;
+  // Not to be connected to. One that could not be reached is used by connections that are there.
   static bool LeftOut(const Pod* pod, absl::Duration now) {
     return pod != nullptr && (pod->load.outlier.ejected || pod->load.Failed(now));
+  }
+  // Not to be used at all; for want of another it is.
+  bool Ejected(const Pod* pod) const {
+    return pod != nullptr && pod->load.outlier.ejected && left() > 0;
   }
 
   bool known() const { return !pods_.empty(); }
   const OutlierCounters& outlier_counters() const { return counters_; }
 
  private:
+  size_t left() const;
   uint64_t FewestRequests(absl::Duration now) const;
   void Forget();
   OutlierConfig SettingsOf(const OutlierConfig& outlier) const;

@@ -172,6 +172,21 @@ TEST(PodLoads, OneThatCannotBeReachedIsLeftOutForAWhile) {
   EXPECT_FALSE(PodLoads::LeftOut(bad.get(), later + absl::Seconds(2)));
 }
 
+TEST(PodLoads, WhoIsLeftOutIsUsedForWantOfAnother) {
+  PodLoads pods;
+  const OutlierConfig outlier = Outlier();
+  const PodLoads::Use bad = pods.Connected("bad", kNow);
+  pods.ConnectFailed("bad", kNow);
+  EXPECT_TRUE(PodLoads::LeftOut(bad.get(), kNow));
+  EXPECT_FALSE(pods.Ejected(bad.get())) << "a connection that is there shows that it lives";
+  {
+    const PodLoads::Use good = pods.Connected("good", kNow);
+    Answer(pods, "bad", 3, 500, &outlier);
+    EXPECT_TRUE(pods.Ejected(bad.get()));
+  }
+  EXPECT_FALSE(pods.Ejected(bad.get())) << "nobody else is left";
+}
+
 TEST(PodLoads, AGatewayThatKeepsMakingUpNamesIsForgotten) {
   PodLoads pods;
   for (size_t i = 0; i < 10 * PodLoads::kMostForgotten; ++i) {

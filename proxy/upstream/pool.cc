@@ -210,7 +210,7 @@ std::vector<std::unique_ptr<Pool::Http1>>::iterator Pool::NextIdle(const Wanted&
   if (!pods_.known()) return idle_.begin();
   auto best = idle_.end();
   for (auto one = idle_.begin(); one != idle_.end(); ++one) {
-    if (PodLoads::LeftOut((*one)->to.get(), now)) continue;
+    if (pods_.Ejected((*one)->to.get())) continue;
     if (best == idle_.end() || RequestsOf((*one)->to) < RequestsOf((*best)->to)) best = one;
   }
   // Connections that are more than are in use, some more at the most, are for balance.
@@ -246,7 +246,7 @@ Lease Pool::TakeHttp2(const Wanted& wanted, MonotonicTime now) {
   for (auto it = http2_.begin(); it != http2_.end();) {
     Http2& connection = **it;
     const bool current = !connection.cut && IsCurrent(*connection.connection, wanted.endpoint) &&
-                         !PodLoads::LeftOut(connection.to.get(), now);
+                         !pods_.Ejected(connection.to.get());
     const bool idle_too_long =
         connection.leases == 0 && now - connection.idle_since >= wanted.cluster.idle_timeout;
     const bool usable =
