@@ -35,24 +35,6 @@ constexpr absl::Duration kCutDelay = absl::Milliseconds(100);
 // its own pings do not tell, requests get this long to be answered.
 constexpr absl::Duration kGraceOfGone = absl::Seconds(1);
 
-// Outlier detection counts for itself.
-void CopyOutliers(const OutlierCounters& from, ClusterCounters& to) {
-#define WEFT_COPY(kind)                                                \
-  to.outlier_detection_ejections_detected_##kind = from.kind.detected; \
-  to.outlier_detection_ejections_enforced_##kind = from.kind.enforced
-  WEFT_COPY(consecutive_5xx);
-  WEFT_COPY(consecutive_gateway_failure);
-  WEFT_COPY(consecutive_local_origin_failure);
-  WEFT_COPY(success_rate);
-  WEFT_COPY(local_origin_success_rate);
-  WEFT_COPY(failure_percentage);
-  WEFT_COPY(local_origin_failure_percentage);
-#undef WEFT_COPY
-  to.outlier_detection_ejections_enforced_total = from.ejections_enforced_total;
-  to.outlier_detection_ejections_overflow = from.ejections_overflow;
-  to.outlier_detection_ejections_active = from.ejections_active;
-}
-
 bool IsGateway(const EndpointConfig& endpoint) {
   return endpoint.fanout > 1 || endpoint.tunnel != nullptr;
 }
@@ -77,6 +59,24 @@ OutlierCounters OutliersOf(const ClusterState& state) {
   all.Add(state.usage.former_pods);
   for (const auto& [key, pool] : state.pools) all.Add(pool.pods().outlier_counters());
   return all;
+}
+
+// Outlier detection counts for itself.
+void CopyOutliers(const OutlierCounters& from, ClusterCounters& to) {
+#define WEFT_COPY(kind)                                                \
+  to.outlier_detection_ejections_detected_##kind = from.kind.detected; \
+  to.outlier_detection_ejections_enforced_##kind = from.kind.enforced
+  WEFT_COPY(consecutive_5xx);
+  WEFT_COPY(consecutive_gateway_failure);
+  WEFT_COPY(consecutive_local_origin_failure);
+  WEFT_COPY(success_rate);
+  WEFT_COPY(local_origin_success_rate);
+  WEFT_COPY(failure_percentage);
+  WEFT_COPY(local_origin_failure_percentage);
+#undef WEFT_COPY
+  to.outlier_detection_ejections_enforced_total = from.ejections_enforced_total;
+  to.outlier_detection_ejections_overflow = from.ejections_overflow;
+  to.outlier_detection_ejections_active = from.ejections_active;
 }
 
 const FilterChainConfig* FindChain(const ListenerConfig& listener, uint64_t fingerprint) {

@@ -13,15 +13,6 @@ namespace weft {
 namespace {
 
 constexpr uint32_t kConnectionWindow = 64 << 20;
-// Names are kept, and sent again in lists; those of our gateways have 16 characters.
-constexpr size_t kLongestPodName = 64;
-
-// What another cluster's gateway calls a pod, if it is a name at all.
-bool IsPodName(absl::string_view name) {
-  return name.size() <= kLongestPodName && std::all_of(name.begin(), name.end(), [](char c) {
-           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.';
-         });
-}
 
 Http2Options TunnelOptions() {
   Http2Options options;
@@ -47,6 +38,16 @@ RequestHead ConnectHead(const TunnelConfig& config, const Tunnels::Wanted& wante
   if (!wanted.source.empty()) head.headers.Add("x-weft-source", wanted.source);
   if (!wanted.traceparent.empty()) head.headers.Add("traceparent", wanted.traceparent);
   return head;
+}
+
+// Names are kept, and sent again in lists; those of our gateways have 16 characters.
+constexpr size_t kLongestPodName = 64;
+
+// What another cluster's gateway calls a pod, if it is a name at all.
+bool IsPodName(absl::string_view name) {
+  return name.size() <= kLongestPodName && std::all_of(name.begin(), name.end(), [](char c) {
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.';
+         });
 }
 
 }  // namespace
