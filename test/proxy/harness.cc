@@ -458,9 +458,13 @@ ProxyProcess::ProxyProcess(const std::vector<std::string>& listeners,
     : admin_port_(FreePort()), output_path_(FreshPath("proxy.log")) {
   const std::string config =
       WriteTestFile("bootstrap.yaml", Bootstrap(admin_port_, listeners, clusters));
-  std::vector<std::string> all = {"-c", config, "--concurrency", "1"};
-  if (std::find(arguments.begin(), arguments.end(), "--drain-time-s") == arguments.end()) {
-    all.insert(all.end(), {"--drain-time-s", "10"});
+  std::vector<std::string> all = {"-c", config};
+  const std::pair<const char*, const char*> kUsual[] = {{"--concurrency", "1"},
+                                                        {"--drain-time-s", "10"}};
+  for (const auto& [name, value] : kUsual) {
+    if (std::find(arguments.begin(), arguments.end(), name) == arguments.end()) {
+      all.insert(all.end(), {name, value});
+    }
   }
   all.insert(all.end(), arguments.begin(), arguments.end());
   pid_ = SpawnProxy(std::move(all), output_path_);

@@ -161,8 +161,9 @@ class PeerProcess {
   const pid_t pid_;
 };
 
-// The proxy with one worker, ready when the constructor returns. The destructor ends it and expects
-// that it ended well: under a sanitizer that is where leaks show.
+// The proxy with one worker, unless `arguments` say otherwise, ready when the constructor returns.
+// The destructor ends it and expects that it ended well: under a sanitizer that is where leaks
+// show.
 class ProxyProcess {
  public:
   ProxyProcess(const std::vector<std::string>& listeners, const std::vector<std::string>& clusters,
