@@ -14,6 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "certs/digest.h"
 #include "certs/file.h"
 #include "controlplane/ads/ads_service.h"
 #include "controlplane/ads/load_report_service.h"
@@ -188,6 +189,9 @@ absl::Status ControlPlane::Running::LoadIdentity() {
   if (!state.ok()) return Annotate("load the CA", state.status());
   auto made = std::make_shared<ClusterIdentity>(options.self);
   made->roots_pem = state->BundlePem();
+  // All weftds of the cluster have this root, and keep it for long.
+  made->pod_name_key =
+      certs::Sha256Hex(absl::StrCat("names of pods by ", state->root().KeyPem()));
   const absl::StatusOr<bool> draining = LoadDraining(options.data_folder);
   made->draining = draining.value_or(false);
   if (!draining.ok()) {

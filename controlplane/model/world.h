@@ -274,6 +274,8 @@ struct ClusterIdentity {
   bool draining = false;       // its traffic goes to other clusters as far as they can take it
   // Where clients of other networks reach its pods.
   std::vector<GatewayAddress> gateways = {};
+  // By which its gateways name pods towards other clusters (api/weft/tunnel.proto); a secret.
+  std::string pod_name_key = {};
 
   friend bool operator==(const ClusterIdentity&, const ClusterIdentity&) = default;
 };

@@ -75,6 +75,7 @@ HttpFilter TunnelFilter(const World& world) {
   for (const auto& [trust_domain, identity] : LinkedGateways(world)) {
     (*termination.mutable_gateways())[trust_domain] = identity;
   }
+  termination.set_pod_name_key(world.self->pod_name_key);
   HttpFilter filter;
   filter.set_name("weft.filters.http.tunnel");
   *filter.mutable_typed_config() = PackAny(termination);

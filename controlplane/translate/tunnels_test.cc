@@ -292,6 +292,19 @@ TEST(TunnelGateway, TakesTunnelsOfOwnAndLinkedClusters) {
   EXPECT_EQ(http.access_log_size(), 1);
 }
 
+TEST(TunnelGateway, KnowsWhatNamesOfPodsAreMadeWith) {
+  WorldBuilder builder = WithMars();
+  ClusterIdentity self = *builder.world().self;
+  self.pod_name_key = "a secret of all gateways";
+  builder.Self(self);
+  const Resources resources = Translate(builder.world(), Gateway());
+  const HttpConnectionManager http =
+      ManagerIn(ListenerIn(resources, "0.0.0.0_15008").filter_chains(0));
+  proxy::v1::TunnelTermination termination;
+  ASSERT_TRUE(http.http_filters(0).typed_config().UnpackTo(&termination));
+  EXPECT_EQ(termination.pod_name_key(), self.pod_name_key);
+}
+
 TEST(TunnelGateway, LeavesOthersProxiesAlone) {
   ProxyView envoy = Gateway();
   envoy.tunnels = false;

@@ -303,6 +303,7 @@ absl::StatusOr<HttpFilterConfig> CompileConfig(const Any& any, bool in_route,
     if (!message.ok()) return message.status();
     TunnelTerminationConfig to;
     to.gateways.insert(message->gateways().begin(), message->gateways().end());
+    to.pod_name_key = message->pod_name_key();
     return HttpFilterConfig(std::move(to));
   }
   if (any.Is<http::ext_authz::v3::ExtAuthz>() && !in_route) {

@@ -466,6 +466,49 @@ absl::StatusOr<std::shared_ptr<const ServerTlsContext>> CompileServerTls(
 
 namespace {
 
+// All that a context made of these has, with lengths, so that no two have the same.
+std::string EverythingOf(const tls::UpstreamTlsContext& from, const ClientTlsOptions& options) {
+  std::string all;
+  const auto add = [&all](absl::string_view part) {
+    absl::StrAppend(&all, part.size(), ":", part);
+  };
+  add(from.SerializeAsString());
+  // What the message only names.
+  if (options.certificate.has_value()) {
+    add(options.certificate->chain_pem);
+    add(options.certificate->key_pem);
+  }
+  const PeerTrust& trust = options.server_trust;
+  // A context keeps its bundles alive, so while there is one no others are at that address.
+  add(absl::StrCat(reinterpret_cast<uintptr_t>(trust.bundles.get())));
+  add(trust.ca_pem);
+  add(trust.crl_pem);
+  for (const SanMatch& san : trust.sans) {
+    add(absl::StrCat(static_cast<int>(san.type), " ", static_cast<int>(san.kind), " ",
+                     static_cast<int>(san.ignore_case), " ", san.value));
+  }
+  for (const std::string& hash : trust.certificate_hashes) add(hash);
+  for (const std::string& hash : trust.key_hashes) add(hash);
+  return all;
+}
+
+absl::StatusOr<std::shared_ptr<const ClientTlsContext>> CompileGatewayTls(
+    const tls::UpstreamTlsContext& from, const Secrets& secrets) {
+  absl::StatusOr<ClientTlsOptions> options = ClientOptions(from, secrets);
+  if (!options.ok()) return options.status();
+  std::string everything = EverythingOf(from, *options);
+  const auto known = secrets.gateway_contexts.find(everything);
+  if (known != secrets.gateway_contexts.end()) {
+    std::shared_ptr<const ClientTlsContext> shared = known->second.lock();
+    if (shared != nullptr) return shared;
+  }
+  auto context = ClientTlsContext::Create(*std::move(options));
+  if (!context.ok()) return Invalid("common_tls_context", context.status().message());
+  std::erase_if(secrets.gateway_contexts, [](const auto& one) { return one.second.expired(); });
+  secrets.gateway_contexts.emplace(std::move(everything), *context);
+  return context;
+}
+
 absl::StatusOr<UpstreamSocket> CompileTunnel(const proxy::v1::TunnelTransport& from,
                                              const Secrets& secrets) {
   if (from.authority().empty()) return Invalid("authority", "must not be empty");
@@ -485,10 +528,8 @@ absl::StatusOr<UpstreamSocket> CompileTunnel(const proxy::v1::TunnelTransport& f
   tunnel->authority = from.authority();
   tunnel->reverse_of = from.reverse_of();
   if (from.has_gateway()) {
-    absl::StatusOr<ClientTlsOptions> options = ClientOptions(from.gateway(), secrets);
-    if (!options.ok()) return Under("gateway", options.status());
-    auto context = ClientTlsContext::Create(*std::move(options));
-    if (!context.ok()) return Invalid("gateway.common_tls_context", context.status().message());
+    auto context = CompileGatewayTls(from.gateway(), secrets);
+    if (!context.ok()) return Under("gateway", context.status());
     tunnel->gateway = *std::move(context);
   }
   to.tunnel = std::move(tunnel);

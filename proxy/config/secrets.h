@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -24,6 +25,9 @@ struct Secrets {
   std::function<absl::StatusOr<std::string>(const std::string& path)> read_file;
   // What keys of the configuration stand for besides what it says itself.
   RuntimeValues runtime;
+  // Of the gateways of tunnels, by all that they are made of, keys included. All clusters that
+  // would have the same one share it, since by it they share connections.
+  mutable std::map<std::string, std::weak_ptr<const ClientTlsContext>> gateway_contexts;
 };
 
 }  // namespace weft

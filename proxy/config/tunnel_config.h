@@ -23,6 +23,7 @@ struct TunnelConfig {
 // The filter "weft.filters.http.tunnel".
 struct TunnelTerminationConfig {
   std::map<std::string, std::string> gateways;  // identity of a gateway by its trust domain
+  std::string pod_name_key;                     // "": the process's own
 };
 
 }  // namespace weft

@@ -38,20 +38,28 @@ void ClusterLoad::Adopt(const std::shared_ptr<const EndpointSet>& endpoints, abs
   Changed();
 }
 
-void ClusterLoad::ConnectFailed(EndpointLoad& endpoint, absl::Duration now) {
+bool EndpointLoad::NoteFailure(absl::Duration now) {
   // Several connects that fail at once, or within the time it is avoided anyway, are one failure.
-  if (endpoint.Failed(now)) return;
-  const absl::Duration avoid = kFirstAvoidance * (1 << std::min(endpoint.failures, kMostDoublings));
-  ++endpoint.failures;
-  endpoint.failed_until = now + std::min(avoid, kLongestAvoidance);
-  Changed();
+  if (Failed(now)) return false;
+  const absl::Duration avoid = kFirstAvoidance * (1 << std::min(failures, kMostDoublings));
+  ++failures;
+  failed_until = now + std::min(avoid, kLongestAvoidance);
+  return true;
+}
+
+bool EndpointLoad::NoteSuccess() {
+  if (failures == 0) return false;
+  failures = 0;
+  failed_until = -absl::InfiniteDuration();
+  return true;
+}
+
+void ClusterLoad::ConnectFailed(EndpointLoad& endpoint, absl::Duration now) {
+  if (endpoint.NoteFailure(now)) Changed();
 }
 
 void ClusterLoad::ConnectSucceeded(EndpointLoad& endpoint) {
-  if (endpoint.failures == 0) return;
-  endpoint.failures = 0;
-  endpoint.failed_until = -absl::InfiniteDuration();
-  Changed();
+  if (endpoint.NoteSuccess()) Changed();
 }
 
 void ClusterLoad::Responded(const ClusterConfig& cluster, EndpointLoad& endpoint, int status,

@@ -37,6 +37,10 @@ struct EndpointLoad {
   OutlierState outlier;
 
   bool Failed(absl::Duration now) const { return now < failed_until; }
+  // A connect failed, or succeeded; see ClusterLoad::ConnectFailed. True: what is to be avoided
+  // changed.
+  bool NoteFailure(absl::Duration now);
+  bool NoteSuccess();
 };
 
 class ClusterLoad {

@@ -55,6 +55,10 @@ class ByteStream {
   // What broke the connection, for logs and for classifying failures: "connection reset by peer".
   virtual std::string error() const = 0;
 
+  // The peer has asked for no more to be begun on it: a gateway that goes. What is under way may
+  // come to its end.
+  virtual bool draining() const { return false; }
+
   virtual const Address& local_address() const = 0;
   virtual const Address& peer_address() const = 0;
 

@@ -76,8 +76,8 @@ struct Exchange {
 
   // Of a CONNECT that ends here, as the tunnel filter found it.
   struct TunnelNotes {
-    bool named = false;  // the client is told which pod it got
-    std::string avoid;   // pods that it wants others than
+    const TunnelTerminationConfig* filter = nullptr;  // null: there is none
+    std::string avoid;                                // pods that it wants others than
     std::string source;
   };
   TunnelNotes tunnel;

@@ -63,20 +63,11 @@ bool LostRaceWithClose(const Exchange& x, const Transfer& transfer) {
          (unseen || (kind == Outcome::Kind::kReset && idempotent));
 }
 
-bool Failed(const Outcome& outcome) {
-  return outcome.kind != Outcome::Kind::kResponse || outcome.status >= 500;
-}
-
-// What came of it is the pod's, where a gateway says which pod it was.
-ForwardResult Judged(const Transfer& transfer, const Lease& lease, Pool& pool,
-                     const ClusterConfig& cluster, MonotonicTime now) {
-  ForwardResult result = transfer.result();
-  const bool answered =
-      result.outcome.kind != Outcome::Kind::kResponse || result.outcome.status > 0;
-  if (answered && !lease.pod().empty()) {
-    result.judged_by_pod = pool.Report(lease.pod(), Failed(result.outcome), cluster, now);
-  }
-  return result;
+// What came of an attempt is the pod's, where a gateway says which pod it was; but for one that
+// broke off as the gateway went.
+void NotePod(const Transfer& transfer, const Lease& lease, UpstreamChoice& choice) {
+  const bool answered = transfer.result().outcome.kind == Outcome::Kind::kResponse;
+  if (answered || !(lease.draining() || lease.cut())) choice.Reached(lease.pod());
 }
 
 }  // namespace
@@ -96,11 +87,16 @@ Task<ForwardResult> Forward(Exchange& x, UpstreamChoice& choice, const EndpointC
                       std::min(x.deadline, x.stream_end)};
   wanted.http2_client = x.head.version == HttpVersion::kHttp2;
   wanted.tunnels = &x.worker().tunnels();
+  if (endpoint.tunnel != nullptr) {
+    wanted.traceparent = x.head.headers.Get("traceparent").value_or("");
+  }
   if (x.forward->ends_connect && x.body.framing == BodyFraming::kTunnel && x.upgrade.empty()) {
     wanted.raw = true;
     wanted.avoid = x.tunnel.avoid;
     wanted.source = x.tunnel.source;
-    if (x.tunnel.named) wanted.pod = x.worker().PodName(endpoint.address);
+    if (x.tunnel.filter != nullptr) {
+      wanted.pod = x.worker().PodName(x.tunnel.filter->pod_name_key, endpoint.address);
+    }
   }
   for (int races = 0;; ++races) {
     Lease lease = pool.Take(wanted, x.loop().Now());
@@ -111,6 +107,7 @@ Task<ForwardResult> Forward(Exchange& x, UpstreamChoice& choice, const EndpointC
       if (absl::IsResourceExhausted(status)) co_return Overflow();
       const bool out_of_time = bounded_by_request && absl::IsDeadlineExceeded(status);
       if (acquired.attempted && status.ok()) choice.ConnectSucceeded();
+      choice.Reached(acquired.pod);
       if (acquired.attempted && !status.ok() && !out_of_time) choice.ConnectFailed();
       if (out_of_time) co_return OutOfTime(x);
       if (!status.ok()) co_return ConnectFailure(status);
@@ -118,15 +115,14 @@ Task<ForwardResult> Forward(Exchange& x, UpstreamChoice& choice, const EndpointC
     }
     Transfer transfer(x, lease, attempt);
     co_await transfer.Run(try_deadline);
+    NotePod(transfer, lease, choice);
     if (transfer.upstream_ended()) {
-      ForwardResult result = Judged(transfer, lease, pool, cluster, x.loop().Now());
       lease.Finish(x.loop().Now());
-      co_return result;
+      co_return transfer.result();
     }
     lease.stream().Abort();
-    if (!lease.reused() || races == kMostRaces || !LostRaceWithClose(x, transfer)) {
-      co_return Judged(transfer, lease, pool, cluster, x.loop().Now());
-    }
+    const bool once_more = lease.reused() && !lease.cut() && races < kMostRaces;
+    if (!once_more || !LostRaceWithClose(x, transfer)) co_return transfer.result();
     wanted.fresh = true;
   }
 }

@@ -84,10 +84,12 @@ Task<> Send(std::unique_ptr<Copy> copy) {
   Pool& pool = state.PoolOf(*endpoint);
   Pool::Wanted wanted{cluster, *endpoint, copy->worker.options().mark, deadline};
   wanted.http2_client = copy->head.version == HttpVersion::kHttp2;
+  wanted.tunnels = &copy->worker.tunnels();
   Lease lease = pool.Take(wanted, loop.Now());
   if (!lease) {
     Pool::Acquired acquired = co_await pool.Acquire(loop, wanted);
     if (acquired.attempted && acquired.status.ok()) copy->choice.ConnectSucceeded();
+    copy->choice.Reached(acquired.pod);
     if (acquired.attempted && !acquired.status.ok()) copy->choice.ConnectFailed();
     if (!acquired.status.ok()) co_return;
     lease = std::move(acquired.lease);

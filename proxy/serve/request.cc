@@ -245,7 +245,7 @@ void Report(const ForwardResult& result, UpstreamChoice& choice) {
   switch (result.outcome.kind) {
     case Outcome::Kind::kResponse:
       if (result.outcome.status > 0) {
-        choice.Responded(result.judged_by_pod ? 200 : result.outcome.status, result.latency);
+        choice.Responded(result.outcome.status, result.latency);
       }
       return;
     case Outcome::Kind::kConnectFailure:
@@ -259,7 +259,6 @@ void Report(const ForwardResult& result, UpstreamChoice& choice) {
     case Outcome::Kind::kResetBeforeRequest:
     case Outcome::Kind::kReset:
       ++counters.upstream_rq_rx_reset;
-      if (result.judged_by_pod) return;
       return choice.LocalFailed(LocalFailure::kReset);
   }
 }
@@ -300,7 +299,7 @@ Task<> ForwardWithRetries(Exchange& x) {
   }
   UpstreamChoice choice(x.worker(), *x.cluster, x.connection.downstream, hash);
   choice.UseHeaders(x.head.headers);
-  choice.Avoid(x.tunnel.avoid);
+  if (x.tunnel.filter != nullptr) choice.Avoid(x.tunnel.avoid, x.tunnel.filter->pod_name_key);
   x.deadline = x.start + x.policy.timeout;
   x.stream_end = x.start + x.policy.max_stream;
   const ForwardResult result = co_await Attempts(x, choice);

@@ -88,9 +88,11 @@ Task<> ServeTcp(Worker& worker, Downstream& downstream, const TcpProxyConfig& co
   for (uint32_t attempt = 0; upstream == nullptr && attempt < attempts; ++attempt) {
     endpoint = choice.Next();
     if (endpoint == nullptr) break;
+    Tunneling tunneling;
+    tunneling.tunnels = &worker.tunnels();
     auto connected =
         co_await ConnectUpstream(worker.loop(), *cluster, *endpoint, worker.options().mark, kNever,
-                                 proxied, "", Tunneling{&worker.tunnels(), "", ""});
+                                 proxied, "", std::move(tunneling));
     if (connected.ok()) {
       choice.ConnectSucceeded(/*final=*/true);
       upstream = std::move(*connected);

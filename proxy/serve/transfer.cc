@@ -178,6 +178,10 @@ bool Transfer::StepResponse() {
 }
 
 bool Transfer::MoveResponse() {
+  if (lease_.cut() && !heard()) {
+    GiveUp();
+    return true;
+  }
   switch (upstream_.Next()) {
     case Event::kHead:
       OnResponseHead();
@@ -312,6 +316,13 @@ void Transfer::ClientBroke() {
 
 void Transfer::ClientGone() {
   Finish(ForwardEnd::kDone, ResponseFlag::kDownstreamTermination, "downstream_remote_disconnect");
+}
+
+// Whoever was asked is not expected to answer any more.
+void Transfer::GiveUp() {
+  result_.outcome.kind =
+      wrote_request_ ? Outcome::Kind::kReset : Outcome::Kind::kResetBeforeRequest;
+  Finish(ForwardEnd::kFailed, ResponseFlag::kUpstreamTermination, "endpoint is gone");
 }
 
 void Transfer::UpstreamBroke() {

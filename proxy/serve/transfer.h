@@ -46,7 +46,6 @@ struct ForwardResult {
   // From the request's first byte on a connection that was there to the response's head; zero if
   // that did not come. How far away the endpoint is, without what making a connection costs.
   absl::Duration latency = absl::ZeroDuration();
-  bool judged_by_pod = false;  // what came of it is held against a pod behind the endpoint
   std::optional<absl::Duration> back_off;  // before another attempt, as the response asks
   ResponseFlag flag = ResponseFlag::kNone;
   std::string reason;  // of a failure, for the client and the log
@@ -94,6 +93,7 @@ class Transfer {
   void ClientBroke();
   void ClientGone();
   void UpstreamBroke();
+  void GiveUp();
 
   Exchange& x_;
   const Lease& lease_;

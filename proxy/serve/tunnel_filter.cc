@@ -33,7 +33,7 @@ void RunTunnel(Exchange& x, const TunnelTerminationConfig& config) {
   x.head.headers.Remove(kSource);
   if (!source.empty()) x.head.headers.Add(kSource, source);
   x.tunnel.source = std::move(source);
-  x.tunnel.named = true;
+  x.tunnel.filter = &config;
   const absl::string_view avoid = x.head.headers.Get(kAvoid).value_or("");
   if (avoid.size() <= kMaxAvoid) x.tunnel.avoid = std::string(avoid);
 }

@@ -96,6 +96,7 @@ Task<Lease> Reach(Worker& worker, UpstreamChoice& choice, Pool& pool, Pool::Want
     co_return std::move(acquired.lease);
   }
   const bool late = worker.loop().Now() >= wanted.deadline;
+  choice.Reached(acquired.pod);
   if (acquired.attempted && !late) choice.ConnectFailed();
   failure = late ? "timed out" : std::string(acquired.status.message());
   again = acquired.attempted && !late;
@@ -126,6 +127,7 @@ Task<CallAnswer> CallEndpoint(Worker& worker, UpstreamChoice& choice,
   Pool::Wanted wanted{choice.cluster(), endpoint, worker.options().mark, call.deadline};
   wanted.http2_client = call.http2;
   wanted.fresh = fresh;
+  wanted.tunnels = &worker.tunnels();
   Lease lease =
       co_await Reach(worker, choice, state.PoolOf(endpoint), wanted, answer.failure, again);
   if (!lease) co_return answer;
@@ -143,6 +145,7 @@ Task<CallAnswer> CallEndpoint(Worker& worker, UpstreamChoice& choice,
     if (notified) progress = attempt.Move();
   }
   if (late) answer.failure = "timed out";
+  if (answer.failure.empty() || !lease.draining()) choice.Reached(lease.pod());
   Report(answer, loop.Now() - start, late, choice);
   if (progress == Progress::kDone && attempt.sent()) {
     lease.Finish(loop.Now());

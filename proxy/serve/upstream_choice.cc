@@ -39,13 +39,15 @@ void UpstreamChoice::UseHeaders(const Headers& headers) {
   if (ip) SetOriginal(*address);
 }
 
-void UpstreamChoice::Avoid(const std::string& pods) {
+void UpstreamChoice::Avoid(const std::string& pods, const std::string& key) {
   if (pods.empty()) return;
   const absl::flat_hash_set<absl::string_view> names = absl::StrSplit(pods, ',');
   const std::vector<EndpointConfig>& endpoints = cluster_.endpoints->endpoints;
   state_.load.Adopt(cluster_.endpoints, worker_.loop().Now());
   for (size_t i = 0; i < endpoints.size(); ++i) {
-    if (names.contains(worker_.PodName(endpoints[i].address))) tried_.push_back(state_.load.at(i));
+    if (names.contains(worker_.PodName(key, endpoints[i].address))) {
+      tried_.push_back(state_.load.at(i));
+    }
   }
 }
 
@@ -53,7 +55,7 @@ const EndpointConfig* UpstreamChoice::Next() {
   if (cluster_.type == ClusterType::kOriginalDst) {
     if (!original_.has_value()) return nullptr;
     load_ = std::make_shared<EndpointLoad>();
-    return &*original_;
+    return Chosen(*original_);
   }
   PickFacts facts;
   facts.random = worker_.Random();
@@ -70,13 +72,33 @@ const EndpointConfig* UpstreamChoice::Next() {
   if (!picked.index.has_value()) return nullptr;
   load_ = state_.load.at(*picked.index);
   tried_.push_back(load_);
-  return &cluster_.endpoints->endpoints[*picked.index];
+  return Chosen(cluster_.endpoints->endpoints[*picked.index]);
+}
+
+const EndpointConfig* UpstreamChoice::Chosen(const EndpointConfig& endpoint) {
+  endpoint_ = &endpoint;
+  pod_.clear();
+  return endpoint_;
+}
+
+// Those behind the endpoint chosen last, if what comes of the attempt is one's of them; else null.
+PodLoads* UpstreamChoice::Pods() {
+  if (pod_.empty()) return nullptr;
+  const auto pool = state_.pools.find(endpoint_->key);
+  if (pool == state_.pools.end()) return nullptr;
+  PodLoads& pods = pool->second.pods();
+  pods.Judge(cluster_.outlier.get(), Now());
+  return &pods;
 }
 
 void UpstreamChoice::ConnectFailed() {
   ++state_.counters.upstream_cx_connect_fail;
+  const LocalFailure failure = LocalFailure::kConnect;
+  PodLoads* pods = Pods();
+  // Its pool leaves the pod out already.
+  if (pods != nullptr && pods->FailedLocally(pod_, failure, cluster_.outlier.get(), Now())) return;
   state_.load.ConnectFailed(*load_, worker_.loop().Now());
-  state_.load.FailedLocally(cluster_, *load_, LocalFailure::kConnect, Now());
+  state_.load.FailedLocally(cluster_, *load_, failure, Now());
 }
 
 void UpstreamChoice::ConnectSucceeded(bool final) {
@@ -85,10 +107,16 @@ void UpstreamChoice::ConnectSucceeded(bool final) {
 }
 
 void UpstreamChoice::Responded(int status, absl::Duration latency) {
+  PodLoads* pods = Pods();
+  const bool noted =
+      pods != nullptr && pods->Responded(pod_, status, cluster_.outlier.get(), Now());
+  if (noted && status >= 500) return;
   state_.load.Responded(cluster_, *load_, status, latency, Now());
 }
 
 void UpstreamChoice::LocalFailed(LocalFailure failure) {
+  PodLoads* pods = Pods();
+  if (pods != nullptr && pods->FailedLocally(pod_, failure, cluster_.outlier.get(), Now())) return;
   state_.load.FailedLocally(cluster_, *load_, failure, Now());
 }
 

@@ -36,14 +36,17 @@ class UpstreamChoice {
 
   // What the route wants of the endpoint's metadata; must live as long as this. Before Next().
   void Want(const SubsetCriteria* subset) { subset_ = subset; }
-  // Endpoints that are as good as tried before, by PodName(). Before Next().
-  void Avoid(const std::string& pods);
+  // Endpoints that are as good as tried before, by their PodName() with that key. Before Next().
+  void Avoid(const std::string& pods, const std::string& key);
   // The fields of the request, for an ORIGINAL_DST cluster that goes by one. Before Next().
   void UseHeaders(const Headers& headers);
 
   // The endpoint for the next attempt, not one tried before while another is left; null if none.
   // Valid as long as this object and the cluster.
   const EndpointConfig* Next();
+  // Of an attempt by a tunnel, as soon as it is known: the pod at its other end, as the gateway
+  // calls it, or "". What comes of the attempt is held against that pod and not the gateway.
+  void Reached(const std::string& pod) { pod_ = pod; }
   // What came of connecting to it; `final`: nothing more will be reported (TCP).
   void ConnectFailed();
   void ConnectSucceeded(bool final = false);
@@ -60,6 +63,8 @@ class UpstreamChoice {
 
  private:
   void SetOriginal(const Address& address);
+  const EndpointConfig* Chosen(const EndpointConfig& endpoint);
+  PodLoads* Pods();
   ClusterLoad::Attempt Now() { return {worker_.loop().Now(), worker_.Random()}; }
 
   Worker& worker_;
@@ -67,6 +72,8 @@ class UpstreamChoice {
   ClusterState& state_;
   std::optional<uint64_t> hash_;
   const SubsetCriteria* subset_ = nullptr;
+  const EndpointConfig* endpoint_ = nullptr;
+  std::string pod_;
   std::shared_ptr<EndpointLoad> load_;
   absl::InlinedVector<std::shared_ptr<EndpointLoad>, 2> tried_;
   // Of an ORIGINAL_DST cluster; none if that would be ourselves.

@@ -30,6 +30,36 @@ constexpr absl::Duration kQuietBeforeClosing = absl::Milliseconds(250);
 // After the end of its drain time a connection is cut; what can end by itself has by then.
 constexpr absl::Duration kCutDelay = absl::Milliseconds(100);
 
+// A gateway that is not named any more may be going in good order, or be gone without a word. Where
+// its own pings do not tell, requests get this long to be answered.
+constexpr absl::Duration kGraceOfGone = absl::Seconds(1);
+
+bool IsGateway(const EndpointConfig& endpoint) {
+  return endpoint.fanout > 1 || endpoint.tunnel != nullptr;
+}
+
+bool IsIll(const EndpointConfig& endpoint) {
+  return endpoint.health == EndpointHealth::kUnhealthy ||
+         endpoint.checked == CheckedHealth::kFailing;
+}
+
+// Null: there is none.
+const EndpointConfig* FindEndpoint(const ClusterConfig* cluster, const std::string& key) {
+  if (cluster == nullptr) return nullptr;
+  for (const EndpointConfig& endpoint : cluster->endpoints->endpoints) {
+    if (endpoint.key == key) return &endpoint;
+  }
+  return nullptr;
+}
+
+// What was found of pods behind gateways counts as what was found of endpoints.
+OutlierCounters OutliersOf(const ClusterState& state) {
+  OutlierCounters all = state.load.outlier_counters();
+  all.Add(state.usage.former_pods);
+  for (const auto& [key, pool] : state.pools) all.Add(pool.pods().outlier_counters());
+  return all;
+}
+
 // Outlier detection counts for itself.
 void CopyOutliers(const OutlierCounters& from, ClusterCounters& to) {
 #define WEFT_COPY(kind)                                                \
@@ -64,10 +94,15 @@ const FilterChainConfig* FindChain(const ListenerConfig& listener, const FilterC
   return last.has_value() && Succeeds(*last, was) ? &*last : nullptr;
 }
 
-// Nobody can tell an address by its name who does not know this.
-std::string RandomKey() {
-  absl::BitGen random;
-  return absl::StrCat(absl::Uniform<uint64_t>(random), "/", absl::Uniform<uint64_t>(random), "/");
+// Nobody can tell an address by its name who does not know this. All workers have the same one, as
+// the connections of one client are spread over them.
+const std::string& OwnPodNameKey() {
+  static const auto* const key = [] {
+    absl::BitGen random;
+    return new std::string(
+        absl::StrCat(absl::Uniform<uint64_t>(random), "/", absl::Uniform<uint64_t>(random)));
+  }();
+  return *key;
 }
 
 }  // namespace
@@ -108,11 +143,7 @@ bool Worker::Listens(const ListenerConfig& listener) const {
 }
 
 Worker::Worker(WorkerOptions options, AccessLog* access_log)
-    : options_(std::move(options)),
-      access_log_(access_log),
-      pod_name_key_(RandomKey()),
-      tunnels_(loop_),
-      dials_(*this) {
+    : options_(std::move(options)), access_log_(access_log), tunnels_(loop_), dials_(*this) {
   upkeep_.Spawn(SweepPools());
   upkeep_.Spawn(CutDrained());
 }
@@ -177,6 +208,7 @@ absl::Status Worker::Adopt(std::shared_ptr<const Snapshot> snapshot) {
   CloseSocketsBut(wanted);
   FollowDials();
   ReviewConnections(*before);
+  ReviewGateways(*before);
   if (errors.empty()) return absl::OkStatus();
   return absl::UnavailableError(absl::StrJoin(errors, "; "));
 }
@@ -301,6 +333,35 @@ void Worker::Cut(Downstream& downstream) {
   downstream.socket->Sever(ECONNABORTED);
 }
 
+void Worker::ReviewGateways(const Snapshot& before) {
+  for (auto& [name, state] : clusters_) {
+    if (state.pools.empty()) continue;
+    const ClusterConfig* was = before.FindCluster(name);
+    const ClusterConfig* now = config_->FindCluster(name);
+    if (was == nullptr || (now != nullptr && was->endpoints == now->endpoints)) continue;
+    for (const EndpointConfig& one : was->endpoints->endpoints) {
+      if (!IsGateway(one) || IsIll(one)) continue;
+      const auto pool = state.pools.find(one.key);
+      if (pool == state.pools.end()) continue;
+      const EndpointConfig* still = FindEndpoint(now, one.key);
+      if (still != nullptr && IsIll(*still)) {
+        pool->second.Cut();
+      } else if (still == nullptr && one.tunnel == nullptr) {
+        upkeep_.Spawn(CutIfGone(name, one.key));
+      }
+    }
+  }
+}
+
+Task<> Worker::CutIfGone(std::string cluster, std::string endpoint) {
+  co_await Sleep(loop_, kGraceOfGone);
+  if (FindEndpoint(config_->FindCluster(cluster), endpoint) != nullptr) co_return;
+  const auto state = clusters_.find(cluster);
+  if (state == clusters_.end()) co_return;
+  const auto pool = state->second.pools.find(endpoint);
+  if (pool != state->second.pools.end()) pool->second.Cut();
+}
+
 // Cuts connections whose drain time is over.
 Task<> Worker::CutDrained() {
   while (true) {
@@ -328,12 +389,14 @@ H2Counters& Worker::DownstreamHttp2Of(const std::string& stat_prefix) {
   return downstream_http2_[stat_prefix];
 }
 
-const std::string& Worker::PodName(const Address& address) {
+const std::string& Worker::PodName(const std::string& key, const Address& address) {
+  const std::string& wanted = key.empty() ? OwnPodNameKey() : key;
   // What is not of use any more is made again when it is.
-  if (pod_names_.size() > kMostPodNames) pod_names_.clear();
+  if (pod_names_.size() > kMostPodNames || pod_name_key_ != wanted) pod_names_.clear();
+  pod_name_key_ = wanted;
   std::string& name = pod_names_[address.ToString()];
   if (name.empty()) {
-    name = certs::Sha256Hex(absl::StrCat(pod_name_key_, address.ToString())).substr(0, 16);
+    name = certs::Sha256Hex(absl::StrCat(wanted, "/", address.ToString())).substr(0, 16);
   }
   return name;
 }
@@ -348,6 +411,9 @@ Task<> Worker::SweepPools() {
       const absl::Duration idle = cluster != nullptr ? cluster->idle_timeout : absl::ZeroDuration();
       for (auto it = state.pools.begin(); it != state.pools.end();) {
         it->second.Sweep(loop_.Now(), idle);
+        if (cluster != nullptr) {
+          it->second.pods().Judge(cluster->outlier.get(), {loop_.Now(), Random()});
+        }
         auto current = it++;
         if (current->second.unused()) state.pools.erase(current);
       }
@@ -388,7 +454,7 @@ Counters Worker::CollectCounters() const {
     counters.upstream_cx_active = state.usage.connections;
     counters.upstream_rq_active = state.active_requests;
     counters.upstream_rq_pending_active = state.usage.pending;
-    CopyOutliers(state.load.outlier_counters(), counters);
+    CopyOutliers(OutliersOf(state), counters);
     if (counters.upstream_cx_http2_total > 0) all.cluster_http2[name] = state.http2;
   }
   for (const auto& [name, counters] : downstream_http2_) all.downstream_http2[name] = counters;

@@ -151,9 +151,9 @@ class Worker {
   void CountRejection(const char* reason) { ++rejections_[reason]; }
   AccessLog* access_log() { return access_log_; }
   Tunnels& tunnels() { return tunnels_; }
-  // What the clients of tunnels are told of a pod instead of its address: stable as long as this
-  // worker lives, and of no meaning to anybody else.
-  const std::string& PodName(const Address& address);
+  // What the clients of tunnels are told of a pod instead of its address: the same wherever `key`
+  // is the same, and of no meaning to who does not know it. "": one that this process alone has.
+  const std::string& PodName(const std::string& key, const Address& address);
   // Runs what serves a connection that was not accepted here.
   void SpawnConnection(Task<> task) { connections_.Spawn(std::move(task)); }
   // Drains a connection that nothing configures any more; as all of them, for drain_time.
@@ -189,6 +189,9 @@ class Worker {
   // Drains and cuts what the change from `before` to config_ concerns.
   void ReviewConnections(const Snapshot& before);
   void Review(Downstream& downstream, absl::flat_hash_map<std::string, bool>& verdicts);
+  // Lets go of requests to gateways of other clusters that went, or are said to be ill.
+  void ReviewGateways(const Snapshot& before);
+  Task<> CutIfGone(std::string cluster, std::string endpoint);
   Task<> CutDrained();
   Task<> SweepPools();
 
@@ -212,7 +215,7 @@ class Worker {
   absl::node_hash_map<std::string, ListenerCounters> listener_counters_;
   std::map<std::string, uint64_t> rejections_;
   FilterStates filters_;
-  const std::string pod_name_key_;
+  std::string pod_name_key_;                                 // that pod_names_ are made with
   absl::flat_hash_map<std::string, std::string> pod_names_;  // by address
   Tunnels tunnels_;
   Scope connections_;

@@ -28,6 +28,12 @@ H2Connection::~H2Connection() {
   });
 }
 
+void H2Connection::WakeAll() {
+  session_.ForEachHeld([](H2StreamState& stream) {
+    if (stream.holder != nullptr) static_cast<H2Stream*>(stream.holder)->OnNews();
+  });
+}
+
 std::unique_ptr<HttpStream> H2Connection::TakeRequest() {
   H2StreamState* stream = session_.TakeRequest();
   if (stream == nullptr) return nullptr;

@@ -84,6 +84,8 @@ class H2Connection {
   // way are still taken until the peer has certainly heard of it, and for `at_most` if it does not
   // say so (RFC 9113, section 6.8).
   void Drain(absl::Duration at_most = absl::InfiniteDuration());
+  // Lets those who wait for one of its streams look again, at what its holder knows.
+  void WakeAll();
   // The reason() of a head that took too long.
   static constexpr char kHeadTimeout[] = "h2_head_timeout";
 

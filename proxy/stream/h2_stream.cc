@@ -88,6 +88,8 @@ void H2Stream::Take(size_t bytes) {
   connection_->WantWrite();  // a window may have opened
 }
 
+bool H2Stream::draining() const { return gone() || connection_->going_away(); }
+
 bool H2Stream::PeerGone() {
   if (state_->failure.ok()) return false;
   NoteFailure();

@@ -35,6 +35,7 @@ class H2Stream final : public HttpStream {
   const StreamFailure& failure() const override { return failure_; }
   bool PeerGone() override;
   bool heard() const override { return state_->head_done || !state_->interim.empty(); }
+  bool draining() const override;
 
   void WriteHead(const RequestHead& head, BodyLength body) override;
   void WriteHead(const ResponseHead& head, BodyLength body) override;

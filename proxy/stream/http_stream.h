@@ -79,6 +79,9 @@ class HttpStream {
   // endpoint's side.
   virtual bool heard() const = 0;
 
+  // Of the endpoint's side: the connection takes no more requests, though this one may go on.
+  virtual bool draining() const { return false; }
+
   // --- What goes out. The heads are written as they are; RemoveHopByHop first. What Upgrade and
   // Connection fields an accepted upgrade has are the caller's.
   // kNone ends the message with its head, unless it asks for or accepts a tunnel. Interim responses

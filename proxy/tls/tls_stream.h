@@ -56,6 +56,7 @@ class TlsStream final : public ByteStream {
   Signal& readable() override { return io_.inner().readable(); }
   Signal& writable() override { return io_.inner().writable(); }
   std::string error() const override { return error_.empty() ? write_error_ : error_; }
+  bool draining() const override { return io_.inner().draining(); }
   const Address& local_address() const override { return io_.inner().local_address(); }
   const Address& peer_address() const override { return io_.inner().peer_address(); }
 

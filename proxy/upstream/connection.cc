@@ -12,6 +12,11 @@ namespace weft {
 
 namespace {
 
+// A gateway that vanished is missed within three seconds by who waits for an answer. No
+// TCP_USER_TIMEOUT for who is sending: the kernel counts it while the other side's window is closed
+// too, and would cut what goes to a pod that is merely slow. Those wait for weftd to notice.
+constexpr TcpKeepalive kGatewayKeepalive = {1, 1, 2};
+
 Task<absl::StatusOr<Tunnels::Opened>> Reach(EventLoop& loop, const ClusterConfig& cluster,
                                             const EndpointConfig& endpoint,
                                             std::optional<uint32_t> mark, MonotonicTime deadline,
@@ -24,12 +29,14 @@ Task<absl::StatusOr<Tunnels::Opened>> Reach(EventLoop& loop, const ClusterConfig
     Tunnels::Wanted wanted;
     wanted.avoid = std::move(tunneling.avoid);
     wanted.source = std::move(tunneling.source);
+    wanted.traceparent = std::move(tunneling.traceparent);
     co_return co_await tunneling.tunnels->Open(endpoint.address, endpoint.tunnel, std::move(wanted),
                                                mark, deadline);
   }
   ConnectOptions options;
   options.source = SourceFor(cluster, endpoint.address);
-  options.keepalive = cluster.keepalive;
+  const bool stated = !(cluster.keepalive == TcpKeepalive());
+  options.keepalive = endpoint.fanout > 1 && !stated ? kGatewayKeepalive : cluster.keepalive;
   options.mark = mark;
   options.deadline = deadline;
   auto connected = co_await Connect(loop, endpoint.address, options);
@@ -49,12 +56,14 @@ Task<absl::StatusOr<std::unique_ptr<UpstreamConnection>>> ConnectUpstream(
   auto connection = std::make_unique<UpstreamConnection>();
   connection->tls = endpoint.tls;
   connection->tunnel = endpoint.tunnel;
+  std::string* const reached = tunneling.reached;
   auto opened = co_await Reach(loop, cluster, endpoint,
                                cluster.mark.has_value() ? cluster.mark : default_mark, limit,
                                std::move(tunneling));
   if (!opened.ok()) co_return opened.status();
   connection->stream = std::move(opened->stream);
   connection->pod = std::move(opened->pod);
+  if (reached != nullptr) *reached = connection->pod;
   if (endpoint.proxy_protocol != ProxyProtocolOut::kNone) {
     const int version = endpoint.proxy_protocol == ProxyProtocolOut::kV1 ? 1 : 2;
     Buffer header;

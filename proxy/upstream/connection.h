@@ -32,6 +32,9 @@ struct Tunneling {
   Tunnels* tunnels = nullptr;  // null: there are none here
   std::string avoid;           // names of pods, by commas, that another one is wanted than
   std::string source;          // whom the connection is made for, if that is not us
+  std::string traceparent;     // of the request that it is made for; ""
+  // Says which pod the gateway chose, also where nothing comes of it then; may be null.
+  std::string* reached = nullptr;
 };
 
 // The two ends of a client's connection, for the PROXY protocol towards an endpoint.

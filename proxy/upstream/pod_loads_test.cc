@@ -1,8 +1,10 @@
 #include "proxy/upstream/pod_loads.h"
 
+#include <algorithm>
+#include <string>
 #include <vector>
 
-#include "gmock/gmock.h"
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 
 namespace weft {
@@ -71,38 +73,138 @@ TEST(PodLoads, WhoIsAheadIsNotToGetAnotherConnection) {
   EXPECT_EQ(pods.Avoided(2, kNow), "a");
 }
 
-TEST(PodLoads, OneThatFailsInARowIsLeftOutAlone) {
+// What came of `count` requests to a pod.
+void Answer(PodLoads& pods, const std::string& pod, int count, int status,
+            const OutlierConfig* outlier, absl::Duration now = kNow) {
+  for (int i = 0; i < count; ++i) EXPECT_TRUE(pods.Responded(pod, status, outlier, {now, 0}));
+}
+
+TEST(PodLoads, OneThatFailsInARowIsEjectedAlone) {
   PodLoads pods;
   const OutlierConfig outlier = Outlier();
   const PodLoads::Use bad = pods.Connected("bad", kNow);
   const PodLoads::Use good = pods.Connected("good", kNow);
-  for (int i = 0; i < 2; ++i) EXPECT_TRUE(pods.Report("bad", true, &outlier, kNow));
-  EXPECT_TRUE(pods.Report("bad", false, &outlier, kNow));
-  for (int i = 0; i < 2; ++i) EXPECT_TRUE(pods.Report("bad", true, &outlier, kNow));
-  EXPECT_FALSE(pods.Ejected(bad.get(), kNow)) << "not in a row";
-  EXPECT_TRUE(pods.Report("bad", true, &outlier, kNow));
-  EXPECT_TRUE(pods.Ejected(bad.get(), kNow));
-  EXPECT_FALSE(pods.Ejected(good.get(), kNow));
+  Answer(pods, "bad", 2, 500, &outlier);
+  Answer(pods, "bad", 1, 200, &outlier);
+  Answer(pods, "bad", 2, 500, &outlier);
+  EXPECT_FALSE(PodLoads::LeftOut(bad.get(), kNow)) << "not in a row";
+  Answer(pods, "bad", 1, 500, &outlier);
+  EXPECT_TRUE(PodLoads::LeftOut(bad.get(), kNow));
+  EXPECT_FALSE(PodLoads::LeftOut(good.get(), kNow));
   EXPECT_EQ(pods.Avoided(2, kNow), "bad");
-  EXPECT_FALSE(pods.Ejected(bad.get(), kNow + outlier.base_ejection_time));
+  EXPECT_EQ(pods.outlier_counters().consecutive_5xx.enforced, 1u);
+  EXPECT_EQ(pods.outlier_counters().ejections_active, 1u);
   // The second of two would leave nobody.
-  for (int i = 0; i < 3; ++i) pods.Report("good", true, &outlier, kNow);
-  EXPECT_FALSE(pods.Ejected(good.get(), kNow));
+  Answer(pods, "good", 30, 500, &outlier);
+  EXPECT_FALSE(PodLoads::LeftOut(good.get(), kNow));
 }
 
-TEST(PodLoads, NobodyIsLeftOutUnlessThatIsAskedFor) {
+TEST(PodLoads, NoMoreThanTheirPartIsEjected) {
+  PodLoads pods;
+  OutlierConfig outlier = Outlier();
+  std::vector<PodLoads::Use> uses;
+  for (const char* name : {"a", "b", "c", "d"}) uses.push_back(pods.Connected(name, kNow));
+  const auto ejected = [&] {
+    return std::count_if(uses.begin(), uses.end(), [](const PodLoads::Use& use) {
+      return PodLoads::LeftOut(use.get(), kNow);
+    });
+  };
+  for (const char* name : {"a", "b", "c", "d"}) Answer(pods, name, 3, 503, &outlier);
+  EXPECT_EQ(ejected(), 1) << "one may always be";
+  outlier.max_ejection_percent = 50;
+  for (const char* name : {"b", "c", "d"}) Answer(pods, name, 3, 503, &outlier);
+  EXPECT_EQ(ejected(), 2);
+  outlier.max_ejection_percent = 100;
+  for (const char* name : {"b", "c", "d"}) Answer(pods, name, 30, 503, &outlier);
+  EXPECT_EQ(ejected(), 3) << "never the last";
+}
+
+TEST(PodLoads, WhoIsEjectedIsLetBackIn) {
+  PodLoads pods;
+  const OutlierConfig outlier = Outlier();
+  const PodLoads::Use bad = pods.Connected("bad", kNow);
+  const PodLoads::Use good = pods.Connected("good", kNow);
+  pods.Judge(&outlier, {kNow, 0});
+  Answer(pods, "bad", 3, 500, &outlier);
+  pods.Judge(&outlier, {kNow + outlier.interval, 0});
+  EXPECT_TRUE(PodLoads::LeftOut(bad.get(), kNow + outlier.interval));
+  const absl::Duration over = kNow + outlier.base_ejection_time + outlier.interval;
+  pods.Judge(&outlier, {over, 0});
+  EXPECT_FALSE(PodLoads::LeftOut(bad.get(), over));
+  EXPECT_EQ(pods.outlier_counters().ejections_active, 0u);
+}
+
+TEST(PodLoads, WithoutDetectionAllAreLetBackIn) {
+  PodLoads pods;
+  const OutlierConfig outlier = Outlier();
+  const PodLoads::Use bad = pods.Connected("bad", kNow);
+  const PodLoads::Use good = pods.Connected("good", kNow);
+  Answer(pods, "bad", 3, 500, &outlier);
+  pods.Judge(nullptr, {kNow, 0});
+  EXPECT_FALSE(PodLoads::LeftOut(bad.get(), kNow));
+}
+
+// As of endpoints: an answer is an answer.
+TEST(PodLoads, NobodyIsEjectedUnlessThatIsAskedFor) {
   PodLoads pods;
   const PodLoads::Use a = pods.Connected("a", kNow);
   const PodLoads::Use b = pods.Connected("b", kNow);
-  for (int i = 0; i < 100; ++i) EXPECT_TRUE(pods.Report("a", true, nullptr, kNow));
-  EXPECT_FALSE(pods.Ejected(a.get(), kNow));
+  Answer(pods, "a", 100, 500, nullptr);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_TRUE(pods.FailedLocally("a", LocalFailure::kReset, nullptr, {kNow, 0}));
+  }
+  EXPECT_FALSE(PodLoads::LeftOut(a.get(), kNow));
+}
+
+// But one that cannot be reached is avoided, as an endpoint is, longer each time.
+TEST(PodLoads, OneThatCannotBeReachedIsLeftOutForAWhile) {
+  PodLoads pods;
+  const PodLoads::Use good = pods.Connected("good", kNow);
+  pods.ConnectFailed("bad", kNow);
+  EXPECT_EQ(pods.Avoided(2, kNow), "bad");
+  EXPECT_FALSE(pods.MayFindMore(2, kNow)) << "both are known";
+  const absl::Duration later = kNow + absl::Seconds(1);
+  EXPECT_TRUE(pods.MayFindMore(2, later));
+  EXPECT_EQ(pods.Avoided(2, later), "good");
+  pods.ConnectFailed("bad", later);
+  EXPECT_EQ(pods.Avoided(2, later + absl::Seconds(1)), "bad");
+  const PodLoads::Use bad = pods.Connected("bad", later + absl::Seconds(2));
+  EXPECT_FALSE(PodLoads::LeftOut(bad.get(), later + absl::Seconds(2)));
+}
+
+TEST(PodLoads, WhoIsLeftOutIsUsedForWantOfAnother) {
+  PodLoads pods;
+  const OutlierConfig outlier = Outlier();
+  const PodLoads::Use bad = pods.Connected("bad", kNow);
+  pods.ConnectFailed("bad", kNow);
+  EXPECT_TRUE(PodLoads::LeftOut(bad.get(), kNow));
+  EXPECT_FALSE(pods.Ejected(bad.get())) << "a connection that is there shows that it lives";
+  {
+    const PodLoads::Use good = pods.Connected("good", kNow);
+    Answer(pods, "bad", 3, 500, &outlier);
+    EXPECT_TRUE(pods.Ejected(bad.get()));
+  }
+  EXPECT_FALSE(pods.Ejected(bad.get())) << "nobody else is left";
+}
+
+TEST(PodLoads, AGatewayThatKeepsMakingUpNamesIsForgotten) {
+  PodLoads pods;
+  for (size_t i = 0; i < 10 * PodLoads::kMostForgotten; ++i) {
+    const std::string name = absl::StrCat("pod-", i);
+    const PodLoads::Use use = pods.Connected(name, kNow);
+    EXPECT_NE(use.get(), nullptr);
+    pods.ConnectFailed(absl::StrCat("no-", i), kNow);
+  }
+  EXPECT_LE(pods.Avoided(1, kNow).size(), PodLoads::kMostForgotten * sizeof("pod-1234,"));
 }
 
 TEST(PodLoads, WhatHasNoNameIsTheGateways) {
   PodLoads pods;
   EXPECT_EQ(pods.Connected("", kNow).get(), nullptr);
   EXPECT_FALSE(pods.known());
-  EXPECT_FALSE(pods.Report("", true, nullptr, kNow));
+  EXPECT_FALSE(pods.Responded("", 500, nullptr, {kNow, 0}));
+  pods.ConnectFailed("", kNow);
+  EXPECT_FALSE(pods.known());
 }
 
 }  // namespace

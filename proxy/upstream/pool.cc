@@ -41,9 +41,10 @@ class Waiter {
   const std::list<Signal>::iterator place_;
 };
 
-// Whether it was made as connections are made now: not before a rotation.
+// Whether it may be used, and was made as connections are made now: not before a rotation. A
+// gateway that drains says so of its tunnels.
 bool IsCurrent(const UpstreamConnection& connection, const EndpointConfig& endpoint) {
-  if (connection.tls != endpoint.tls) return false;
+  if (connection.tls != endpoint.tls || connection.stream->draining()) return false;
   const ClientTlsContext* before =
       connection.tunnel == nullptr ? nullptr : connection.tunnel->gateway.get();
   return before == (endpoint.tunnel == nullptr ? nullptr : endpoint.tunnel->gateway.get());
@@ -61,13 +62,25 @@ absl::string_view AlpnFor(UpstreamProtocol protocol, bool http2) {
 
 }  // namespace
 
-Lease::Http2::Http2(EventLoop& loop, std::unique_ptr<UpstreamConnection> made,
-                    ClusterCounters& counters, const Http2Options& options,
-                    H2Counters& http2_counters)
-    : Link(loop, std::move(made), counters),
+Lease::Link::Link(Pool& pool, EventLoop& loop, std::unique_ptr<UpstreamConnection> made)
+    : connection(std::move(made)),
+      pool(pool),
+      loop(loop),
+      since(loop.Now()),
+      place(pool.links_.insert(pool.links_.end(), this)),
+      to(pool.pods_.Connected(connection->pod, loop.Now())) {}
+
+Lease::Link::~Link() {
+  pool.counters_.upstream_cx_length_ms.Record(loop.Now() - since);
+  pool.links_.erase(place);
+}
+
+Lease::Http2::Http2(Pool& pool, EventLoop& loop, std::unique_ptr<UpstreamConnection> made,
+                    const Http2Options& options)
+    : Link(pool, loop, std::move(made)),
       http2(loop, bytes(),
-            {H2Connection::Role::kClient, options, connection->tls != nullptr, &http2_counters,
-             Buffer()}) {}
+            {H2Connection::Role::kClient, options, connection->tls != nullptr,
+             &pool.http2_counters_, Buffer()}) {}
 
 Lease& Lease::operator=(Lease&& other) noexcept {
   std::swap(raw_, other.raw_);
@@ -97,7 +110,7 @@ void Lease::Finish(MonotonicTime now) {
     http2_->idle_since = now;
     return;
   }
-  if (http1_->exhausted() || !http1_->stream.Reusable()) return;
+  if (http1_->cut || http1_->exhausted() || !http1_->stream.Reusable()) return;
   http1_->stream.NextRequest();
   http1_->idle_since = now;
   pool_->idle_.push_back(std::move(http1_));
@@ -105,6 +118,8 @@ void Lease::Finish(MonotonicTime now) {
 }
 
 Pool::~Pool() {
+  usage_.former_pods.Add(pods_.outlier_counters());
+  usage_.former_pods.ejections_active = 0;
   for (size_t i = idle_.size() + http2_.size(); i > 0; --i) Closed();
 }
 
@@ -121,7 +136,7 @@ void Pool::Closed() {
 
 Lease Pool::Use(std::unique_ptr<Http1> connection, const ClusterConfig& cluster) {
   ++connection->requests;
-  if (connection->pod.get() != nullptr) ++connection->pod.get()->requests;
+  if (connection->to.get() != nullptr) ++connection->to.get()->requests;
   connection->most_requests = cluster.max_requests_per_connection;
   Lease lease;
   lease.http1_ = std::move(connection);
@@ -131,7 +146,7 @@ Lease Pool::Use(std::unique_ptr<Http1> connection, const ClusterConfig& cluster)
 
 Lease Pool::Use(Http2& connection, const ClusterConfig& cluster, MonotonicTime now) {
   ++connection.requests;
-  if (connection.pod.get() != nullptr) ++connection.pod.get()->requests;
+  if (connection.to.get() != nullptr) ++connection.to.get()->requests;
   ++connection.leases;
   connection.most_requests = cluster.max_requests_per_connection;
   connection.idle_since = now;
@@ -145,9 +160,9 @@ Lease Pool::Use(Http2& connection, const ClusterConfig& cluster, MonotonicTime n
 // A stream's place is free; a connection that will not be used again goes with its last one.
 void Pool::Release(Http2& connection) {
   --connection.leases;
-  if (connection.leases > 0 || !(connection.http2.going_away() || connection.exhausted())) {
-    return usage_.Released();
-  }
+  const bool done = connection.http2.going_away() || connection.exhausted() || connection.cut ||
+                    connection.bytes().draining();
+  if (connection.leases > 0 || !done) return usage_.Released();
   const auto it = std::find_if(http2_.begin(), http2_.end(),
                                [&](const auto& one) { return one.get() == &connection; });
   http2_.erase(it);
@@ -195,14 +210,13 @@ std::vector<std::unique_ptr<Pool::Http1>>::iterator Pool::NextIdle(const Wanted&
   if (!pods_.known()) return idle_.begin();
   auto best = idle_.end();
   for (auto one = idle_.begin(); one != idle_.end(); ++one) {
-    const PodLoads::Pod* pod = (*one)->pod.get();
-    if (pods_.Ejected(pod, now)) continue;
-    if (best == idle_.end() || RequestsOf((*one)->pod) < RequestsOf((*best)->pod)) best = one;
+    if (pods_.Ejected((*one)->to.get())) continue;
+    if (best == idle_.end() || RequestsOf((*one)->to) < RequestsOf((*best)->to)) best = one;
   }
   // Connections that are more than are in use, some more at the most, are for balance.
   const size_t in_use = open_ - idle_.size();
   const bool may_open = open_ < 2 * in_use + kMostSpread;
-  if (best != idle_.end() && may_open && pods_.Ahead((*best)->pod.get(), now)) return idle_.end();
+  if (best != idle_.end() && may_open && pods_.Ahead((*best)->to.get(), now)) return idle_.end();
   return best;
 }
 
@@ -212,7 +226,7 @@ Lease Pool::TakeHttp1(const Wanted& wanted, MonotonicTime now) {
     if (next == idle_.end()) break;
     std::unique_ptr<Http1> connection = std::move(*next);
     idle_.erase(next);
-    const bool current = IsCurrent(*connection->connection, wanted.endpoint);
+    const bool current = !connection->cut && IsCurrent(*connection->connection, wanted.endpoint);
     const bool in_time = now - connection->idle_since < wanted.cluster.idle_timeout;
     if (current && in_time && connection->stream.StillQuiet()) {
       return Use(std::move(connection), wanted.cluster);
@@ -227,12 +241,12 @@ Lease Pool::TakeHttp2(const Wanted& wanted, MonotonicTime now) {
   if (pods_.known()) {
     // The pod that has had the fewest first.
     std::sort(http2_.begin(), http2_.end(),
-              [](const auto& a, const auto& b) { return RequestsOf(a->pod) < RequestsOf(b->pod); });
+              [](const auto& a, const auto& b) { return RequestsOf(a->to) < RequestsOf(b->to); });
   }
   for (auto it = http2_.begin(); it != http2_.end();) {
     Http2& connection = **it;
-    const bool current = IsCurrent(*connection.connection, wanted.endpoint) &&
-                         !pods_.Ejected(connection.pod.get(), now);
+    const bool current = !connection.cut && IsCurrent(*connection.connection, wanted.endpoint) &&
+                         !pods_.Ejected(connection.to.get());
     const bool idle_too_long =
         connection.leases == 0 && now - connection.idle_since >= wanted.cluster.idle_timeout;
     const bool usable =
@@ -276,6 +290,8 @@ Task<Pool::Acquired> Pool::Open(EventLoop& loop, Wanted wanted) {
   tunneling.tunnels = wanted.tunnels;
   tunneling.avoid = wanted.raw ? wanted.avoid : pods_.Avoided(wanted.endpoint.fanout, start);
   if (wanted.raw) tunneling.source = wanted.source;
+  tunneling.traceparent = std::string(wanted.traceparent);
+  tunneling.reached = &acquired.pod;
   const absl::string_view alpn = wanted.raw ? "" : AlpnFor(cluster.protocol, MayMultiplex(wanted));
   auto connected =
       co_await ConnectUpstream(loop, cluster, wanted.endpoint, wanted.mark, wanted.deadline,
@@ -284,32 +300,27 @@ Task<Pool::Acquired> Pool::Open(EventLoop& loop, Wanted wanted) {
     ++failures_;
     last_failure_ = connected.status();
     acquired.status = connected.status();
+    pods_.ConnectFailed(acquired.pod, loop.Now());
     co_return acquired;
   }
   attempt.succeeded = true;
   counters_.upstream_cx_connect_ms.Record(loop.Now() - start);
   if (wanted.raw) {
     std::string pod = (*connected)->pod.empty() ? wanted.pod : (*connected)->pod;
-    acquired.lease.raw_ =
-        std::make_unique<Raw>(loop, *std::move(connected), std::move(pod), counters_);
+    acquired.lease.raw_ = std::make_unique<Raw>(*this, loop, *std::move(connected), std::move(pod));
     acquired.lease.raw_->requests = 1;
     acquired.lease.pool_ = this;
     co_return acquired;
   }
-  PodLoads::Use pod = pods_.Connected((*connected)->pod, loop.Now());
   const bool by_alpn = cluster.protocol == UpstreamProtocol::kAlpn;
   if (by_alpn) negotiated_http1_ = (*connected)->alpn != "h2";
   if (MayMultiplex(wanted)) {
     ++counters_.upstream_cx_http2_total;
-    http2_.push_back(std::make_unique<Http2>(loop, *std::move(connected), counters_, cluster.http2,
-                                             http2_counters_));
-    http2_.back()->pod = std::move(pod);
+    http2_.push_back(std::make_unique<Http2>(*this, loop, *std::move(connected), cluster.http2));
     acquired.lease = Use(*http2_.back(), cluster, loop.Now());
   } else {
     ++counters_.upstream_cx_http1_total;
-    auto made = std::make_unique<Http1>(loop, *std::move(connected), counters_);
-    made->pod = std::move(pod);
-    acquired.lease = Use(std::move(made), cluster);
+    acquired.lease = Use(std::make_unique<Http1>(*this, loop, *std::move(connected)), cluster);
   }
   co_return acquired;
 }
@@ -354,13 +365,23 @@ Task<Pool::Acquired> Pool::Acquire(EventLoop& loop, Wanted wanted) {
   co_return co_await Open(loop, wanted);
 }
 
+void Pool::Cut() {
+  for (Lease::Link* link : links_) {
+    link->cut = true;
+    link->bytes().readable().Notify();
+  }
+  for (const std::unique_ptr<Http2>& connection : http2_) connection->http2.WakeAll();
+}
+
 void Pool::Sweep(MonotonicTime now, absl::Duration idle_timeout) {
   const auto gone1 = [&](const std::unique_ptr<Http1>& connection) {
-    return now - connection->idle_since >= idle_timeout || !connection->stream.StillQuiet();
+    return connection->cut || connection->bytes().draining() ||
+           now - connection->idle_since >= idle_timeout || !connection->stream.StillQuiet();
   };
   const auto gone2 = [&](const std::unique_ptr<Http2>& connection) {
     if (connection->leases > 0) return false;
-    return now - connection->idle_since >= idle_timeout || connection->http2.going_away();
+    return connection->cut || connection->bytes().draining() ||
+           now - connection->idle_since >= idle_timeout || connection->http2.going_away();
   };
   const size_t before = idle_.size() + http2_.size();
   idle_.erase(std::remove_if(idle_.begin(), idle_.end(), gone1), idle_.end());

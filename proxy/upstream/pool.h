@@ -33,11 +33,13 @@
 
 namespace weft {
 
-// What of a cluster's limits is in use, and who waits for some of it.
+// What of a cluster's limits is in use, and who waits for some of it; and what pools that are gone
+// found of pods behind gateways.
 struct ClusterUsage {
   uint64_t connections = 0;  // idle and in use
   uint64_t pending = 0;      // requests that wait for a connection
   std::list<Signal> waiting;
+  OutlierCounters former_pods;
 
   // To be called when anything was given back: those who wait look again, the first one first.
   void Released() {
@@ -70,6 +72,10 @@ class Lease {
   const Address& local_address() const { return link().bytes().local_address(); }
   // Of a tunnel: the pod at its other end, as its gateway calls it; else "".
   const std::string& pod() const { return link().connection->pod; }
+  // The gateway of a tunnel is gone, or going.
+  bool draining() const { return link().bytes().draining(); }
+  // The endpoint is gone or ill (Pool::Cut): what has had no answer is not to wait for one.
+  bool cut() const { return link().cut; }
 
   // The exchange is over. Keeps the connection for others if it can carry on. stream() is not to be
   // used any more.
@@ -79,38 +85,40 @@ class Lease {
   friend class Pool;
   // What a pool knows of a connection, whichever version of HTTP it speaks.
   struct Link {
-    Link(EventLoop& loop, std::unique_ptr<UpstreamConnection> made, ClusterCounters& counters)
-        : connection(std::move(made)), loop(loop), since(loop.Now()), counters(counters) {}
-    ~Link() { counters.upstream_cx_length_ms.Record(loop.Now() - since); }
+    Link(Pool& pool, EventLoop& loop, std::unique_ptr<UpstreamConnection> made);
+    ~Link();
+    Link(const Link&) = delete;
+    Link& operator=(const Link&) = delete;
     ByteStream& bytes() const { return *connection->stream; }
     bool exhausted() const { return most_requests > 0 && requests >= most_requests; }
 
     const std::unique_ptr<UpstreamConnection> connection;
+    Pool& pool;
     EventLoop& loop;
     const MonotonicTime since;
-    ClusterCounters& counters;
-    PodLoads::Use pod;  // of a tunnel
+    const std::list<Link*>::iterator place;  // of the pool's links
+    PodLoads::Use to;                        // of a tunnel
+    bool cut = false;                        // not to be used again
     uint32_t requests = 0;
     uint32_t most_requests = 0;  // 0: no limit
     MonotonicTime idle_since;
   };
   struct Http1 : Link {
-    Http1(EventLoop& loop, std::unique_ptr<UpstreamConnection> made, ClusterCounters& counters)
-        : Link(loop, std::move(made), counters), stream(bytes()) {}
+    Http1(Pool& pool, EventLoop& loop, std::unique_ptr<UpstreamConnection> made)
+        : Link(pool, loop, std::move(made)), stream(bytes()) {}
     H1ClientStream stream;
   };
   struct Http2 : Link {
-    Http2(EventLoop& loop, std::unique_ptr<UpstreamConnection> made, ClusterCounters& counters,
-          const Http2Options& options, H2Counters& http2_counters);
+    Http2(Pool& pool, EventLoop& loop, std::unique_ptr<UpstreamConnection> made,
+          const Http2Options& options);
     H2Connection http2;
     size_t leases = 0;
   };
 
   // The end of a CONNECT: bytes, as they come.
   struct Raw : Link {
-    Raw(EventLoop& loop, std::unique_ptr<UpstreamConnection> made, std::string pod,
-        ClusterCounters& counters)
-        : Link(loop, std::move(made), counters), stream(bytes(), std::move(pod)) {}
+    Raw(Pool& pool, EventLoop& loop, std::unique_ptr<UpstreamConnection> made, std::string pod)
+        : Link(pool, loop, std::move(made)), stream(bytes(), std::move(pod)) {}
     RawStream stream;
   };
 
@@ -147,11 +155,13 @@ class Pool {
     std::string pod = {};
     std::string avoid = {};
     std::string source = {};
+    absl::string_view traceparent = {};  // of the request that a tunnel is opened for
   };
   struct Acquired {
     Lease lease;
     absl::Status status;     // if there is none; ResourceExhausted: a circuit breaker is open
     bool attempted = false;  // a connection was asked for, with that status
+    std::string pod = {};    // which failed, while the gateway before it did not
   };
 
   // All are the cluster's.
@@ -169,12 +179,12 @@ class Pool {
 
   // Closes what the peer closed and what was idle too long.
   void Sweep(MonotonicTime now, absl::Duration idle_timeout);
-  // What came of a request to a pod behind a gateway. True: it is kept of that pod, and is not to
-  // be held against the gateway.
-  bool Report(const std::string& pod, bool failed, const ClusterConfig& cluster,
-              MonotonicTime now) {
-    return pods_.Report(pod, failed, cluster.outlier.get(), now);
-  }
+  // No connection is used again, and requests that have had no answer are to be given up
+  // (Lease::cut): who waits for one of them is woken. Answers that have begun come to their end.
+  void Cut();
+  // The pods behind the endpoint, if that is a gateway which names them.
+  PodLoads& pods() { return pods_; }
+  const PodLoads& pods() const { return pods_; }
 
   // Nothing refers to it.
   bool unused() const { return open_ == 0 && waiting_ == 0; }
@@ -201,7 +211,8 @@ class Pool {
   ClusterUsage& usage_;
   ClusterCounters& counters_;
   H2Counters& http2_counters_;
-  PodLoads pods_;  // of a gateway that names them
+  PodLoads pods_;                  // of a gateway that names them
+  std::list<Lease::Link*> links_;  // all connections, idle and in use
   // The longest idle first. No deque, which takes and gives back a block whenever its end goes back
   // and forth over the border of one.
   std::vector<std::unique_ptr<Http1>> idle_;

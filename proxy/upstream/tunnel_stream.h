@@ -31,6 +31,7 @@ class TunnelStream final : public ByteStream {
   Signal& readable() override { return stream_->readable(); }
   Signal& writable() override { return stream_->writable(); }
   std::string error() const override;
+  bool draining() const override { return stream_->draining(); }
   const Address& local_address() const override { return local_; }
   const Address& peer_address() const override { return peer_; }
 

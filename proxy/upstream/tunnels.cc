@@ -1,7 +1,9 @@
 #include "proxy/upstream/tunnels.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "proxy/net/tcp.h"
 #include "proxy/tls/tls_stream.h"
@@ -23,7 +25,18 @@ RequestHead ConnectHead(const TunnelConfig& config, const Tunnels::Wanted& wante
   head.version = HttpVersion::kHttp2;
   if (!wanted.avoid.empty()) head.headers.Add("x-weft-avoid", wanted.avoid);
   if (!wanted.source.empty()) head.headers.Add("x-weft-source", wanted.source);
+  if (!wanted.traceparent.empty()) head.headers.Add("traceparent", wanted.traceparent);
   return head;
+}
+
+// Names are kept, and sent again in lists; those of our gateways have 16 characters.
+constexpr size_t kLongestPodName = 64;
+
+// What another cluster's gateway calls a pod, if it is a name at all.
+bool IsPodName(absl::string_view name) {
+  return name.size() <= kLongestPodName && std::all_of(name.begin(), name.end(), [](char c) {
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.';
+         });
 }
 
 }  // namespace
@@ -56,7 +69,11 @@ Task<absl::StatusOr<Tunnels::Connection*>> Tunnels::Get(Address address,
     const bool notified = co_await Wait(loop_, {&*place}, deadline);
     gateway.waiting.erase(place);
     if (!notified) co_return At(address, "timeout");
-    if (!gateway.being_made && !gateway.failure.ok()) co_return gateway.failure;
+    // Not each of those who wait has to find out the same. But one that gave up, or had no more
+    // time, found out nothing.
+    const absl::Status& failure = gateway.failure;
+    const bool learnt = !absl::IsCancelled(failure) && !absl::IsDeadlineExceeded(failure);
+    if (!gateway.being_made && !failure.ok() && learnt) co_return failure;
   }
   co_return co_await Make(gateway, address, std::move(config), mark, deadline);
 }
@@ -138,7 +155,8 @@ Task<absl::StatusOr<Tunnels::Opened>> Tunnels::OpenOn(H2Connection& connection, 
     co_return At(address, absl::StrCat("answered ", response.status));
   }
   Opened opened;
-  opened.pod = std::string(response.headers.Get("x-weft-pod").value_or(""));
+  const absl::string_view pod = response.headers.Get("x-weft-pod").value_or("");
+  if (IsPodName(pod)) opened.pod = std::string(pod);
   opened.stream = std::make_unique<TunnelStream>(std::move(stream), local, address);
   co_return opened;
 }

@@ -39,6 +39,7 @@ class Tunnels {
   struct Wanted {
     std::string avoid;   // names of pods, by commas
     std::string source;  // whom it is opened for, if that is not us
+    std::string traceparent;
   };
   struct Opened {
     std::unique_ptr<ByteStream> stream;
