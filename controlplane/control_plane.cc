@@ -30,6 +30,9 @@
 #include "controlplane/debug/pages.h"
 #include "controlplane/drain.h"
 #include "controlplane/engine.h"
+#include "controlplane/federation/link_admin.h"
+#include "controlplane/federation/link_join.h"
+#include "controlplane/federation/links.h"
 #include "controlplane/federation/peer_dial.h"
 #include "controlplane/federation/peer_service.h"
 #include "controlplane/own_certificate.h"
@@ -121,6 +124,8 @@ struct ControlPlane::Running {
   void MakeAuthenticator();
   Task<absl::StatusOr<Caller>> ReviewRemote(std::string cluster, std::string token);
   absl::Status StartPorts();
+  void AddLinks();
+  std::shared_ptr<const Peer> CurrentPeer(const std::string& cluster) const;
   void StartAdmin();
   absl::Status StartPages();
   absl::Status StartWebhooks();
@@ -155,6 +160,7 @@ struct ControlPlane::Running {
   Translations translations;
   std::unique_ptr<AdsService> ads;
   std::unique_ptr<Engine> engine;
+  std::unique_ptr<Links> links;
   GrpcServices xds_services;
   GrpcServices peer_services;
   GrpcServices admin_services;
@@ -368,12 +374,36 @@ void ControlPlane::Running::StartAdmin() {
   Log(LogLevel::kWarning, "admin_not_served", {{"reason", std::string(status.message())}});
 }
 
+std::shared_ptr<const Peer> ControlPlane::Running::CurrentPeer(const std::string& cluster) const {
+  const auto found = engine->peers().find(cluster);
+  return found == engine->peers().end() ? nullptr : found->second.peer;
+}
+
+// So that links come and go while we run.
+void ControlPlane::Running::AddLinks() {
+  const auto current = [this](const std::string& cluster) { return CurrentPeer(cluster); };
+  Links::Options of_links;
+  of_links.data_folder = options.data_folder;
+  of_links.peers_folder = options.peers_folder;
+  of_links.self = [this] { return self; };
+  of_links.current = current;
+  of_links.on_change = [this] { engine->ReadPeerFolder(); };
+  links = std::make_unique<Links>(std::move(of_links));
+  AddLinkService(
+      loop, *links, [this](const certs::SpiffeId& identity) { return engine->FindLink(identity); },
+      peer_services);
+  LinkAdmin of_admin{loop, *links, [this] { return engine->PeerStatuses(); }, current,
+                     [this] { return certificate->Get(); }};
+  AddLinkAdminService(std::move(of_admin), admin_services);
+}
+
 absl::Status ControlPlane::Running::StartPorts() {
   ads->AddTo(xds_services);
   AddLoadReportService(metrics, xds_services);
   AddCaService([this] { return authority; }, *authenticator, xds_services);
   AddPeerService([this](const certs::SpiffeId& identity) { return engine->FindLink(identity); },
                  peer_services);
+  if (!options.peers_folder.empty()) AddLinks();
   AddDrainService(
       options.data_folder, [this](bool draining) { engine->SetDraining(draining); },
       admin_services);

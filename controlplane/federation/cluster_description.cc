@@ -37,7 +37,8 @@ bool IsPlainPem(absl::string_view pem) {
 }
 
 absl::StatusOr<std::string> ReadRoots(const peer::v1::ClusterDescription& wire) {
-  std::string pem = absl::StrJoin(wire.roots_pem(), "\n");
+  const std::string joined = absl::StrJoin(wire.roots_pem(), "\n");
+  std::string pem = absl::StrCat(absl::StripAsciiWhitespace(joined), "\n");
   if (pem.size() > kMaxDescribedRoots) return absl::InvalidArgumentError("roots: too large");
   if (!IsPlainPem(pem)) return absl::InvalidArgumentError("roots: not PEM");
   absl::Status usable = certs::TrustBundles().Set(wire.trust_domain(), pem);
@@ -55,6 +56,10 @@ absl::StatusOr<GatewayAddress> ReadGateway(const peer::v1::LinkGateway& wire) {
   }
   return GatewayAddress{address->ip(), static_cast<uint16_t>(wire.port()),
                         static_cast<uint16_t>(wire.tunnel_port())};
+}
+
+bool SameRoots(absl::string_view a, absl::string_view b) {
+  return absl::StripAsciiWhitespace(a) == absl::StripAsciiWhitespace(b);
 }
 
 absl::Status Conflict(absl::string_view what) { return absl::AlreadyExistsError(what); }
@@ -120,7 +125,7 @@ absl::Status MayBeLinked(const Peer& other, const ClusterIdentity& self,
   const auto known = linked.find(other.cluster);
   if (known == linked.end()) return absl::OkStatus();
   const bool same = known->second.trust_domain == other.trust_domain &&
-                    known->second.roots_pem == other.roots_pem;
+                    SameRoots(known->second.roots_pem, other.roots_pem);
   if (same) return absl::OkStatus();
   return Conflict(absl::StrCat("a cluster ", other.cluster,
                                " is linked already, with another trust domain or other roots: "
