@@ -338,8 +338,7 @@ absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ControlPlane::Running::P
   tls.certificate = certificate->Get();
   tls.client_trust.emplace();
   tls.client_trust->bundles = std::move(bundles);
-  // Who joins has none that we know yet; the Watch itself insists.
-  tls.require_client_certificate = false;
+  tls.require_client_certificate = true;
   tls.alpn = {"h2"};
   tls.tls13_only = true;
   return ServerTlsContext::Create(std::move(tls));

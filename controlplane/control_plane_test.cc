@@ -399,7 +399,10 @@ TlsCertificate Enroll(const Cluster& cluster, const std::string& account) {
   const grpc::Status status = stub->CreateCertificate(&context, request, &response);
   EXPECT_TRUE(status.ok()) << status.error_message();
   TlsCertificate certificate;
-  if (response.cert_chain_size() > 0) certificate.chain_pem = response.cert_chain(0);
+  // All but the root, which is last.
+  for (int i = 0; i + 1 < response.cert_chain_size(); ++i) {
+    absl::StrAppend(&certificate.chain_pem, response.cert_chain(i));
+  }
   certificate.key_pem = key.ToPem();
   return certificate;
 }

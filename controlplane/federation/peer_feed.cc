@@ -23,6 +23,24 @@ bool DifferInGroupsOnly(const ExportedService& a, const ExportedService& b) {
   return like_b == b;
 }
 
+// What differs; without a look at what is the same, if the state says what that is.
+void NoteChanges(const OwnState& before, const OwnState& after,
+                 std::set<std::pair<std::string, std::string>>& changed) {
+  if (before.revision > 0 && before.revision >= after.resumable_from) {
+    for (const auto& [name, revision] : after.changed) {
+      if (revision > before.revision) changed.insert(name);
+    }
+    return;
+  }
+  for (const auto& [name, service] : after.exports) {
+    const auto was = before.exports.find(name);
+    if (was == before.exports.end() || was->second != service) changed.insert(name);
+  }
+  for (const auto& [name, service] : before.exports) {
+    if (!after.exports.contains(name)) changed.insert(name);
+  }
+}
+
 }  // namespace
 
 PeerFeed::PeerFeed(uint64_t epoch, uint64_t after) : epoch_(epoch), sequence_(after) {}
@@ -50,15 +68,7 @@ std::vector<PeerMessage> PeerFeed::Next(std::shared_ptr<const OwnState> own, Kno
     return messages;
   }
   TellSelf(before.get(), messages);
-  if (before != own_) {
-    for (const auto& [name, service] : own_->exports) {
-      const auto was = before->exports.find(name);
-      if (was == before->exports.end() || was->second != service) changed.insert(name);
-    }
-    for (const auto& [name, service] : before->exports) {
-      if (!own_->exports.contains(name)) changed.insert(name);
-    }
-  }
+  if (before != own_) NoteChanges(*before, *own_, changed);
   for (const Name& name : changed) TellService(name, now, messages);
   if (held_back_.empty()) revision_ = own_->revision;
   if (!messages.empty()) messages.back().set_revision(revision_);

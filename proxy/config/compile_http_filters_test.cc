@@ -365,7 +365,7 @@ TEST(CompileRoute, ErrorsNameTheField) {
       {"route { cluster: 'c' rate_limits {} }", "route.rate_limits: is not supported"},
       {"route { cluster: 'c' cors {} }", "route.cors: give it as"},
       {"route { cluster: 'c' internal_redirect_policy {} }", "route.internal_redirect_policy: is"},
-      {"route { cluster: 'c' upgrade_configs {} }", "route.upgrade_configs: is not supported"},
+      {"route { cluster: 'c' upgrade_configs {} }", "route.upgrade_configs[0]: is not supported"},
       {"route { cluster_specifier_plugin: 'p' }", "route.cluster_specifier_plugin: is not"},
       {"route { cluster: 'c' retry_policy { retry_priority {} } }",
        "route.retry_policy.retry_priority: is not supported"},

@@ -59,7 +59,8 @@ class CertificatesTest : public testing::Test {
         certs::MakeCsr(certs::PrivateKey::Generate(), *certs::SpiffeId::Parse(identity)));
     IstioCertificateResponse response;
     const grpc::Status status = stub_->CreateCertificate(&context, request, &response);
-    EXPECT_EQ(response.cert_chain_size(), status.ok() ? 2 : 0) << status.error_message();
+    // Leaf, intermediate, root.
+    EXPECT_EQ(response.cert_chain_size(), status.ok() ? 3 : 0) << status.error_message();
     return status.error_code();
   }
   std::string Issue(const AccountToken& token) { return cluster_.server().IssueToken(token); }

@@ -300,6 +300,7 @@ void Fleet::Connect(const std::shared_ptr<Weftd>& dialer, int from, int peer,
   invariants_.OnAccepted(peer, *client, from);
   const ConnectionId connection = network_.Open(from, peer);
   speakers_[connection] = {dialer, acceptor};
+  if (dialer->cut_off()) stale_.insert(connection);
   if (!acceptor->OnAccepted(*client, connection)) {
     network_.Close(connection, /*dialer=*/false, /*silent=*/true);
     network_.Close(connection, /*dialer=*/true, /*silent=*/true);
@@ -317,10 +318,6 @@ void Fleet::DialForged(int thief, int claimed, int target) {
 }
 
 void Fleet::OnHeard(int cluster, int peer, ConnectionId connection, absl::Duration sent) {
-  const auto& [dialer, acceptor] = speakers_.at(connection);
-  for (const auto& end : {dialer.lock(), acceptor.lock()}) {
-    if (end != nullptr && end->cut_off()) stale_.insert(connection);
-  }
   invariants_.OnHeard(cluster, peer, /*speaks=*/!stale_.contains(connection), sent);
 }
 

@@ -44,10 +44,10 @@ TEST(DrainCluster, AsksTheWeftdThatIsMeant) {
     DrainOptions options;
     std::string socket;
   } rows[] = {
-      {{"west", "s", "", true}, folder + "/weft/s/west/weftd/admin.sock"},
-      {{"west", "s", "", false}, folder + "/weft/s/west/weftd/admin.sock"},
-      {{"prod", "s", folder, true}, folder + "/admin.sock"},
-      {{"prod", "s", "/run/other.sock", true}, "/run/other.sock"},
+      {{{"west", "s", ""}, true}, folder + "/weft/s/west/weftd/admin.sock"},
+      {{{"west", "s", ""}, false}, folder + "/weft/s/west/weftd/admin.sock"},
+      {{{"prod", "s", folder}, true}, folder + "/admin.sock"},
+      {{{"prod", "s", "/run/other.sock"}, true}, "/run/other.sock"},
   };
   for (const Row& row : rows) {
     Asked asked;
@@ -64,11 +64,11 @@ TEST(DrainCluster, SaysWhatFailed) {
   const std::string folder = NewRuntimeFolder();
   Asked asked;
   for (const char* nobody : {"mars", "../s", ""}) {
-    EXPECT_EQ(DrainCluster({nobody, "s", "", true}, Answering("", asked)), 1) << nobody;
+    EXPECT_EQ(DrainCluster({{nobody, "s", ""}, true}, Answering("", asked)), 1) << nobody;
   }
   EXPECT_EQ(asked.calls, 0);
   const auto away = Answering(absl::UnavailableError("nobody listens"), asked);
-  EXPECT_EQ(DrainCluster({"prod", "s", "/run/other.sock", true}, away), 1);
+  EXPECT_EQ(DrainCluster({{"prod", "s", "/run/other.sock"}, true}, away), 1);
   EXPECT_EQ(asked.calls, 1);
   std::filesystem::remove_all(folder);
 }
