@@ -338,7 +338,8 @@ absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ControlPlane::Running::P
   tls.certificate = certificate->Get();
   tls.client_trust.emplace();
   tls.client_trust->bundles = std::move(bundles);
-  tls.require_client_certificate = true;
+  // Who joins has none that we know yet, and shows a token instead: all other methods insist.
+  tls.require_client_certificate = false;
   tls.alpn = {"h2"};
   tls.tls13_only = true;
   return ServerTlsContext::Create(std::move(tls));
