@@ -338,8 +338,9 @@ absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ControlPlane::Running::P
   tls.certificate = certificate->Get();
   tls.client_trust.emplace();
   tls.client_trust->bundles = std::move(bundles);
-  // Who joins has none that we know yet, and shows a token instead: all other methods insist.
-  tls.require_client_certificate = false;
+  // Who joins has none that we know yet, and shows a token instead: all other methods insist. While
+  // there is no token to be shown, no stranger gets past the handshake.
+  tls.require_client_certificate = links == nullptr || !links->AwaitsJoin(absl::Now());
   tls.alpn = {"h2"};
   tls.tls13_only = true;
   return ServerTlsContext::Create(std::move(tls));
@@ -387,7 +388,10 @@ void ControlPlane::Running::AddLinks() {
   of_links.peers_folder = options.peers_folder;
   of_links.self = [this] { return self; };
   of_links.current = current;
-  of_links.on_change = [this] { engine->ReadPeerFolder(); };
+  of_links.on_change = [this] {
+    engine->ReadPeerFolder();
+    OnPeers(engine->peers());  // there may be a token now
+  };
   links = std::make_unique<Links>(std::move(of_links));
   AddLinkService(
       loop, *links, [this](const certs::SpiffeId& identity) { return engine->FindLink(identity); },
@@ -584,6 +588,7 @@ Task<> ControlPlane::Running::Renew() {
     co_await Sleep(loop, kRenewalCheck);
     RenewOwn();
     RenewWebhook();
+    OnPeers(engine->peers());  // tokens may have expired
   }
 }
 

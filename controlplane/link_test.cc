@@ -550,15 +550,23 @@ TEST_F(CredentialTest, ThePortOfDiscoveryAndCertificatesServesNothing) {
   }
 }
 
-TEST_F(CredentialTest, WithoutItThePeerPortServesOnlyWhoHasAToken) {
+TEST_F(CredentialTest, WithoutItNobodyGetsPastTheHandshakeUnlessATokenIsAwaited) {
   const Where peer_port = At(east_.weftd->peer(), {});
-  const Answer watch = Ask(peer_port, {"/weft.peer.v1.Peer/Watch", {Hello()}, false});
-  EXPECT_TRUE(absl::IsUnauthenticated(watch.status)) << watch.status;
-  const Answer echo = Ask(peer_port, {"/weft.peer.v1.Links/Echo", {""}});
-  EXPECT_TRUE(absl::IsUnauthenticated(echo.status)) << echo.status;
-  const Answer join = Ask(peer_port, {"/weft.peer.v1.Links/Join", {""}});
-  EXPECT_TRUE(absl::IsPermissionDenied(join.status)) << join.status;
-  EXPECT_TRUE(absl::StrCat(watch.bytes, echo.bytes, join.bytes).empty());
+  const Call watch{"/weft.peer.v1.Peer/Watch", {Hello()}, false};
+  const Call echo{"/weft.peer.v1.Links/Echo", {""}};
+  const Call join{"/weft.peer.v1.Links/Join", {""}};
+  for (const Call& call : {watch, echo, join}) {
+    EXPECT_TRUE(absl::IsUnavailable(Ask(peer_port, call).status)) << call.method;
+  }
+  ASSERT_NE(east_.Token(), "");
+  for (const Call& call : {watch, echo}) {
+    const Answer answer = Ask(peer_port, call);
+    EXPECT_TRUE(absl::IsUnauthenticated(answer.status)) << call.method << ": " << answer.status;
+    EXPECT_EQ(answer.bytes, "");
+  }
+  const Answer answer = Ask(peer_port, join);
+  EXPECT_TRUE(absl::IsPermissionDenied(answer.status)) << answer.status;
+  EXPECT_EQ(answer.bytes, "");
 }
 
 // Another identity of the same trust domain is nobody.

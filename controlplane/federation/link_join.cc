@@ -181,6 +181,10 @@ Task<absl::StatusOr<std::string>> JoinByToken(EventLoop& loop, Links& links, std
     asked = co_await Ask(loop, *issuer, gateway, request.SerializeAsString(), deadline);
     if (asked.answered || loop.Now() >= deadline) break;
   }
+  // An issuer that awaits nobody does not even shake hands.
+  if (!asked.answered && absl::FromUnixSeconds(decoded->expires()) <= absl::Now()) {
+    co_return Annotate(*issuer, absl::DeadlineExceededError("the token has expired"));
+  }
   if (!asked.response.ok()) co_return Annotate(*issuer, asked.response.status());
   absl::StatusOr<Peer> answered = ReadAnswer(*issuer, *asked.response);
   if (!answered.ok()) co_return Annotate(*issuer, answered.status());

@@ -1,6 +1,8 @@
 #include "controlplane/federation/link_tokens.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -96,6 +98,12 @@ absl::Status LinkTokens::Add(const std::string& id, absl::string_view secret, ab
   token.expires = expires;
   tokens_[id] = std::move(token);
   return absl::OkStatus();
+}
+
+bool LinkTokens::AnyValid(absl::Time now) const {
+  return std::any_of(tokens_.begin(), tokens_.end(), [&](const auto& entry) {
+    return entry.second.expires > now && entry.second.wrong < kMostWrongSecrets;
+  });
 }
 
 absl::Status LinkTokens::Redeem(const std::string& id, absl::string_view secret,

@@ -42,7 +42,9 @@ TEST(LinkTokens, Row109AStolenOrReusedOneIsRefused) {
 TEST(LinkTokens, ExpireToTheSecondForWhoHasJoinedAsWell) {
   LinkTokens tokens = WithOne();
   EXPECT_TRUE(tokens.Redeem("a", kSecret, "west", kNow + kLinkTokenLife - absl::Seconds(1)).ok());
+  EXPECT_TRUE(tokens.AnyValid(kNow + kLinkTokenLife - absl::Seconds(1)));
   EXPECT_TRUE(Refuses(tokens.Redeem("a", kSecret, "west", kNow + kLinkTokenLife), "expired"));
+  EXPECT_FALSE(tokens.AnyValid(kNow + kLinkTokenLife));
 }
 
 TEST(LinkTokens, AreVoidAfterAFewWrongSecrets) {
@@ -51,6 +53,7 @@ TEST(LinkTokens, AreVoidAfterAFewWrongSecrets) {
     EXPECT_TRUE(Refuses(tokens.Redeem("a", i % 2 == 0 ? kWrong : "", "west", kNow), "wrong"));
   }
   EXPECT_TRUE(Refuses(tokens.Redeem("a", kSecret, "west", kNow), "void"));
+  EXPECT_FALSE(tokens.AnyValid(kNow));
 }
 
 TEST(LinkTokens, OfAnotherIssuerAreNotKnown) {

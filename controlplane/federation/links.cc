@@ -94,6 +94,7 @@ absl::StatusOr<std::string> Links::MakeToken(absl::Duration life, absl::Time now
   if (!added.ok()) return added;
   Log(LogLevel::kInfo, "link_token_made",
       {{"token", token.id()}, {"valid", absl::FormatDuration(life)}});
+  options_.on_change();
   return EncodeLinkToken(token);
 }
 

@@ -35,7 +35,7 @@ class Links {
     std::function<std::shared_ptr<const ClusterIdentity>()> self;
     // A linked cluster as it says that it is now: its roots rotate. Null: nothing is known.
     std::function<std::shared_ptr<const Peer>(const std::string& cluster)> current;
-    // Files have changed.
+    // Links or tokens have changed.
     std::function<void()> on_change;
   };
   explicit Links(Options options) : options_(std::move(options)) {}
@@ -45,6 +45,9 @@ class Links {
   // A new token, as text. `life` of zero: kLinkTokenLife. FailedPrecondition if nobody could come
   // by it, as this cluster cannot be dialed.
   absl::StatusOr<std::string> MakeToken(absl::Duration life, absl::Time now);
+
+  // Whether there is a token that somebody may come with.
+  bool AwaitsJoin(absl::Time now) const { return LoadTokens().AnyValid(now); }
 
   // The issuer's side of a Join: links us with the joiner if its token is good; the answer is what
   // we are. A token that the joiner's description is refused with stays good.

@@ -85,7 +85,7 @@ TEST(Links, AJoinWritesAFileThatTheFolderReadsAsWhatTheJoinerSaid) {
   const auto answer = east.links->Accept(east.Request(*token, DescriptionOf(west)), absl::Now());
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_EQ(answer->cluster(), "east");
-  EXPECT_EQ(east.changes, 1);
+  EXPECT_EQ(east.changes, 2);  // a token, a link
   PeerFolder folder(east.data + "/links", "east");
   folder.Poll();
   EXPECT_TRUE(folder.problems().empty());
