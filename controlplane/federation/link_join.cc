@@ -1,5 +1,6 @@
 #include "controlplane/federation/link_join.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -106,14 +107,17 @@ struct Asked {
 Task<Asked> Ask(EventLoop& loop, const Peer& issuer, GatewayAddress gateway, std::string request,
                 MonotonicTime deadline) {
   Asked asked;
+  const auto failed = [&](const absl::Status& status) {
+    asked.response = status;
+    return asked;
+  };
   const auto address = Address::Ip(gateway.address, gateway.port);
+  if (!address.ok()) co_return failed(address.status());
   const auto context = PeerTlsContext(issuer, ControlPlaneId(issuer.trust_domain), {});
-  asked.response = !address.ok() ? address.status() : context.status();
-  if (!asked.response.status().ok()) co_return asked;
+  if (!context.ok()) co_return failed(context.status());
   const MonotonicTime patience = std::min(deadline, loop.Now() + kDialPatience);
   auto bytes = co_await DialPeer(loop, *address, *context, patience);
-  asked.response = bytes.status();
-  if (!bytes.ok()) co_return asked;
+  if (!bytes.ok()) co_return failed(bytes.status());
   GrpcConnection::Options options;
   options.authority = PeerServerName(issuer.cluster);
   options.scheme = "https";
@@ -122,13 +126,13 @@ Task<Asked> Ask(EventLoop& loop, const Peer& issuer, GatewayAddress gateway, std
   GrpcMetadata none;
   auto answer = co_await UnaryCall(connection, "/weft.peer.v1.Links/Join", std::move(none),
                                    std::move(request), deadline);
-  asked.response = answer.status();
   asked.answered = !absl::IsUnavailable(answer.status());
-  if (!answer.ok()) co_return asked;
+  if (!answer.ok()) co_return failed(answer.status());
   JoinResponse response;
-  const bool parsed = response.ParseFromString(*answer);
-  if (parsed) asked.response = std::move(response);
-  if (!parsed) asked.response = absl::InternalError("the answer is not a JoinResponse");
+  if (!response.ParseFromString(*answer)) {
+    co_return failed(absl::InternalError("the answer is not a JoinResponse"));
+  }
+  asked.response = std::move(response);
   co_return asked;
 }
 
