@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "api/weft/link.pb.h"
@@ -124,6 +125,12 @@ absl::Status LinkTokens::Redeem(const std::string& id, absl::string_view secret,
   }
   token.joiner = joiner;
   return absl::OkStatus();
+}
+
+void LinkTokens::Forget(absl::string_view joiner_prefix) {
+  std::erase_if(tokens_, [&](const auto& entry) {
+    return absl::StartsWith(entry.second.joiner, joiner_prefix);
+  });
 }
 
 }  // namespace weft

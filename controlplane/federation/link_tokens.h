@@ -55,6 +55,8 @@ class LinkTokens {
   // else may. PermissionDenied says why not; that has to be kept, too, as guesses are counted.
   absl::Status Redeem(const std::string& id, absl::string_view secret, const std::string& joiner,
                       absl::Time now);
+  // Forgets the tokens of joiners that begin so: they may not come again.
+  void Forget(absl::string_view joiner_prefix);
 
   friend bool operator==(const LinkTokens&, const LinkTokens&) = default;
 

@@ -9,6 +9,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "api/weft/link.pb.h"
 #include "certs/digest.h"
 #include "certs/file.h"
@@ -26,14 +27,14 @@ std::string TokensFile(const std::string& data_folder) {
   return absl::StrCat(data_folder, "/link-tokens.json");
 }
 
-// Tells a joiner from any other one.
+// What the fingerprints of a cluster begin with; no name of a cluster has a colon in it.
+std::string FingerprintPrefix(const std::string& cluster) { return cluster + ":"; }
+
+// Tells a joiner from any other one, and from itself with anything changed. A joiner proves nothing
+// but the token, so whoever stole it may repeat what was said, and must not say where else that
+// cluster is reached.
 std::string Fingerprint(const peer::v1::ClusterDescription& joiner) {
-  std::string all;
-  for (const std::string* part : {&joiner.cluster(), &joiner.trust_domain()}) {
-    absl::StrAppend(&all, part->size(), ":", *part);
-  }
-  for (const std::string& root : joiner.roots_pem()) absl::StrAppend(&all, root.size(), ":", root);
-  return certs::Sha256Hex(all);
+  return FingerprintPrefix(joiner.cluster()) + certs::Sha256Hex(joiner.SerializeAsString());
 }
 
 absl::Status NoLink(const std::string& cluster) {
@@ -129,6 +130,11 @@ std::map<std::string, Peer> Links::All() const {
 }
 
 absl::Status Links::Check(const Peer& peer) const {
+  const PeerFolder links = Read(options_.peers_folder, *options_.self());
+  for (const auto& [file, problem] : links.problems()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("mend or remove ", options_.peers_folder, "/", file, " first: ", problem));
+  }
   return MayBeLinked(peer, *options_.self(), All());
 }
 
@@ -162,6 +168,15 @@ absl::Status Links::Add(Peer peer) {
 absl::Status Links::Remove(const std::string& cluster) {
   const auto files = Read(options_.peers_folder, *options_.self()).FilesOf(cluster);
   if (files.empty()) return NoLink(cluster);
+  const absl::Time now = absl::Now();
+  const LinkTokens before = LoadTokens();
+  LinkTokens tokens = before;
+  tokens.Forget(FingerprintPrefix(cluster));
+  if (tokens != before) {
+    // Before the link: after a crash between the two it can be removed again.
+    absl::Status saved = SaveTokens(tokens, now);
+    if (!saved.ok()) return saved;
+  }
   for (const std::string& path : files) {
     if (unlink(path.c_str()) != 0 && errno != ENOENT) {
       return absl::ErrnoToStatus(errno, absl::StrCat("remove ", path));

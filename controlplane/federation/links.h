@@ -57,11 +57,13 @@ class Links {
 
   // By cluster, as configured; but roots are those of now.
   std::map<std::string, Peer> All() const;
-  // Whether we may be linked with it (MayBeLinked).
+  // Whether we may be linked with it (MayBeLinked). FailedPrecondition while a file of the folder
+  // cannot be read: whose names it holds is not known.
   absl::Status Check(const Peer& peer) const;
   // Links us, or changes how the cluster is reached. Its cost stays.
   absl::Status Add(Peer peer);
-  // NotFound if there is no such link.
+  // The token that made it is void from then on, also for who joined by it. NotFound if there is no
+  // such link.
   absl::Status Remove(const std::string& cluster);
   absl::Status SetCost(const std::string& cluster, uint32_t cost);
 

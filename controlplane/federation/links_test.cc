@@ -115,6 +115,45 @@ TEST(Links, Row109ATokenThatWasUsedIsRefusedAfterARestartAsWell) {
   EXPECT_TRUE(east.links->Accept(east.Request(*token, west), absl::Now()).ok());
 }
 
+// A thief of a used token says what west said (all of it public), but for the gateways.
+TEST(Links, Row109AThiefOfAUsedTokenDoesNotMoveTheGateways) {
+  Side east("east");
+  const std::string token = *east.links->MakeToken(absl::Minutes(15), absl::Now());
+  const ClusterDescription west = DescriptionOf(Identity("west"));
+  ASSERT_TRUE(east.links->Accept(east.Request(token, west), absl::Now()).ok());
+  ClusterDescription thief = west;
+  thief.clear_gateways();
+  auto* gateway = thief.add_gateways();
+  gateway->set_address("198.51.100.66");
+  gateway->set_port(15443);
+  const auto again = east.links->Accept(east.Request(token, thief), absl::Now());
+  EXPECT_FALSE(again.ok());
+  EXPECT_EQ(east.links->All().at("west").gateways[0].address, "192.0.2.1");
+}
+
+TEST(Links, ARemovedLinkIsNotMadeAgainByTheOldToken) {
+  Side east("east");
+  const std::string token = *east.links->MakeToken(absl::Minutes(15), absl::Now());
+  const ClusterDescription west = DescriptionOf(Identity("west"));
+  ASSERT_TRUE(east.links->Accept(east.Request(token, west), absl::Now()).ok());
+  ASSERT_TRUE(east.links->Remove("west").ok());
+  const auto again = east.links->Accept(east.Request(token, west), absl::Now());
+  EXPECT_FALSE(again.ok());
+  EXPECT_TRUE(east.links->All().empty());
+}
+
+// The file of a linked cluster is torn for a moment; the engine still holds its last good state.
+TEST(Links, ATrustDomainStaysTakenWhileItsFileIsTorn) {
+  Side east("east");
+  ASSERT_TRUE(east.links->Add(*FromWire(DescriptionOf(Identity("west")))).ok());
+  std::ofstream(east.data + "/links/west.yaml") << "cluster: [";
+  ClusterDescription north = DescriptionOf(Identity("north"));
+  north.set_trust_domain("west.weft");
+  const std::string token = *east.links->MakeToken(absl::Minutes(15), absl::Now());
+  const auto joined = east.links->Accept(east.Request(token, north), absl::Now());
+  EXPECT_FALSE(joined.ok());
+}
+
 TEST(Links, WrongGuessesAreCountedOnDisk) {
   Side east("east");
   const auto west = DescriptionOf(Identity("west"));
@@ -200,8 +239,10 @@ TEST(Links, AFileOfThatNameAboutAnotherClusterIsLeftAlone) {
   Side east("east");
   const auto west = *FromWire(DescriptionOf(Identity("west")));
   ASSERT_EQ(mkdir((east.data + "/links").c_str(), 0700), 0);
-  std::ofstream(east.data + "/links/west.yaml") << "not a peer";
+  std::ofstream(east.data + "/links/west.yaml")
+      << FormatPeer(*FromWire(DescriptionOf(Identity("north"))));
   EXPECT_TRUE(absl::IsAlreadyExists(east.links->Add(west)));
+  EXPECT_TRUE(east.links->All().contains("north"));
 }
 
 TEST(Links, TokensAreMadeOnlyWhereOneCanDial) {
