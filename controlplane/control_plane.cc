@@ -31,6 +31,9 @@
 #include "controlplane/debug/pages.h"
 #include "controlplane/drain.h"
 #include "controlplane/engine.h"
+#include "controlplane/federation/link_admin.h"
+#include "controlplane/federation/link_join.h"
+#include "controlplane/federation/links.h"
 #include "controlplane/federation/peer_dial.h"
 #include "controlplane/federation/peer_service.h"
 #include "controlplane/own_certificate.h"
@@ -122,6 +125,8 @@ struct ControlPlane::Running {
   void MakeAuthenticator();
   Task<absl::StatusOr<Caller>> ReviewRemote(std::string cluster, std::string token);
   absl::Status StartPorts();
+  void AddLinks();
+  std::shared_ptr<const Peer> CurrentPeer(const std::string& cluster) const;
   void StartAdmin();
   absl::Status StartPages();
   absl::Status StartWebhooks();
@@ -156,6 +161,7 @@ struct ControlPlane::Running {
   Translations translations;
   std::unique_ptr<AdsService> ads;
   std::unique_ptr<Engine> engine;
+  std::unique_ptr<Links> links;
   GrpcServices xds_services;
   GrpcServices peer_services;
   GrpcServices admin_services;
@@ -336,7 +342,9 @@ absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ControlPlane::Running::P
   tls.certificate = certificate->Get();
   tls.client_trust.emplace();
   tls.client_trust->bundles = std::move(bundles);
-  tls.require_client_certificate = true;
+  // Who joins has none that we know yet, and shows a token instead: all other methods insist. While
+  // there is no token to be shown, no stranger gets past the handshake.
+  tls.require_client_certificate = links == nullptr || !links->AwaitsJoin(absl::Now());
   tls.alpn = {"h2"};
   tls.tls13_only = true;
   return ServerTlsContext::Create(std::move(tls));
@@ -371,12 +379,39 @@ void ControlPlane::Running::StartAdmin() {
   Log(LogLevel::kWarning, "admin_not_served", {{"reason", std::string(status.message())}});
 }
 
+std::shared_ptr<const Peer> ControlPlane::Running::CurrentPeer(const std::string& cluster) const {
+  const auto found = engine->peers().find(cluster);
+  return found == engine->peers().end() ? nullptr : found->second.peer;
+}
+
+// So that links come and go while we run.
+void ControlPlane::Running::AddLinks() {
+  const auto current = [this](const std::string& cluster) { return CurrentPeer(cluster); };
+  Links::Options of_links;
+  of_links.data_folder = options.data_folder;
+  of_links.peers_folder = options.peers_folder;
+  of_links.self = [this] { return self; };
+  of_links.current = current;
+  of_links.on_change = [this] {
+    engine->ReadPeerFolder();
+    OnPeers(engine->peers());  // there may be a token now
+  };
+  links = std::make_unique<Links>(std::move(of_links));
+  AddLinkService(
+      loop, *links, [this](const certs::SpiffeId& identity) { return engine->FindLink(identity); },
+      peer_services);
+  LinkAdmin of_admin{loop, *links, [this] { return engine->PeerStatuses(); }, current,
+                     [this] { return certificate->Get(); }};
+  AddLinkAdminService(std::move(of_admin), admin_services);
+}
+
 absl::Status ControlPlane::Running::StartPorts() {
   ads->AddTo(xds_services);
   AddLoadReportService(metrics, xds_services);
   AddCaService([this] { return authority; }, *authenticator, xds_services);
   AddPeerService([this](const certs::SpiffeId& identity) { return engine->FindLink(identity); },
                  peer_services);
+  if (!options.peers_folder.empty()) AddLinks();
   AddDrainService(
       options.data_folder, [this](bool draining) { engine->SetDraining(draining); },
       admin_services);
@@ -557,6 +592,7 @@ Task<> ControlPlane::Running::Renew() {
     co_await Sleep(loop, kRenewalCheck);
     RenewOwn();
     RenewWebhook();
+    OnPeers(engine->peers());  // tokens may have expired
   }
 }
 

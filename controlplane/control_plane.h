@@ -29,7 +29,7 @@ struct ControlPlaneOptions {
   std::string data_folder;
   std::string token_key;                 // of workload tokens of our own, itself; empty: none are
   std::string token_audience;            // what tokens of the API server are to be meant for
-  std::string peers_folder;              // empty: no peers
+  std::string peers_folder;              // empty: no peers; need not be there yet
   std::vector<GatewayAddress> gateways;  // as peers reach them
 
   Address xds;         // TLS; 15012

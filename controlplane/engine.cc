@@ -206,11 +206,15 @@ Task<> Engine::KeepSnapshots() {
 Task<> Engine::WatchPeerFolder() {
   while (true) {
     co_await Sleep(loop_, kPeerFolderPoll);
-    if (!peer_folder_.Poll()) continue;
-    ApplyPeerFolder();
-    on_peers_(peers_);
-    Rebuild();
+    ReadPeerFolder();
   }
+}
+
+void Engine::ReadPeerFolder() {
+  if (!peer_folder_.Poll()) return;
+  ApplyPeerFolder();
+  on_peers_(peers_);
+  Rebuild();
 }
 
 void Engine::ApplyPeerFolder() {

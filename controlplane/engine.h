@@ -77,6 +77,9 @@ class Engine {
 
   absl::Status Start();
 
+  // Reads the folder of linked clusters now, rather than when it is looked at next.
+  void ReadPeerFolder();
+
   // Tells our proxies and our peers at once whether this cluster is being drained.
   void SetDraining(bool draining);
 

@@ -27,6 +27,14 @@ TEST(Flags, OfADefaultWeftdAreFine) {
   EXPECT_TRUE(options->debug.is_loopback());
 }
 
+// So that links can be made whenever somebody wants to.
+TEST(Flags, LinksAreInTheDataFolderWhereNoOtherIsGiven) {
+  Flags flags = GoodFlags();
+  EXPECT_EQ(ToOptions(flags)->peers_folder, "/nowhere/links");
+  flags.peers = "/somewhere";
+  EXPECT_EQ(ToOptions(flags)->peers_folder, "/somewhere");
+}
+
 // Nobody is asked who they are there, so nobody may come from elsewhere.
 TEST(Flags, Row79DebugPagesAndPlainDiscoveryAreOnLoopbackOnly) {
   for (const char* address : {"0.0.0.0:8080", "[::]:8080", "192.0.2.1:8080"}) {

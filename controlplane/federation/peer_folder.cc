@@ -10,6 +10,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "api/yaml/document.h"
 #include "certs/file.h"
@@ -123,6 +125,20 @@ absl::StatusOr<Peer> ParsePeer(absl::string_view text) {
   return ReadPeer(documents->front()->root());
 }
 
+std::string FormatPeer(const Peer& peer) {
+  const auto entry = [](std::string* out, const GatewayAddress& gateway) {
+    const auto address = Address::Ip(gateway.address, gateway.port);
+    absl::StrAppend(out, "\"", address.ok() ? address->ToString() : gateway.address);
+    if (gateway.tunnel_port != 0) absl::StrAppend(out, "/", gateway.tunnel_port);
+    absl::StrAppend(out, "\"");
+  };
+  return absl::StrCat(
+      "cluster: \"", peer.cluster, "\"\nnetwork: \"", peer.network, "\"\ntrustDomain: \"",
+      peer.trust_domain, "\"\ngateways: [", absl::StrJoin(peer.gateways, ", ", entry),
+      "]\noutboundOnly: ", peer.outbound_only ? "true" : "false", "\ncost: ", peer.cost,
+      "\nroots: |\n  ", absl::StrReplaceAll(peer.roots_pem, {{"\n", "\n  "}}), "\n");
+}
+
 PeerFolder::PeerFolder(std::string folder, std::string own_cluster)
     : folder_(std::move(folder)), own_cluster_(std::move(own_cluster)) {}
 
@@ -142,6 +158,14 @@ bool PeerFolder::Poll() {
     }
   }
   return peers_ != peers_before || problems_ != problems_before;
+}
+
+std::vector<std::string> PeerFolder::FilesOf(const std::string& cluster) const {
+  std::vector<std::string> paths;
+  for (const auto& [name, peer] : last_good_) {
+    if (peer.cluster == cluster) paths.push_back(absl::StrCat(folder_, "/", name));
+  }
+  return paths;
 }
 
 void PeerFolder::ReadFile(const std::string& name) {

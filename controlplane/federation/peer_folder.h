@@ -16,6 +16,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -25,6 +26,9 @@ namespace weft {
 
 // Errors name the field.
 absl::StatusOr<Peer> ParsePeer(absl::string_view text);
+// What ParsePeer() reads as this peer, as a file of its own says it. Of a Peer whose texts hold no
+// end of a line but its roots'.
+std::string FormatPeer(const Peer& peer);
 
 class PeerFolder {
  public:
@@ -36,6 +40,8 @@ class PeerFolder {
   bool Poll();
   const std::map<std::string, Peer>& peers() const { return peers_; }               // by cluster
   const std::map<std::string, std::string>& problems() const { return problems_; }  // by file
+  // The paths of the files that speak of a cluster: one, or those that are in each other's way.
+  std::vector<std::string> FilesOf(const std::string& cluster) const;
 
  private:
   void ReadFile(const std::string& name);

@@ -9,6 +9,7 @@
 #include "tools/weftctl/ca_command.h"
 #include "tools/weftctl/capture_command.h"
 #include "tools/weftctl/cluster_command.h"
+#include "tools/weftctl/link_command.h"
 #include "tools/weftctl/sandbox/commands.h"
 #include "tools/weftctl/sandbox/echo.h"
 #include "tools/weftctl/sandbox/state_dir.h"
@@ -27,6 +28,7 @@ struct Arguments {
   std::vector<std::string> command, files, capture_flags;
   DrainOptions drain;
   RotateOptions rotate;
+  LinkOptions link;
   std::function<int()> run;
 };
 
@@ -67,6 +69,9 @@ void AddUp(CLI::App* sandbox, Arguments* a) {
       ->allow_extra_args(false);
   up->add_option("--export", a->up.exports, "what other clusters see of these")
       ->check(CLI::IsMember({"all", "none"}))
+      ->capture_default_str();
+  up->add_option("--link", a->up.link, "which clusters are linked; none: as `weftctl link` says")
+      ->check(CLI::IsMember({"mesh", "none"}))
       ->capture_default_str();
   up->add_flag("--dual-stack", a->up.dual_stack, "pods and services may have IPv6 addresses, too");
   up->add_option("--timeout", a->up.timeout_seconds, "seconds until everything has to be ready")
@@ -179,6 +184,42 @@ void AddCa(CLI::App* app, Arguments* a) {
   AddAddress(rotate, a->rotate.of);
 }
 
+CLI::App* AddLinkCommand(CLI::App* link, Arguments* a, const char* name, const char* help,
+                         int (*run)(const LinkOptions&)) {
+  CLI::App* command = AddCommand(link, a, name, help, [a, run] {
+    a->link.json = a->format == "json";
+    return run(a->link);
+  });
+  command->add_option("--cluster", a->link.of.cluster, "of a sandbox: whose link it is");
+  AddAddress(command, a->link.of);
+  return command;
+}
+
+void AddLink(CLI::App* app, Arguments* a) {
+  CLI::App* link = app->add_subcommand("link", "a cluster's links with others");
+  link->require_subcommand(1);
+  CLI::App* token = AddLinkCommand(link, a, "token", "make a token for another cluster to join by",
+                                   &MakeLinkToken);
+  token->add_option("--valid", a->link.valid, "for how long; it is good for one cluster")
+      ->capture_default_str();
+  CLI::App* join =
+      AddLinkCommand(link, a, "join", "link with the cluster that made the token", &JoinLink);
+  join->add_option("token", a->link.token, "- for standard input")->required();
+  CLI::App* list = AddLinkCommand(link, a, "list", "the clusters it is linked with", &ListLinks);
+  CLI::App* status = AddLinkCommand(link, a, "status", "all that is known of a link", &ShowLink);
+  CLI::App* remove = AddLinkCommand(link, a, "remove", "end a link, at once", &RemoveLink);
+  CLI::App* cost = AddLinkCommand(
+      link, a, "cost", "of several clusters, those of lower cost are preferred", &SetLinkCost);
+  CLI::App* test = AddLinkCommand(link, a, "test", "try each hop, and what it carries", &TestLink);
+  for (CLI::App* one : {status, remove, cost, test}) {
+    one->add_option("peer", a->link.peer, "the linked cluster")->required();
+  }
+  cost->add_option("cost", a->link.cost, "from 0 on")->required();
+  for (CLI::App* one : {token, join, list, status, test}) {
+    one->add_option("-o,--output", a->format)->check(CLI::IsMember({"table", "json"}));
+  }
+}
+
 int Main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
   Arguments arguments;
@@ -187,6 +228,7 @@ int Main(int argc, char** argv) {
   AddSandbox(&app, &arguments);
   AddCluster(&app, &arguments);
   AddCa(&app, &arguments);
+  AddLink(&app, &arguments);
   CLI::App* capture =
       AddCommand(&app, &arguments, "capture", "turn a pod's traffic over to its sidecar",
                  [&arguments] { return RunCapture(arguments.capture_flags); });

@@ -102,6 +102,7 @@ std::vector<std::string> Cluster::Problems() const {
 
 // status.json is weftd's; where there is none, nothing can be waited for.
 void Cluster::CheckLinks() {
+  if (sandbox_.link == "none") linked_ = true;
   if (linked_) return;
   absl::StatusOr<std::string> text = ReadFile(folder_ + "/weftd/status.json");
   size_t synced = 0;

@@ -16,6 +16,7 @@
 #include "tools/weftctl/sandbox/control.h"
 #include "tools/weftctl/sandbox/launch.h"
 #include "tools/weftctl/sandbox/state_dir.h"
+#include "tools/weftctl/table.h"
 
 namespace weft::sandbox {
 namespace {
@@ -75,18 +76,8 @@ std::string ContainersOf(const Json& pod) {
   return names;
 }
 
-// Rows of the same number of cells; each column is as wide as its widest cell, the last is ragged.
 void PrintColumns(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<size_t> widths(rows[0].size());
-  for (const auto& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  for (const auto& row : rows) {
-    for (size_t i = 0; i + 1 < row.size(); ++i) {
-      printf("%-*s  ", static_cast<int>(widths[i]), row[i].c_str());
-    }
-    printf("%s\n", row.back().c_str());
-  }
+  fputs(FormatTable(rows).c_str(), stdout);
 }
 
 void PrintStatus(const Json& status) {

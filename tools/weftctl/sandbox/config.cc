@@ -103,13 +103,10 @@ std::vector<std::string> LinkedFolders(const SandboxConfig& config, const std::s
 }
 
 std::string ConfigToJson(const SandboxConfig& config) {
-  Json json = {{"name", config.name},
-               {"weftctl", config.weftctl},
-               {"weftd", config.weftd},
-               {"weft_proxy", config.weft_proxy},
-               {"exports", config.exports},
-               {"images", config.images},
-               {"dual_stack", config.dual_stack},
+  Json json = {{"name", config.name},       {"weftctl", config.weftctl},
+               {"weftd", config.weftd},     {"weft_proxy", config.weft_proxy},
+               {"exports", config.exports}, {"link", config.link},
+               {"images", config.images},   {"dual_stack", config.dual_stack},
                {"clusters", Json::array()}};
   for (const ClusterConfig& cluster : config.clusters) {
     json["clusters"].push_back({{"name", cluster.name},
@@ -130,6 +127,7 @@ absl::StatusOr<SandboxConfig> ConfigFromJson(absl::string_view text) {
   config.weftd = GetString(json, "weftd");
   config.weft_proxy = GetString(json, "weft_proxy");
   config.exports = GetString(json, "exports", "all");
+  config.link = GetString(json, "link", "mesh");
   config.dual_stack = json.value("dual_stack", false);
   for (const auto& [image, command] : json["images"].items()) {
     if (command.is_string()) config.images[image] = command.get<std::string>();

@@ -25,6 +25,7 @@ struct SandboxConfig {
   std::map<std::string, std::string> images;  // image → shell command
   std::string weftctl, weftd, weft_proxy;     // absolute paths of the binaries
   std::string exports = "all";                // or "none"
+  std::string link = "mesh";                  // all clusters with each other; or "none"
   bool dual_stack = false;                    // pods and services may have IPv6 addresses, too
   bool operator==(const SandboxConfig&) const = default;
 };
@@ -40,7 +41,7 @@ absl::Status ParseImage(absl::string_view flag, std::map<std::string, std::strin
 
 // Of two that nobody can dial neither reaches the other.
 bool CanBeLinked(const ClusterConfig& a, const ClusterConfig& b);
-// The folders of the clusters whose services this one sees.
+// The folders of the clusters whose services this one sees, or may see once they are linked.
 std::vector<std::string> LinkedFolders(const SandboxConfig& config, const std::string& cluster);
 
 std::string ConfigToJson(const SandboxConfig& config);

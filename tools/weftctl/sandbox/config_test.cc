@@ -12,6 +12,7 @@ TEST(Config, SurvivesItsFile) {
   config.images = {{"web", "echo \"hi\""}};
   config.weftctl = "/bin/weftctl";
   config.exports = "none";
+  config.link = "none";
   config.dual_stack = true;
   absl::StatusOr<SandboxConfig> read = ConfigFromJson(ConfigToJson(config));
   ASSERT_TRUE(read.ok()) << read.status();

@@ -89,6 +89,7 @@ absl::StatusOr<SandboxConfig> ConfigOf(const UpOptions& options) {
   SandboxConfig config;
   config.name = options.name;
   config.exports = options.exports;
+  config.link = options.link;
   config.dual_stack = options.dual_stack;
   std::set<std::string> names;
   for (const std::string& flag : options.clusters) {

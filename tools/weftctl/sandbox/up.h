@@ -11,6 +11,7 @@ struct UpOptions {
   std::string name = "default";
   std::vector<std::string> clusters, localities, images;  // as given
   std::string exports = "all";
+  std::string link = "mesh";
   std::vector<std::string> blocked;  // names of clusters that nothing comes into
   bool dual_stack = false;
   bool lenient = false;
