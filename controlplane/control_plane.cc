@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -126,6 +127,7 @@ struct ControlPlane::Running {
   Task<absl::StatusOr<Caller>> ReviewRemote(std::string cluster, std::string token);
   absl::Status StartPorts();
   void AddLinks();
+  Task<> AwaitJoiners();
   std::shared_ptr<const Peer> CurrentPeer(const std::string& cluster) const;
   void StartAdmin();
   absl::Status StartPages();
@@ -162,6 +164,7 @@ struct ControlPlane::Running {
   std::unique_ptr<AdsService> ads;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Links> links;
+  Signal tokens_changed;
   GrpcServices xds_services;
   GrpcServices peer_services;
   GrpcServices admin_services;
@@ -196,8 +199,7 @@ absl::Status ControlPlane::Running::LoadIdentity() {
   auto made = std::make_shared<ClusterIdentity>(options.self);
   made->roots_pem = state->BundlePem();
   // All weftds of the cluster have this root, and keep it for long.
-  made->pod_name_key =
-      certs::Sha256Hex(absl::StrCat("names of pods by ", state->root().KeyPem()));
+  made->pod_name_key = certs::Sha256Hex(absl::StrCat("names of pods by ", state->root().KeyPem()));
   const absl::StatusOr<bool> draining = LoadDraining(options.data_folder);
   made->draining = draining.value_or(false);
   if (!draining.ok()) {
@@ -344,7 +346,8 @@ absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ControlPlane::Running::P
   tls.client_trust->bundles = std::move(bundles);
   // Who joins has none that we know yet, and shows a token instead: all other methods insist. While
   // there is no token to be shown, no stranger gets past the handshake.
-  tls.require_client_certificate = links == nullptr || !links->AwaitsJoin(absl::Now());
+  tls.require_client_certificate =
+      links == nullptr || links->JoinersUntil(absl::Now()) == absl::InfinitePast();
   tls.alpn = {"h2"};
   tls.tls13_only = true;
   return ServerTlsContext::Create(std::move(tls));
@@ -394,7 +397,7 @@ void ControlPlane::Running::AddLinks() {
   of_links.current = current;
   of_links.on_change = [this] {
     engine->ReadPeerFolder();
-    OnPeers(engine->peers());  // there may be a token now
+    tokens_changed.Notify();
   };
   links = std::make_unique<Links>(std::move(of_links));
   AddLinkService(
@@ -592,7 +595,18 @@ Task<> ControlPlane::Running::Renew() {
     co_await Sleep(loop, kRenewalCheck);
     RenewOwn();
     RenewWebhook();
-    OnPeers(engine->peers());  // tokens may have expired
+  }
+}
+
+// Lets strangers shake hands at the peer port as long as there is a token, and no longer. Another
+// weftd may make one, too: that is seen at the latest after kRenewalCheck.
+Task<> ControlPlane::Running::AwaitJoiners() {
+  while (true) {
+    const absl::Time now = absl::Now();
+    const absl::Time until = links->JoinersUntil(now);
+    const absl::Duration left = until > now ? until - now : absl::InfiniteDuration();
+    co_await Wait(loop, {&tokens_changed}, loop.Now() + std::min(left, kRenewalCheck));
+    OnPeers(engine->peers());
   }
 }
 
@@ -617,6 +631,7 @@ absl::Status ControlPlane::Running::Start() {
   thread = std::thread([this] { loop.Run(); });
   return OnLoop([this] {
     tasks.Spawn(Renew());
+    if (links != nullptr) tasks.Spawn(AwaitJoiners());
     tasks.Spawn(AcknowledgeTrust());
     absl::Status started = engine->Start();
     OnPeers(engine->peers());
