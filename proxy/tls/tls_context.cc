@@ -13,14 +13,17 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "certs/certificate.h"
 #include "certs/crypto_error.h"
+#include "certs/digest.h"
 #include "proxy/tls/client_sessions.h"
 #include "proxy/tls/verify_callback.h"
 
@@ -43,20 +46,19 @@ bool IsAddress(const std::string& host) {
          inet_pton(AF_INET6, host.c_str(), address) == 1;
 }
 
-}  // namespace
-
-namespace {
-
 // Made on the main thread alone, but a test may have several.
 uint64_t NextContextId() {
   static std::atomic<uint64_t> last{0};
   return ++last;
 }
 
+}  // namespace
+
+// A certificate with its key as connections use it, and what it says of its names.
 struct CertificateAndKey {
-  std::vector<certs::Certificate> chain;
   std::vector<bssl::UniquePtr<CRYPTO_BUFFER>> buffers;
   bssl::UniquePtr<EVP_PKEY> key;
+  absl::StatusOr<certs::SubjectAltNames> names;
 
   std::vector<CRYPTO_BUFFER*> borrowed() const {
     std::vector<CRYPTO_BUFFER*> all;
@@ -65,9 +67,10 @@ struct CertificateAndKey {
   }
 };
 
-absl::StatusOr<CertificateAndKey> Parse(const TlsCertificate& certificate) {
-  CertificateAndKey parsed;
-  absl::StatusOr<std::vector<certs::Certificate>> chain =
+namespace {
+
+absl::StatusOr<std::shared_ptr<const CertificateAndKey>> Parse(const TlsCertificate& certificate) {
+  const absl::StatusOr<std::vector<certs::Certificate>> chain =
       certs::ParseCertificates(certificate.chain_pem);
   if (!chain.ok()) {
     return absl::InvalidArgumentError(
@@ -75,13 +78,34 @@ absl::StatusOr<CertificateAndKey> Parse(const TlsCertificate& certificate) {
   }
   absl::StatusOr<bssl::UniquePtr<EVP_PKEY>> key = ReadKey(certificate.key_pem);
   if (!key.ok()) return key.status();
+  auto parsed = std::make_shared<CertificateAndKey>();
   for (const certs::Certificate& one : *chain) {
     const std::string der = one.ToDer();
-    parsed.buffers.emplace_back(
+    parsed->buffers.emplace_back(
         CRYPTO_BUFFER_new(reinterpret_cast<const uint8_t*>(der.data()), der.size(), nullptr));
   }
-  parsed.chain = *std::move(chain);
-  parsed.key = *std::move(key);
+  parsed->key = *std::move(key);
+  parsed->names = certs::ReadSubjectAltNames(chain->front().x509());
+  return parsed;
+}
+
+// A proxy shows the same certificate to thousands of clusters: it is parsed once for all contexts
+// that are there at a time.
+absl::StatusOr<std::shared_ptr<const CertificateAndKey>> ParseOnce(
+    const TlsCertificate& certificate) {
+  using Known = std::map<std::string, std::weak_ptr<const CertificateAndKey>>;
+  static absl::Mutex mutex;
+  static Known& known = *new Known();
+  const std::string digest =
+      certs::Sha256Hex(absl::StrCat(certificate.chain_pem, "|", certificate.key_pem));
+  const absl::MutexLock lock(&mutex);
+  if (const auto found = known.find(digest); found != known.end()) {
+    if (auto shared = found->second.lock()) return shared;
+  }
+  auto parsed = Parse(certificate);
+  if (!parsed.ok()) return parsed;
+  std::erase_if(known, [](const auto& one) { return one.second.expired(); });
+  known[digest] = *parsed;
   return parsed;
 }
 
@@ -120,15 +144,15 @@ absl::Status TlsContext::SetParameters(const TlsParameters& parameters) {
 }
 
 absl::Status TlsContext::SetCertificate(const TlsCertificate& certificate) {
-  absl::StatusOr<CertificateAndKey> parsed = Parse(certificate);
+  auto parsed = ParseOnce(certificate);
   if (!parsed.ok()) return parsed.status();
-  const std::vector<CRYPTO_BUFFER*> buffers = parsed->borrowed();
-  if (!SSL_CTX_set_chain_and_key(ssl_ctx_.get(), buffers.data(), buffers.size(), parsed->key.get(),
-                                 nullptr)) {
+  certificate_ = *std::move(parsed);
+  const std::vector<CRYPTO_BUFFER*> buffers = certificate_->borrowed();
+  if (!SSL_CTX_set_chain_and_key(ssl_ctx_.get(), buffers.data(), buffers.size(),
+                                 certificate_->key.get(), nullptr)) {
     return certs::CryptoError("TLS certificate and private key");
   }
-  absl::StatusOr<certs::SubjectAltNames> names =
-      certs::ReadSubjectAltNames(parsed->chain.front().x509());
+  const auto& names = certificate_->names;
   if (names.ok() && !names->uris.empty()) local_uri_ = names->uris[0];
   return absl::OkStatus();
 }
@@ -154,7 +178,7 @@ absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ServerTlsContext::Create
 
 // One of several certificates of a context.
 struct ServerTlsContext::Choice {
-  CertificateAndKey certificate;
+  std::shared_ptr<const CertificateAndKey> certificate;
   std::vector<std::string> names;  // DNS, lower case; "*.example.org" as it is
   bool ecdsa = false;
 
@@ -181,15 +205,14 @@ absl::Status ServerTlsContext::SetCertificates(const ServerTlsOptions& options) 
   std::vector<const TlsCertificate*> all = {&options.certificate};
   for (const TlsCertificate& more : options.more_certificates) all.push_back(&more);
   for (const TlsCertificate* one : all) {
-    absl::StatusOr<CertificateAndKey> parsed = Parse(*one);
+    auto parsed = ParseOnce(*one);
     if (!parsed.ok()) return parsed.status();
     auto choice = std::make_unique<Choice>();
-    choice->ecdsa = EVP_PKEY_id(parsed->key.get()) == EVP_PKEY_EC;
-    absl::StatusOr<certs::SubjectAltNames> names =
-        certs::ReadSubjectAltNames(parsed->chain.front().x509());
+    choice->certificate = *std::move(parsed);
+    choice->ecdsa = EVP_PKEY_id(choice->certificate->key.get()) == EVP_PKEY_EC;
+    const auto& names = choice->certificate->names;
     if (!names.ok()) return names.status();
     for (const std::string& name : names->dns) choice->names.push_back(absl::AsciiStrToLower(name));
-    choice->certificate = *std::move(parsed);
     choices_.push_back(std::move(choice));
   }
   require_sni_ = options.require_sni;
@@ -227,8 +250,8 @@ int ServerTlsContext::ChooseCertificate(SSL* ssl, void* self) {
             algorithms[i] == SSL_SIGN_ECDSA_SECP384R1_SHA384;
   }
   const Choice& choice = context->Choose(server_name, ecdsa);
-  const std::vector<CRYPTO_BUFFER*> buffers = choice.certificate.borrowed();
-  return SSL_set_chain_and_key(ssl, buffers.data(), buffers.size(), choice.certificate.key.get(),
+  const std::vector<CRYPTO_BUFFER*> buffers = choice.certificate->borrowed();
+  return SSL_set_chain_and_key(ssl, buffers.data(), buffers.size(), choice.certificate->key.get(),
                                nullptr);
 }
 

@@ -80,6 +80,8 @@ struct ClientTlsOptions {
   absl::Time (*clock)() = &absl::Now;
 };
 
+struct CertificateAndKey;
+
 // What both directions share. Use ServerTlsContext and ClientTlsContext.
 class TlsContext {
  public:
@@ -104,6 +106,7 @@ class TlsContext {
 
   const uint64_t id_;
   bssl::UniquePtr<SSL_CTX> ssl_ctx_;
+  std::shared_ptr<const CertificateAndKey> certificate_;  // shared with other contexts
   std::optional<PeerPolicy> peer_policy_;
   absl::Time (*clock_)() = &absl::Now;
   std::string local_uri_;

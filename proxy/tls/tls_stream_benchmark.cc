@@ -1,5 +1,5 @@
-// What TLS costs: a handshake, a byte, an idle connection. Both ends run on one core, so a number
-// is the sum of the two sides.
+// What TLS costs: a handshake, a byte, an idle connection, a cluster's context. Both ends run on one
+// core, so a number is the sum of the two sides.
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 
@@ -126,6 +126,22 @@ void BM_IdleHeap(benchmark::State& state) {
   }
 }
 BENCHMARK(BM_IdleHeap)->Iterations(1);
+
+// The context of one cluster more, of many that show the same certificate.
+void BM_ClusterContext(benchmark::State& state) {
+  const certs::Issuer issuer = *certs::Issuer::CreateRoot("td", absl::Now());
+  auto bundles = std::make_shared<certs::TrustBundles>();
+  if (!bundles->Set("td", issuer.ChainPem()).ok()) std::abort();
+  ClientTlsOptions options;
+  options.certificate = Leaf(issuer);
+  options.server_trust.bundles = bundles;
+  std::vector<std::shared_ptr<const ClientTlsContext>> clusters;
+  const size_t before = mallinfo2().uordblks;
+  for (auto _ : state) clusters.push_back(*ClientTlsContext::Create(options));
+  const size_t used = mallinfo2().uordblks - before;
+  state.counters["bytes_per_cluster"] = static_cast<double>(used) / clusters.size();
+}
+BENCHMARK(BM_ClusterContext)->Iterations(1000);
 
 }  // namespace
 }  // namespace weft
