@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Measures a mesh of two clusters from tools/samples in a sandbox of its own: time to come up, what
-# an exec costs, the memory of each idle proxy, and the time from an edit of a YAML file to the first
-# answer that follows it. README.md says how to read the numbers.
+# an exec costs, the memory of each idle proxy, the time from an edit of a YAML file to the first
+# answer that follows it, and from a new Service in one cluster to the first answer to another one.
+# README.md says how to read the numbers.
 #   --edits N        edits to take the median of (default 20)
 #   --weftctl PATH   the binary to use; weftd and weft-proxy are found beside it
 set -euo pipefail
 export LC_ALL=C  # a point in EPOCHREALTIME
 
-readonly max_rss_mb=20 max_edit_ms=200
+readonly max_rss_mb=20 max_edit_ms=200 max_export_ms=1000
+readonly exports=10
 readonly patience=10  # seconds that one edit may take
 name=bench-$$
 edits=20
@@ -159,6 +161,40 @@ measure_edits() {
   printf '%-44s %8d of %d\n' '  calls failed meanwhile' "$failed" "$(wc -l <"$work/answers")"
 }
 
+# Runs in a pod, until there is an answer.
+ask_until() {
+  until curl -sf -m 1 -o /dev/null "$1"; do :; done
+  echo "${EPOCHREALTIME/./}"
+}
+
+# A Service that west has all at once, and east, where nothing of that name was ever.
+measure_exports() {
+  local i start
+  for i in $(seq "$exports"); do
+    sandbox exec east/shop/frontend -- timeout "$patience" \
+      bash -c "$(declare -f ask_until); ask_until http://new-$i.shop/" >"$work/answered" &
+    sleep "0.$((i % 5 + 3))"  # it asks in vain by then
+    sed "s/NAME/new-$i/" >"$work/west/.new" <<'YAML'
+apiVersion: v1
+kind: Service
+metadata: {name: NAME, namespace: shop}
+spec:
+  selector: {app: greeter}
+  ports: [{name: http, port: 80, targetPort: 8080}]
+YAML
+    start=$(now_us)
+    mv "$work/west/.new" "$work/west/new-$i.yaml"
+    wait $! || die "new-$i answered nobody in east for $patience s"
+    awk -v from="$start" '{ print ($1 - from) / 1e3 }' "$work/answered"
+  done >"$work/exports"
+  local worst
+  worst=$(maximum <"$work/exports")
+  printf '%-44s %8.1f ms\n' "new export to first answer, median of $exports" \
+    "$(median <"$work/exports")"
+  printf '%-44s %8.1f ms   target <= %d: %s\n' '  the slowest' "$worst" "$max_export_ms" \
+    "$(verdict "$worst" "$max_export_ms")"
+}
+
 main() {
   while [ $# -gt 0 ]; do
     case "$1" in
@@ -176,6 +212,7 @@ main() {
   measure_exec
   measure_memory
   measure_edits
+  measure_exports
   local start
   start=$(now_us)
   up=
