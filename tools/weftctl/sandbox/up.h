@@ -11,7 +11,8 @@ struct UpOptions {
   std::string name = "default";
   std::vector<std::string> clusters, localities, images;  // as given
   std::string exports = "all";
-  std::vector<std::string> blocked;  // names of clusters that nothing comes into
+  std::vector<std::string> blocked;   // names of clusters that nothing comes into
+  std::vector<std::string> ca_certs;  // as given
   bool dual_stack = false;
   bool lenient = false;
   bool keep = false;  // leave a sandbox that did not come up, to look at
