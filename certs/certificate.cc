@@ -79,6 +79,12 @@ std::string SerialHex(const X509* x509) {
   return hex == nullptr ? "" : std::string(hex.get());
 }
 
+std::string Print(const X509_NAME* name) {
+  bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
+  X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253);
+  return TakeText(bio.get());
+}
+
 }  // namespace
 
 absl::StatusOr<Certificate> Certificate::FromDer(absl::string_view der) {
@@ -148,11 +154,8 @@ absl::StatusOr<SubjectAltNames> ReadSubjectAltNames(const X509* x509) {
 absl::Time NotBefore(const X509* x509) { return ToTime(X509_get0_notBefore(x509)); }
 absl::Time NotAfter(const X509* x509) { return ToTime(X509_get0_notAfter(x509)); }
 
-std::string SubjectOf(const X509* x509) {
-  bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
-  X509_NAME_print_ex(bio.get(), X509_get_subject_name(x509), 0, XN_FLAG_RFC2253);
-  return TakeText(bio.get());
-}
+std::string SubjectOf(const X509* x509) { return Print(X509_get_subject_name(x509)); }
+std::string IssuerOf(const X509* x509) { return Print(X509_get_issuer_name(x509)); }
 
 std::string AuthorityKeyId(const X509* x509) {
   const ASN1_OCTET_STRING* id = X509_get0_authority_key_id(const_cast<X509*>(x509));

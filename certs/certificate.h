@@ -49,8 +49,9 @@ absl::StatusOr<SubjectAltNames> ReadSubjectAltNames(const X509* x509);
 absl::Time NotBefore(const X509* x509);
 absl::Time NotAfter(const X509* x509);
 
-// RFC 2253 form ("CN=root,O=weft"), empty for an empty subject.
+// RFC 2253 form ("CN=root,O=weft"), empty for an empty name.
 std::string SubjectOf(const X509* x509);
+std::string IssuerOf(const X509* x509);
 
 // Who signed it and who it is among signers: the authority and subject key identifiers (RFC 5280,
 // sections 4.2.1.1 and 4.2.1.2) as they are; empty if it states none.

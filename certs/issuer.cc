@@ -97,7 +97,7 @@ bool SetIntermediateName(X509* x509, absl::string_view trust_domain) {
 }
 
 bssl::UniquePtr<X509> BuildIntermediate(const PrivateKey& key, absl::string_view trust_domain,
-                                        X509* issuer, const PrivateKey& issuer_key,
+                                        X509* issuer, const SigningKey& issuer_key,
                                         absl::Time now) {
   bssl::UniquePtr<X509> made(X509_new());
   X509* x = made.get();
@@ -142,7 +142,7 @@ absl::StatusOr<std::string> TrustDomainOf(const Certificate& root) {
 
 }  // namespace
 
-Issuer::Issuer(std::string trust_domain, std::vector<Certificate> chain, PrivateKey key)
+Issuer::Issuer(std::string trust_domain, std::vector<Certificate> chain, SigningKey key)
     : trust_domain_(std::move(trust_domain)), chain_(std::move(chain)), key_(std::move(key)) {}
 
 absl::StatusOr<Issuer> Issuer::CreateRoot(absl::string_view trust_domain, absl::Time now) {
@@ -152,13 +152,22 @@ absl::StatusOr<Issuer> Issuer::CreateRoot(absl::string_view trust_domain, absl::
   if (root == nullptr) return Failed("root certificate");
   std::vector<Certificate> chain;
   chain.emplace_back(std::move(root));
-  return Issuer(std::string(trust_domain), std::move(chain), std::move(key));
+  return Issuer(std::string(trust_domain), std::move(chain), SigningKey(std::move(key)));
 }
 
 absl::StatusOr<Issuer> Issuer::FromPem(absl::string_view chain_pem, absl::string_view key_pem) {
   absl::StatusOr<std::vector<Certificate>> chain = ParseCertificates(chain_pem);
   if (!chain.ok()) return chain.status();
-  absl::StatusOr<PrivateKey> key = PrivateKey::FromPem(key_pem);
+  absl::StatusOr<std::string> trust_domain = TrustDomainOf(chain->back());
+  if (!trust_domain.ok()) return trust_domain.status();
+  return FromPem(chain_pem, key_pem, *trust_domain);
+}
+
+absl::StatusOr<Issuer> Issuer::FromPem(absl::string_view chain_pem, absl::string_view key_pem,
+                                       absl::string_view trust_domain) {
+  absl::StatusOr<std::vector<Certificate>> chain = ParseCertificates(chain_pem);
+  if (!chain.ok()) return chain.status();
+  absl::StatusOr<SigningKey> key = SigningKey::FromPem(key_pem);
   if (!key.ok()) return key.status();
   X509* signer = chain->front().x509();
   if (!X509_check_private_key(signer, key->evp())) {
@@ -166,9 +175,13 @@ absl::StatusOr<Issuer> Issuer::FromPem(absl::string_view chain_pem, absl::string
     return absl::InvalidArgumentError("CA certificate and private key do not belong together");
   }
   if (X509_check_ca(signer) != 1) return absl::InvalidArgumentError("CA certificate: not a CA");
-  absl::StatusOr<std::string> trust_domain = TrustDomainOf(chain->back());
-  if (!trust_domain.ok()) return trust_domain.status();
-  return Issuer(*std::move(trust_domain), *std::move(chain), *std::move(key));
+  return Issuer(std::string(trust_domain), *std::move(chain), *std::move(key));
+}
+
+absl::Time Issuer::End() const {
+  absl::Time end = absl::InfiniteFuture();
+  for (const Certificate& one : chain_) end = std::min(end, NotAfter(one.x509()));
+  return end;
 }
 
 absl::StatusOr<std::vector<std::string>> Issuer::Issue(const PublicKey& key, const SpiffeId& id,
@@ -194,7 +207,7 @@ absl::StatusOr<std::vector<std::string>> Issuer::Sign(const PublicKey& key, cons
                                                       absl::Duration validity,
                                                       absl::Time now) const {
   X509* issuer = chain_.front().x509();
-  const absl::Time issuer_end = NotAfter(issuer);
+  const absl::Time issuer_end = End();
   if (issuer_end <= now) {
     return absl::FailedPreconditionError(
         absl::StrCat("the CA certificate of ", trust_domain_, " expired at ",
@@ -233,7 +246,7 @@ absl::StatusOr<Issuer> Issuer::CreateIntermediate(absl::Time now) const {
   std::vector<Certificate> chain;
   chain.emplace_back(std::move(made));
   chain.insert(chain.end(), chain_.begin(), chain_.end());
-  return Issuer(trust_domain_, std::move(chain), std::move(key));
+  return Issuer(trust_domain_, std::move(chain), SigningKey(std::move(key)));
 }
 
 absl::StatusOr<std::string> Issuer::Revoke(const std::vector<Certificate>& revoked,

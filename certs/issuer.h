@@ -1,7 +1,8 @@
 // Signs workload certificates for one trust domain.
 //
 // An Issuer is a signing key and its own chain up to a self-signed root: a root, or an intermediate
-// that a root made. Immutable after construction, any thread.
+// that a root made; our own, or one that others made for us. Immutable after construction, any
+// thread.
 #ifndef WEFT_CERTS_ISSUER_H_
 #define WEFT_CERTS_ISSUER_H_
 
@@ -32,13 +33,16 @@ class Issuer {
   // `chain_pem`: the signing certificate first, the self-signed root last. Checks that the key
   // belongs to the first, that it is a CA, and that the root names a trust domain.
   static absl::StatusOr<Issuer> FromPem(absl::string_view chain_pem, absl::string_view key_pem);
+  // The same of a CA that others made, whose root names no trust domain.
+  static absl::StatusOr<Issuer> FromPem(absl::string_view chain_pem, absl::string_view key_pem,
+                                        absl::string_view trust_domain);
 
   // One that this one vouches for, with a new key, for leaves alone; valid a year, and no longer
   // than this one is. FailedPrecondition if this one has expired, or may not vouch for others.
   absl::StatusOr<Issuer> CreateIntermediate(absl::Time now) const;
 
   // A leaf for `id` on `key`, then the intermediates up to but without the root; PEM each.
-  // Backdated by kBackdate, ends at now + validity but never after the issuer's own certificate.
+  // Backdated by kBackdate, ends at now + validity but never after the issuer's own chain.
   // PermissionDenied for an id of another trust domain; FailedPrecondition if the issuer has
   // expired.
   absl::StatusOr<std::vector<std::string>> Issue(const PublicKey& key, const SpiffeId& id,
@@ -58,18 +62,20 @@ class Issuer {
   const std::string& trust_domain() const { return trust_domain_; }
   const Certificate& signer() const { return chain_.front(); }
   const Certificate& root() const { return chain_.back(); }
+  // Of the first of its chain to end, and with it of all that it signs.
+  absl::Time End() const;
   std::string ChainPem() const;
   std::string KeyPem() const { return key_.ToPem(); }
 
  private:
-  Issuer(std::string trust_domain, std::vector<Certificate> chain, PrivateKey key);
+  Issuer(std::string trust_domain, std::vector<Certificate> chain, SigningKey key);
   absl::StatusOr<std::vector<std::string>> Sign(const PublicKey& key, const char* usage,
                                                 bssl::UniquePtr<X509_EXTENSION> names,
                                                 absl::Duration validity, absl::Time now) const;
 
   std::string trust_domain_;
   std::vector<Certificate> chain_;  // signing certificate first, root last; never empty
-  PrivateKey key_;
+  SigningKey key_;
 };
 
 }  // namespace weft::certs

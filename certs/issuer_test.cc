@@ -110,6 +110,24 @@ TEST(Issuer, IntermediateTravelsWithTheLeafAndVerifies) {
   EXPECT_FALSE(VerifyPeer(absl::MakeSpan(chain.data(), 1), bundles, kNow, PeerRole::kServer).ok());
 }
 
+TEST(Issuer, OfOthersSignsByRsaAndNoLongerThanItsChainLasts) {
+  const TestCa root =
+      MakeTestCa(nullptr, "root", kNow, TestKeyType::kP256, /*validity=*/absl::Hours(2));
+  const TestCa middle = MakeTestCa(&root, "middle", kNow, TestKeyType::kRsa2048);
+  const std::string chain = middle.certificate.ToPem() + root.certificate.ToPem();
+  EXPECT_FALSE(Issuer::FromPem(chain, middle.key.ToPem()).ok());  // its root names nobody
+  absl::StatusOr<Issuer> issuer = Issuer::FromPem(chain, middle.key.ToPem(), "east");
+  ASSERT_TRUE(issuer.ok()) << issuer.status();
+  EXPECT_EQ(issuer->End(), kNow + absl::Hours(2));
+  const std::vector<std::string> pems =
+      *issuer->Issue(PrivateKey::Generate().public_key(), Web("east"), kLeafValidity, kNow);
+  const std::vector<Certificate> shown = *ParseCertificates(pems[0] + pems[1]);
+  EXPECT_EQ(NotAfter(shown[0].x509()), kNow + absl::Hours(2));
+  TrustBundles bundles;
+  ASSERT_TRUE(bundles.Set("east", root.certificate.ToPem()).ok());
+  EXPECT_EQ(*VerifyPeer(shown, bundles, kNow, PeerRole::kClient), Web("east"));
+}
+
 TEST(Issuer, MakesIntermediatesThatSignLeavesAndNoOtherCa) {
   const Issuer root = *Issuer::CreateRoot("east", kNow);
   absl::StatusOr<Issuer> intermediate = root.CreateIntermediate(kNow);

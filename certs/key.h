@@ -1,5 +1,6 @@
 // Keys of workloads and issuers: ECDSA P-256 throughout, which every TLS stack verifies fast and
-// which leaves no size to negotiate. Cheap to copy (a counted reference), immutable, any thread.
+// which leaves no size to negotiate; but for those of CAs that others made (SigningKey). Cheap to
+// copy (a counted reference), immutable, any thread.
 #ifndef WEFT_CERTS_KEY_H_
 #define WEFT_CERTS_KEY_H_
 
@@ -47,6 +48,29 @@ class PrivateKey {
 
  private:
   explicit PrivateKey(bssl::UniquePtr<EVP_PKEY> key) : key_(std::move(key)) {}
+
+  bssl::UniquePtr<EVP_PKEY> key_;
+};
+
+// What a CA signs certificates with: a key of ours, or one that others chose.
+class SigningKey {
+ public:
+  explicit SigningKey(PrivateKey key) : key_(bssl::UpRef(key.evp())) {}
+
+  // As PrivateKey::FromPem, and also PKCS#1: ECDSA P-256 or P-384, or RSA of 2048 to 4096 bits,
+  // beyond which a signature costs more than 10 ms.
+  static absl::StatusOr<SigningKey> FromPem(absl::string_view pem);
+
+  SigningKey(const SigningKey& other);
+  SigningKey& operator=(SigningKey other);
+
+  // As PrivateKey::ToPem.
+  std::string ToPem() const;
+
+  EVP_PKEY* evp() const { return key_.get(); }
+
+ private:
+  explicit SigningKey(bssl::UniquePtr<EVP_PKEY> key) : key_(std::move(key)) {}
 
   bssl::UniquePtr<EVP_PKEY> key_;
 };

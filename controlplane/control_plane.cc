@@ -23,6 +23,7 @@
 #include "controlplane/ca/authenticator.h"
 #include "controlplane/ca/authority.h"
 #include "controlplane/ca/ca_service.h"
+#include "controlplane/ca/ca_source.h"
 #include "controlplane/ca/ca_state.h"
 #include "controlplane/ca/rotation_service.h"
 #include "controlplane/ca/rotator.h"
@@ -62,6 +63,9 @@ constexpr absl::Duration kRenewalCheck = absl::Minutes(1);
 // How often it is looked whether all proxies hold the trust in force.
 constexpr absl::Duration kTrustLook = absl::Milliseconds(250);
 
+// For an API server to say, at the very first start, whether there is a CA for us.
+constexpr absl::Duration kCaPatience = absl::Seconds(30);
+
 // What webhooks are called by: in the cluster by weftd's Service, on this machine by hand.
 std::vector<std::string> WebhookNames() {
   return {"weftd.weft-system.svc", "weftd.weft-system.svc.cluster.local", "weftd", "localhost"};
@@ -95,6 +99,14 @@ Metrics::Remotes RemoteCounts(const RemoteClusters& remotes) {
   return counts;
 }
 
+Metrics::Ca CaCounts(const CaState& state, bool refused) {
+  Metrics::Ca counts;
+  counts.root_end = certs::NotAfter(state.issuer().root().x509());
+  counts.end = state.issuer().End();
+  counts.refused = refused;
+  return counts;
+}
+
 HttpAnswer Page(std::string json) {
   HttpAnswer answer;
   answer.content_type = "application/json";
@@ -118,8 +130,12 @@ struct ControlPlane::Running {
 
   absl::Status Start();
   absl::Status LoadIdentity();
+  absl::StatusOr<CaState> LoadCa();
+  void MakeCaSource();
+  absl::Status PlugInFirstCa();
   void MakeServices();
   void MakeRotator();
+  void FollowCaSource();
   std::vector<std::string> ProxiesWithoutTrust() const;
   Task<> AcknowledgeTrust();
   void AdoptCa(const CaState& state);
@@ -142,6 +158,7 @@ struct ControlPlane::Running {
   absl::StatusOr<std::shared_ptr<const ServerTlsContext>> PeerContext(
       const std::map<std::string, PeerState>& peers) const;
   void OnPeers(const std::map<std::string, PeerState>& peers);
+  std::string CaProblem() const;
   Task<> Renew();
   void RenewOwn();
   void RenewWebhook();
@@ -159,6 +176,7 @@ struct ControlPlane::Running {
   uint64_t epoch = 0;
 
   EventLoop loop;
+  std::unique_ptr<CaSource> ca_source;  // null: the CA is our own
   Metrics metrics;
   Translations translations;
   std::unique_ptr<AdsService> ads;
@@ -194,7 +212,7 @@ absl::Status ControlPlane::Running::LoadIdentity() {
     return absl::UnavailableError(
         absl::StrCat("make the folder ", options.data_folder, ": ", strerror(errno)));
   }
-  auto state = LoadOrCreateCa(options.data_folder, options.self.trust_domain, absl::Now());
+  auto state = LoadCa();
   if (!state.ok()) return Annotate("load the CA", state.status());
   auto made = std::make_shared<ClusterIdentity>(options.self);
   made->roots_pem = state->BundlePem();
@@ -220,6 +238,40 @@ absl::Status ControlPlane::Running::LoadIdentity() {
   if (!next.ok()) return Annotate("note the epoch", next.status());
   epoch = *next;
   return absl::OkStatus();
+}
+
+absl::StatusOr<CaState> ControlPlane::Running::LoadCa() {
+  MakeCaSource();
+  if (ca_source != nullptr && AwaitsPluggedCa(options.data_folder, absl::Now())) {
+    absl::Status plugged = PlugInFirstCa();
+    if (!plugged.ok()) return plugged;
+  }
+  return LoadOrCreateCa(options.data_folder, options.self.trust_domain, absl::Now());
+}
+
+void ControlPlane::Running::MakeCaSource() {
+  if (!options.ca_folder.empty()) {
+    ca_source = CaSource::OfFolder(loop, options.ca_folder, options.self.trust_domain);
+  } else if (options.registry_server.has_value()) {
+    ca_source = CaSource::OfSecret(loop, *options.registry_server, options.registry_silence,
+                                   options.self.trust_domain);
+  }
+}
+
+// Before anything is signed, since of two roots in a row the first would be distrusted soon. The
+// loop has no thread yet.
+absl::Status ControlPlane::Running::PlugInFirstCa() {
+  const absl::Time deadline = absl::Now() + kCaPatience;
+  while (!ca_source->read()) {
+    if (absl::Now() > deadline) {
+      return absl::UnavailableError(
+          absl::StrCat(ca_source->origin(), ": the API server does not say whether it is there"));
+    }
+    loop.RunOnce(kTrustLook);
+  }
+  if (!ca_source->there()) return absl::OkStatus();
+  if (ca_source->ca() == nullptr) return absl::FailedPreconditionError(ca_source->problem());
+  return SaveCa(options.data_folder, CaState::PluggedIn(ca_source->ca(), ca_source->origin()));
 }
 
 void ControlPlane::Running::MakeServices() {
@@ -285,6 +337,13 @@ void ControlPlane::Running::MakeRotator() {
   fleet.adopt = [this](const CaState& state) { AdoptCa(state); };
   rotator = std::make_unique<Rotator>(loop, options.data_folder, *ca, std::move(fleet));
   AddRotationService(loop, *rotator, admin_services);
+  if (ca_source == nullptr) return;
+  ca_source->OnChange([this] { FollowCaSource(); });
+  FollowCaSource();
+}
+
+void ControlPlane::Running::FollowCaSource() {
+  rotator->Follow(ca_source->there() ? ca_source->origin() : "", ca_source->ca());
 }
 
 // Signs with it, shows it and trusts by it, everywhere.
@@ -450,12 +509,21 @@ HttpAnswer ControlPlane::Running::ConfigOf(const std::map<std::string, std::stri
   return Page(ConfigPage(*ads->ResourcesFor(ViewOf(node, *engine->world()))));
 }
 
+// Why the CA is not the one it should be; empty if it is.
+std::string ControlPlane::Running::CaProblem() const {
+  if (ca_source != nullptr && !ca_source->problem().empty()) return ca_source->problem();
+  return rotator == nullptr ? "" : rotator->error();
+}
+
 absl::Status ControlPlane::Running::StartPages() {
   using Query = std::map<std::string, std::string>;
   std::map<std::string, HttpPort::Handler> pages;
   pages["/ready"] = [this](const Query&) {
-    return engine->ready() ? Refusal(200, "ready\n")
-                           : Refusal(503, "the registry is not read yet\n");
+    if (!engine->ready()) return Refusal(503, "the registry is not read yet\n");
+    // A CA that is refused takes nobody's traffic.
+    const std::string problem = CaProblem();
+    if (problem.empty()) return Refusal(200, "ready\n");
+    return Refusal(200, absl::StrCat("ready\nthe last good CA signs: ", problem, "\n"));
   };
   pages["/metrics"] = [this](const Query&) {
     int synced = 0;
@@ -465,6 +533,7 @@ absl::Status ControlPlane::Running::StartPages() {
     if (engine->remotes() != nullptr) {
       metrics.SetRemotes(RemoteCounts(*engine->remotes()));
     }
+    if (rotator != nullptr) metrics.SetCa(CaCounts(rotator->state(), !CaProblem().empty()));
     return Refusal(200, metrics.Text());
   };
   auto port = HttpPort::Listen(loop, options.monitoring, pages);
@@ -648,6 +717,7 @@ void ControlPlane::Running::Stop() {
     tasks.Cancel();
     for (auto* port : {&xds_plain, &xds, &peer, &admin}) port->reset();
     rotator.reset();
+    ca_source.reset();
     webhook_port.reset();
     ca_bundle.reset();
     ca_root.reset();

@@ -222,6 +222,10 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
                "let kubeconfigs in Secrets of remote clusters run commands and read files in "
                "weftd's pod");
   app.add_option("--data-dir", flags.data_dir, "where the CA keeps its root");
+  app.add_option("--ca-certs", flags.ca_certs,
+                 "folder of a CA to sign with, in Istio's form: ca-cert.pem, ca-key.pem, "
+                 "root-cert.pem, cert-chain.pem; watched. With --registry kubernetes by default "
+                 "Secret weft-system/cacerts, if it is there");
   app.add_option("--token-key", flags.token_key,
                  "file with the key of workload tokens that no API server issued; not needed with "
                  "--registry kubernetes");
@@ -286,6 +290,7 @@ absl::StatusOr<ControlPlaneOptions> ToOptions(const Flags& flags) {
   options.remote_expiry = absl::Seconds(flags.remote_expiry);
   options.allow_remote_exec = flags.allow_remote_exec;
   options.data_folder = flags.data_dir;
+  options.ca_folder = flags.ca_certs;
   options.peers_folder = flags.peers.empty() ? absl::StrCat(flags.data_dir, "/links") : flags.peers;
   options.exports = flags.exports == "none" ? ExportPolicy::kNone : ExportPolicy::kAll;
   absl::Status read = ReadIdentity(flags, options);

@@ -23,6 +23,7 @@ struct Flags {
   int remote_expiry = 300;    // seconds
   bool allow_remote_exec = false;
   std::string data_dir;
+  std::string ca_certs;
   std::string token_key;
   std::string token_audience = "weft-ca";
   std::string peers;

@@ -22,8 +22,10 @@ std::shared_ptr<const certs::Issuer> Share(certs::Issuer issuer) {
   return std::make_shared<const certs::Issuer>(std::move(issuer));
 }
 
-json ToJson(const certs::Issuer& issuer) {
-  return {{"chain", issuer.ChainPem()}, {"key", issuer.KeyPem()}};
+json ToJson(const certs::Issuer& issuer, const std::string& origin = "") {
+  json text = {{"chain", issuer.ChainPem()}, {"key", issuer.KeyPem()}};
+  if (!origin.empty()) text.update({{"origin", origin}, {"trustDomain", issuer.trust_domain()}});
+  return text;
 }
 
 json ToJson(const std::vector<certs::Certificate>& certificates) {
@@ -46,7 +48,12 @@ absl::StatusOr<std::shared_ptr<const certs::Issuer>> ReadIssuer(const json& from
                                                                 const char* field) {
   const auto found = from.find(field);
   if (found == from.end() || !found->is_object()) return Malformed(field);
-  auto issuer = certs::Issuer::FromPem(TextOf(*found, "chain"), TextOf(*found, "key"));
+  // Roots of ours name it themselves.
+  const std::string trust_domain = TextOf(*found, "trustDomain");
+  const std::string chain = TextOf(*found, "chain");
+  const std::string key = TextOf(*found, "key");
+  auto issuer = trust_domain.empty() ? certs::Issuer::FromPem(chain, key)
+                                     : certs::Issuer::FromPem(chain, key, trust_domain);
   if (!issuer.ok()) return Malformed(field);
   return Share(*std::move(issuer));
 }
@@ -72,6 +79,24 @@ absl::StatusOr<std::optional<Rotation>> ReadRotation(const json& from) {
     if (NameOf(stage) == TextOf(*found, "stage")) return Rotation{*what, stage};
   }
   return Malformed("rotation");
+}
+
+bool HasKeyOf(const certs::Issuer& a, const certs::Issuer& b) {
+  return certs::SubjectKeyId(a.signer().x509()) == certs::SubjectKeyId(b.signer().x509());
+}
+
+// What its leaves are shown with. If that is the same, its root has the same key as well, and was
+// only issued anew.
+std::string BelowRoot(const certs::Issuer& issuer) {
+  std::string chain = issuer.ChainPem();
+  chain.resize(chain.size() - issuer.root().ToPem().size());
+  return chain;
+}
+
+absl::Status UnderWay(const Rotation& rotation) {
+  return absl::FailedPreconditionError(absl::StrCat("a rotation of the ", NameOf(rotation.what),
+                                                    " is under way, at stage ",
+                                                    NameOf(rotation.stage)));
 }
 
 absl::Status InFolder(const std::string& folder, const absl::Status& status) {
@@ -140,6 +165,20 @@ absl::StatusOr<CaState> CaState::Adopt(certs::Issuer root, absl::Time now) {
   return state;
 }
 
+CaState CaState::PluggedIn(std::shared_ptr<const certs::Issuer> ca, std::string origin) {
+  CaState state;
+  state.root_ = state.issuer_ = std::move(ca);
+  state.origin_ = std::move(origin);
+  return state;
+}
+
+// By the root there is now.
+absl::Status CaState::StartSigning(absl::Time now) {
+  if (origin_.empty()) return NewIntermediate(now);
+  issuer_ = root_;
+  return absl::OkStatus();
+}
+
 absl::Status CaState::NewIntermediate(absl::Time now) {
   absl::StatusOr<certs::Issuer> made = root_->CreateIntermediate(now);
   if (!made.ok()) return made.status();
@@ -154,10 +193,11 @@ std::string CaState::BundlePem() const {
 }
 
 absl::Status CaState::Begin(Rotated what, absl::Time now) {
-  if (rotation_.has_value()) {
-    return absl::FailedPreconditionError(absl::StrCat("a rotation of the ", NameOf(rotation_->what),
-                                                      " is under way, at stage ",
-                                                      NameOf(rotation_->stage)));
+  if (rotation_.has_value()) return UnderWay(*rotation_);
+  if (what != Rotated::kRoot && !origin_.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the CA came from ", origin_, ", so a new ", NameOf(what),
+                     " has to come from there; a new root would be one of weftd's own"));
   }
   if (what == Rotated::kRoot) {
     absl::StatusOr<certs::Issuer> next = certs::Issuer::CreateRoot(root_->trust_domain(), now);
@@ -174,12 +214,47 @@ absl::Status CaState::Begin(Rotated what, absl::Time now) {
   return absl::OkStatus();
 }
 
+absl::Status CaState::PlugIn(std::shared_ptr<const certs::Issuer> ca, std::string origin) {
+  const bool same_root = ca->root().ToPem() == root_->root().ToPem();
+  if (!same_root && HasKeyOf(*ca, *issuer_) && BelowRoot(*ca) != BelowRoot(*issuer_)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(origin,
+                     ": has the key of the CA before it, under another root; a CA of a new "
+                     "root needs a new key"));
+  }
+  // By a root that is only told of yet nothing was signed: any other may take its place.
+  const bool replaces = rotation_ == Rotation{Rotated::kRoot, RotationStage::kDistribute};
+  const bool of_this_root = rotation_.has_value() && rotation_->what == Rotated::kRoot && same_root;
+  if (rotation_.has_value() && !replaces && !of_this_root) return UnderWay(*rotation_);
+  if (replaces) {
+    rotation_.reset();
+    other_root_.reset();
+    other_origin_.clear();
+  }
+  if (same_root) {
+    root_ = issuer_ = std::move(ca);
+    origin_ = std::move(origin);
+    return absl::OkStatus();
+  }
+  other_root_ = std::move(ca);
+  other_origin_ = std::move(origin);
+  rotation_ = Rotation{Rotated::kRoot, RotationStage::kDistribute};
+  return absl::OkStatus();
+}
+
+bool CaState::Has(const certs::Issuer& ca) const {
+  const bool to_come = rotation_ == Rotation{Rotated::kRoot, RotationStage::kDistribute};
+  const certs::Issuer& newest = to_come ? *other_root_ : *issuer_;
+  return newest.ChainPem() == ca.ChainPem();
+}
+
 absl::Status CaState::Advance(absl::Time now) {
   switch (rotation_->stage) {
     case RotationStage::kDistribute:
       std::swap(root_, other_root_);
+      std::swap(origin_, other_origin_);
       rotation_->stage = RotationStage::kIssue;
-      return NewIntermediate(now);
+      return StartSigning(now);
     case RotationStage::kIssue:
       rotation_->stage = RotationStage::kRetire;
       return Retire(now);
@@ -194,6 +269,7 @@ absl::Status CaState::Retire(absl::Time now) {
   if (rotation_->what == Rotated::kRoot) {
     // What the old root took back, it takes along.
     other_root_.reset();
+    other_origin_.clear();
     revoked_.clear();
     revocations_pem_.clear();
     return absl::OkStatus();
@@ -209,12 +285,12 @@ absl::Status CaState::Retire(absl::Time now) {
 }
 
 std::string CaState::Serialize() const {
-  json text = {{"root", ToJson(*root_)},
-               {"issuer", ToJson(*issuer_)},
+  json text = {{"root", ToJson(*root_, origin_)},
+               {"issuer", ToJson(*issuer_, origin_)},
                {"revoked", ToJson(revoked_)},
                {"outgoing", ToJson(outgoing_)},
                {"revocations", revocations_pem_}};
-  if (other_root_ != nullptr) text["otherRoot"] = ToJson(*other_root_);
+  if (other_root_ != nullptr) text["otherRoot"] = ToJson(*other_root_, other_origin_);
   if (rotation_.has_value()) {
     text["rotation"] = {{"what", NameOf(rotation_->what)}, {"stage", NameOf(rotation_->stage)}};
   }
@@ -228,6 +304,7 @@ absl::StatusOr<CaState> CaState::Parse(absl::string_view text) {
   auto root = ReadIssuer(from, "root");
   if (!root.ok()) return root.status();
   state.root_ = *std::move(root);
+  state.origin_ = TextOf(from["root"], "origin");
   auto issuer = ReadIssuer(from, "issuer");
   if (!issuer.ok()) return issuer.status();
   state.issuer_ = *std::move(issuer);
@@ -235,6 +312,7 @@ absl::StatusOr<CaState> CaState::Parse(absl::string_view text) {
     auto other = ReadIssuer(from, "otherRoot");
     if (!other.ok()) return other.status();
     state.other_root_ = *std::move(other);
+    state.other_origin_ = TextOf(from["otherRoot"], "origin");
   }
   auto revoked = ReadCertificates(from, "revoked");
   if (!revoked.ok()) return revoked.status();
@@ -258,6 +336,16 @@ absl::StatusOr<CaState> LoadOrCreateCa(const std::string& folder, absl::string_v
   absl::Status usable = CheckRoot(state->root(), trust_domain, now);
   if (!usable.ok()) return InFolder(folder, usable);
   return state;
+}
+
+bool AwaitsPluggedCa(const std::string& folder, absl::Time now) {
+  const auto text = certs::ReadFile(folder + "/ca.json");
+  if (absl::IsNotFound(text.status())) {
+    return absl::IsNotFound(certs::ReadFile(folder + "/root-cert.pem").status());
+  }
+  if (!text.ok()) return false;
+  const auto state = CaState::Parse(*text);
+  return state.ok() && !state->origin().empty() && state->issuer().End() <= now;
 }
 
 absl::Status SaveCa(const std::string& folder, const CaState& state) {

@@ -9,6 +9,9 @@
 //               revocation list in it takes the old intermediate back
 // A leaf is taken back with the intermediate that signed it, and its key is its proxy's own and is
 // new with each certificate: so a rotation of leaves is one of the intermediate.
+//
+// A CA that others made (ca/plugged_ca.h) signs the leaves itself. It is rotated by another one in
+// its place: at once if that has the same root, else through the stages of a new root.
 #ifndef WEFT_CONTROLPLANE_CA_CA_STATE_H_
 #define WEFT_CONTROLPLANE_CA_CA_STATE_H_
 
@@ -48,6 +51,8 @@ class CaState {
   // With a root, or an intermediate of somebody else's root, that signs for us; if it may not sign
   // intermediates, it signs the leaves itself, and can be rotated only by its maker.
   static absl::StatusOr<CaState> Adopt(certs::Issuer root, absl::Time now);
+  // With a CA that was plugged in, and whence: "Secret weft-system/cacerts".
+  static CaState PluggedIn(std::shared_ptr<const certs::Issuer> ca, std::string origin);
   // What Serialize() made. Errors never show what is in it.
   static absl::StatusOr<CaState> Parse(absl::string_view text);
   std::string Serialize() const;
@@ -59,21 +64,34 @@ class CaState {
   // (certs/trust_bundle.h).
   std::string BundlePem() const;
 
+  // Where the CA that signs came from; empty: it is our own.
+  const std::string& origin() const { return origin_; }
+
   const std::optional<Rotation>& rotation() const { return rotation_; }
-  // FailedPrecondition if one is under way, or if the CA's certificate may not sign another.
+  // FailedPrecondition if one is under way, or if the CA's certificate may not sign another. The
+  // new root is always one of our own.
   absl::Status Begin(Rotated what, absl::Time now);
+  // Signs with that CA from now on, or, if it has another root, begins a rotation to it.
+  // FailedPrecondition: the rotation under way has to end first. InvalidArgument: it has the key of
+  // the one that signs now, so who holds a certificate of which could not be told.
+  absl::Status PlugIn(std::shared_ptr<const certs::Issuer> ca, std::string origin);
+  // Whether PlugIn() of it was done.
+  bool Has(const certs::Issuer& ca) const;
   // Into the next stage, or out of the last one. A rotation has to be under way.
   absl::Status Advance(absl::Time now);
 
  private:
   CaState() = default;
   absl::Status NewIntermediate(absl::Time now);
+  absl::Status StartSigning(absl::Time now);
   absl::Status Retire(absl::Time now);
 
-  std::shared_ptr<const certs::Issuer> root_;
+  std::shared_ptr<const certs::Issuer> root_;  // or what was plugged in, with its own chain
+  std::string origin_;
   std::shared_ptr<const certs::Issuer> issuer_;
   // Of a rotation of the root: the one to come until it signs, then the one to go.
   std::shared_ptr<const certs::Issuer> other_root_;
+  std::string other_origin_;
   // Intermediates of root_ that were taken back and would otherwise be good, PEM.
   std::vector<certs::Certificate> revoked_;
   // Intermediates that are to be taken back when this rotation is over.
@@ -89,6 +107,10 @@ class CaState {
 absl::StatusOr<CaState> LoadOrCreateCa(const std::string& folder, absl::string_view trust_domain,
                                        absl::Time now);
 absl::Status SaveCa(const std::string& folder, const CaState& state);
+
+// Whether a CA that was plugged in would be the first one of `folder`: there is none, or an earlier
+// one of the kind that has expired, so that nobody is cut off.
+bool AwaitsPluggedCa(const std::string& folder, absl::Time now);
 
 }  // namespace weft
 

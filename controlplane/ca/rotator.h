@@ -2,6 +2,8 @@
 // needs to has followed the one before. What is begun is on disk first, so that a weftd that starts
 // again goes on where it was.
 //
+// A CA that others made (ca/ca_source.h) is taken up as soon as the rotation under way allows it.
+//
 // It waits as long as it takes: a peer that is away would be cut off by what it did not hear, so
 // the operator decides (progress() names whom it waits for): bring it back, or remove the link.
 //
@@ -10,6 +12,7 @@
 #define WEFT_CONTROLPLANE_CA_ROTATOR_H_
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -46,8 +49,12 @@ class Rotator {
   Rotator& operator=(const Rotator&) = delete;
 
   const CaState& state() const { return state_; }
-  // FailedPrecondition if one is under way, or as CaState::Begin().
+  // FailedPrecondition if one is under way, or as CaState::Begin(), or if the CA is somebody else's
+  // to replace.
   absl::Status Begin(Rotated what);
+  // The CA is to come from `origin`, and be `ca`, if that is not null. An empty origin: from
+  // nowhere; then what came from there stays, until a root of our own is asked for.
+  void Follow(std::string origin, std::shared_ptr<const certs::Issuer> ca);
   // Of the rotation under way: whom the present stage waits for.
   const std::vector<std::string>& waiting_for() const { return waiting_for_; }
   // Why the last step failed; it is tried again. Empty if it did not.
@@ -56,6 +63,8 @@ class Rotator {
  private:
   Task<> Run();
   Task<> Stage();
+  bool TakeUp();
+  void Delay(const absl::Status& status);
   std::vector<std::string> Missing() const;
   absl::Status Adopt(CaState next);
 
@@ -64,6 +73,8 @@ class Rotator {
   CaState state_;
   const Fleet fleet_;
   const absl::Duration settle_;
+  std::string origin_;
+  std::shared_ptr<const certs::Issuer> plugged_in_;
   std::vector<std::string> waiting_for_;
   std::string error_;
   Signal begun_;

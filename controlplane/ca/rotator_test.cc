@@ -6,6 +6,7 @@
 
 #include "absl/time/clock.h"
 #include "certs/file.h"
+#include "certs/test_certificate.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -37,6 +38,12 @@ class RotatorTest : public testing::Test {
     fleet.adopt = [this](const CaState& state) { adopted_ = state; };
     rotator_ = std::make_unique<Rotator>(loop_, folder_, *adopted_, std::move(fleet),
                                          absl::Milliseconds(20));
+  }
+
+  static std::shared_ptr<const certs::Issuer> PluggedCa(const std::string& name) {
+    const certs::TestCa root = certs::MakeTestCa(nullptr, name, absl::Now());
+    return std::make_shared<certs::Issuer>(
+        *certs::Issuer::FromPem(root.certificate.ToPem(), root.key.ToPem(), "east"));
   }
 
   // The fleet follows.
@@ -95,6 +102,47 @@ TEST_F(RotatorTest, Row111GoesOnAfterARestart) {
   EXPECT_EQ(stage(), RotationStage::kRetire);
   Trust();
   EXPECT_TRUE(Reaches(std::nullopt));
+}
+
+TEST_F(RotatorTest, WhatIsPluggedInIsTakenUpInStagesAndIsItsMakersToReplace) {
+  const auto ca = PluggedCa("first");
+  rotator_->Follow("here", ca);
+  ASSERT_TRUE(Reaches(RotationStage::kDistribute));
+  Trust();
+  ASSERT_TRUE(Reaches(RotationStage::kIssue));
+  Show();
+  ASSERT_TRUE(Reaches(RotationStage::kRetire));
+  // The old root has to go first.
+  rotator_->Follow("here", PluggedCa("second"));
+  RunFor(absl::Milliseconds(300));
+  EXPECT_EQ(stage(), RotationStage::kRetire);
+  Trust();
+  ASSERT_TRUE(Reaches(RotationStage::kDistribute));
+  // It signed nothing yet, so it can be taken back.
+  rotator_->Follow("here", ca);
+  ASSERT_TRUE(Reaches(std::nullopt));
+  EXPECT_EQ(rotator_->state().issuer().ChainPem(), ca->ChainPem());
+
+  for (const Rotated what : {Rotated::kLeaf, Rotated::kIntermediate, Rotated::kRoot}) {
+    EXPECT_THAT(std::string(rotator_->Begin(what).message()),
+                HasSubstr("the CA comes from here: replace what is there"));
+  }
+  rotator_->Follow("", nullptr);
+  RunFor(absl::Milliseconds(300));
+  EXPECT_EQ(rotator_->state().origin(), "here");
+  EXPECT_FALSE(rotator_->Begin(Rotated::kLeaf).ok());
+  EXPECT_TRUE(rotator_->Begin(Rotated::kRoot).ok());
+}
+
+TEST_F(RotatorTest, WhatIsPluggedInIsTakenUpOnceItCanBeSaved) {
+  ASSERT_EQ(rename(folder_.c_str(), (folder_ + ".away").c_str()), 0);
+  rotator_->Follow("here", PluggedCa("first"));
+  RunFor(absl::Milliseconds(300));
+  EXPECT_EQ(stage(), std::nullopt);
+  EXPECT_THAT(rotator_->error(), HasSubstr(folder_));
+  ASSERT_EQ(rename((folder_ + ".away").c_str(), folder_.c_str()), 0);
+  EXPECT_TRUE(Reaches(RotationStage::kDistribute));
+  EXPECT_THAT(rotator_->error(), IsEmpty());
 }
 
 TEST_F(RotatorTest, WhatCannotBeSavedDoesNotBegin) {

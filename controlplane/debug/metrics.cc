@@ -21,15 +21,15 @@ prometheus::Counter& CounterOf(prometheus::Registry& registry, const char* name,
   return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add({});
 }
 
+prometheus::Gauge& GaugeOf(prometheus::Registry& registry, const char* name, const char* help) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add({});
+}
+
 }  // namespace
 
 struct Metrics::Series {
   prometheus::Registry registry;
-  prometheus::Gauge& proxies = prometheus::BuildGauge()
-                                   .Name("pilot_xds")
-                                   .Help("Proxies connected over xDS.")
-                                   .Register(registry)
-                                   .Add({});
+  prometheus::Gauge& proxies = GaugeOf(registry, "pilot_xds", "Proxies connected over xDS.");
   prometheus::Family<prometheus::Counter>& pushes = prometheus::BuildCounter()
                                                         .Name("pilot_xds_pushes")
                                                         .Help("xDS responses sent, by type.")
@@ -79,6 +79,14 @@ struct Metrics::Series {
           .Name("weft_remote_clusters")
           .Help("Clusters that Secrets name, by state.")
           .Register(registry);
+  prometheus::Gauge& root_end = GaugeOf(registry, "citadel_server_root_cert_expiry_timestamp",
+                                        "When the CA's root ends, in seconds since the epoch.");
+  prometheus::Gauge& ca_end =
+      GaugeOf(registry, "citadel_server_cert_chain_expiry_timestamp",
+              "When the first of the CA's chain ends, in seconds since the epoch.");
+  prometheus::Gauge& ca_refused =
+      GaugeOf(registry, "weft_ca_refused",
+              "1 while the CA that is plugged in cannot be used, and the last good one signs.");
   prometheus::Counter& injections = CounterOf(registry, "sidecar_injection_requests_total",
                                               "Pods that the injecting webhook was asked about.");
   prometheus::Counter& injections_done =
@@ -115,6 +123,12 @@ void Metrics::Written(absl::string_view type, absl::Duration took) {
         prometheus::Histogram::BucketBoundaries{.001, .01, .1, .5, 1, 3, 5, 10, 20, 30});
   }
   histogram->Observe(absl::ToDoubleSeconds(took));
+}
+
+void Metrics::SetCa(const Ca& ca) {
+  series_->root_end.Set(absl::ToDoubleSeconds(ca.root_end - absl::UnixEpoch()));
+  series_->ca_end.Set(absl::ToDoubleSeconds(ca.end - absl::UnixEpoch()));
+  series_->ca_refused.Set(ca.refused ? 1 : 0);
 }
 
 void Metrics::Loaded(const std::string& cluster, const Load& load) {

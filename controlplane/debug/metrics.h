@@ -32,6 +32,13 @@ class Metrics {
     int refused = 0;  // kubeconfigs that cannot be used
   };
   void SetRemotes(const Remotes& remotes);
+  // The CA that signs.
+  struct Ca {
+    absl::Time root_end;
+    absl::Time end;        // of all that it signs
+    bool refused = false;  // one that others made is there, and cannot be used
+  };
+  void SetCa(const Ca& ca);
   // What a proxyless client says of its calls to one cluster since it last did.
   struct Load {
     uint64_t succeeded = 0;

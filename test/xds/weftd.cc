@@ -16,8 +16,10 @@
 #include <set>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "certs/token.h"
 #include "gtest/gtest.h"
@@ -102,7 +104,11 @@ Weftd::Weftd(WeftdOptions options)
 
 Weftd::~Weftd() { Stop(); }
 
-bool Weftd::Ready() const { return Fetch(monitoring_port_, "/ready") == "ready\n"; }
+bool Weftd::Ready() const { return absl::StartsWith(Fetch(monitoring_port_, "/ready"), "ready\n"); }
+
+std::string Weftd::Warning() const {
+  return std::string(absl::StripPrefix(Fetch(monitoring_port_, "/ready"), "ready\n"));
+}
 
 void Weftd::Start() {
   const std::string loopback = "127.0.0.1:";

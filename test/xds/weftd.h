@@ -41,6 +41,8 @@ class Weftd {
   int port() const { return plain_port_; }  // plain xDS, on 127.0.0.1
   int webhook_port() const { return webhook_port_; }
   bool Ready() const;
+  // What /ready says beside "ready".
+  std::string Warning() const;
   int xds_port() const { return xds_port_; }  // over TLS, on 127.0.0.1
   std::string data_folder() const { return folder_ + "/data"; }
   // What proves to it to be a pod of that account.

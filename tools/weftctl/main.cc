@@ -64,6 +64,10 @@ void AddUp(CLI::App* sandbox, Arguments* a) {
                  "a cluster that nothing from outside comes into, as behind NAT; repeatable")
       ->multi_option_policy(repeat)
       ->allow_extra_args(false);
+  up->add_option("--ca-certs", a->up.ca_certs,
+                 "NAME=DIR: a cluster's CA, as weftd's --ca-certs has it; repeatable")
+      ->multi_option_policy(repeat)
+      ->allow_extra_args(false);
   up->add_option("--image", a->up.images, "IMAGE=COMMAND to run for an image, repeatable")
       ->multi_option_policy(repeat)
       ->allow_extra_args(false);

@@ -167,6 +167,10 @@ absl::Status Cluster::StartWeftd() {
     weftd.argv.push_back("--gateway-address");
     weftd.argv.push_back(gateway_ports());
   }
+  if (!config_.ca_certs.empty()) {
+    weftd.argv.push_back("--ca-certs");
+    weftd.argv.push_back(config_.ca_certs);
+  }
   weftd.ready = {15014, "/ready"};
   plan.containers.push_back(std::move(weftd));
   absl::StatusOr<PodNamespaces> namespaces = AttachPod(plan.ips, plan.view);

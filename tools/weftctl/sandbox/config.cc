@@ -26,6 +26,17 @@ absl::StatusOr<Assignment> Split(absl::string_view flag, absl::string_view optio
   return Assignment{std::string(flag.substr(0, equals)), std::string(flag.substr(equals + 1))};
 }
 
+// Absolute; `flag` is for errors.
+absl::StatusOr<std::string> FolderOf(absl::string_view flag, absl::string_view folder) {
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::canonical(std::string(folder), error);
+  if (error) return absl::NotFoundError(absl::StrCat(flag, ": ", folder, ": ", error.message()));
+  if (!std::filesystem::is_directory(path, error)) {
+    return absl::InvalidArgumentError(absl::StrCat(flag, ": ", folder, " is no folder"));
+  }
+  return path.string();
+}
+
 }  // namespace
 
 absl::StatusOr<ClusterConfig> ParseCluster(absl::string_view flag) {
@@ -39,17 +50,9 @@ absl::StatusOr<ClusterConfig> ParseCluster(absl::string_view flag) {
                      "': a cluster's name has lower-case letters, digits and '-', at most 40"));
   }
   for (absl::string_view folder : absl::StrSplit(parts->value, ',', absl::SkipEmpty())) {
-    std::error_code error;
-    std::filesystem::path path = std::filesystem::canonical(std::string(folder), error);
-    if (error) {
-      return absl::NotFoundError(
-          absl::StrCat("--cluster ", cluster.name, ": ", folder, ": ", error.message()));
-    }
-    if (!std::filesystem::is_directory(path, error)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--cluster ", cluster.name, ": ", folder, " is no folder"));
-    }
-    cluster.folders.push_back(path.string());
+    absl::StatusOr<std::string> path = FolderOf("--cluster " + cluster.name, folder);
+    if (!path.ok()) return path.status();
+    cluster.folders.push_back(*std::move(path));
   }
   return cluster;
 }
@@ -76,6 +79,20 @@ absl::Status ParseBlocked(const std::string& flag, std::vector<ClusterConfig>* c
   }
   return absl::InvalidArgumentError(
       absl::StrCat("--block-inbound '", flag, "': no --cluster is called that"));
+}
+
+absl::Status ParseCaCerts(absl::string_view flag, std::vector<ClusterConfig>* clusters) {
+  absl::StatusOr<Assignment> parts = Split(flag, "--ca-certs", "NAME=DIR");
+  if (!parts.ok()) return parts.status();
+  for (ClusterConfig& cluster : *clusters) {
+    if (cluster.name != parts->name) continue;
+    absl::StatusOr<std::string> path = FolderOf("--ca-certs " + cluster.name, parts->value);
+    if (!path.ok()) return path.status();
+    cluster.ca_certs = *std::move(path);
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--ca-certs '", flag, "': no --cluster is called '", parts->name, "'"));
 }
 
 absl::Status ParseImage(absl::string_view flag, std::map<std::string, std::string>* images) {
@@ -113,7 +130,8 @@ std::string ConfigToJson(const SandboxConfig& config) {
                                 {"folders", cluster.folders},
                                 {"region", cluster.region},
                                 {"zone", cluster.zone},
-                                {"block_inbound", cluster.block_inbound}});
+                                {"block_inbound", cluster.block_inbound},
+                                {"ca_certs", cluster.ca_certs}});
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -135,7 +153,7 @@ absl::StatusOr<SandboxConfig> ConfigFromJson(absl::string_view text) {
   for (const Json& cluster : json["clusters"]) {
     config.clusters.push_back({GetString(cluster, "name"), GetStrings(cluster, "folders"),
                                GetString(cluster, "region"), GetString(cluster, "zone"),
-                               GetBool(cluster, "block_inbound")});
+                               GetBool(cluster, "block_inbound"), GetString(cluster, "ca_certs")});
   }
   return config;
 }

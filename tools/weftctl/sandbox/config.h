@@ -16,6 +16,7 @@ struct ClusterConfig {
   std::vector<std::string> folders;  // absolute
   std::string region, zone;          // empty: no locality
   bool block_inbound = false;        // nothing comes in from other clusters but answers
+  std::string ca_certs = {};         // absolute; folder of the CA; empty: one of weftd's own
   bool operator==(const ClusterConfig&) const = default;
 };
 
@@ -36,6 +37,8 @@ absl::StatusOr<ClusterConfig> ParseCluster(absl::string_view flag);
 absl::Status ParseLocality(absl::string_view flag, std::vector<ClusterConfig>* clusters);
 // The cluster of that name.
 absl::Status ParseBlocked(const std::string& flag, std::vector<ClusterConfig>* clusters);
+// "NAME=DIR", into the cluster of that name; the folder must exist and becomes absolute.
+absl::Status ParseCaCerts(absl::string_view flag, std::vector<ClusterConfig>* clusters);
 // "IMAGE=COMMAND"; an image may hold no '='.
 absl::Status ParseImage(absl::string_view flag, std::map<std::string, std::string>* images);
 

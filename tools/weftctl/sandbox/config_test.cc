@@ -8,7 +8,7 @@ namespace {
 TEST(Config, SurvivesItsFile) {
   SandboxConfig config;
   config.name = "n";
-  config.clusters = {{"east", {"/a", "/b"}, "r1", "z1"}, {"west", {"/c"}, "", "", true}};
+  config.clusters = {{"east", {"/a", "/b"}, "r1", "z1"}, {"west", {"/c"}, "", "", true, "/ca"}};
   config.images = {{"web", "echo \"hi\""}};
   config.weftctl = "/bin/weftctl";
   config.exports = "none";
@@ -32,6 +32,11 @@ TEST(Config, RefusesFlagsOfTheWrongShape) {
   EXPECT_FALSE(ParseBlocked("west", &clusters).ok());
   ASSERT_TRUE(ParseBlocked("east", &clusters).ok());
   EXPECT_TRUE(clusters[0].block_inbound);
+  for (const char* flag : {"/tmp", "west=/tmp", "east=/no/such/folder"}) {
+    EXPECT_FALSE(ParseCaCerts(flag, &clusters).ok()) << flag;
+  }
+  ASSERT_TRUE(ParseCaCerts("east=/tmp/.", &clusters).ok());
+  EXPECT_EQ(clusters[0].ca_certs, "/tmp");
 }
 
 TEST(Config, ClustersAreLinkedUnlessNeitherCanBeDialed) {

@@ -108,6 +108,9 @@ absl::StatusOr<SandboxConfig> ConfigOf(const UpOptions& options) {
   for (const std::string& flag : options.blocked) {
     if (absl::Status s = ParseBlocked(flag, &config.clusters); !s.ok()) return s;
   }
+  for (const std::string& flag : options.ca_certs) {
+    if (absl::Status s = ParseCaCerts(flag, &config.clusters); !s.ok()) return s;
+  }
   for (const std::string& flag : options.images) {
     if (absl::Status s = ParseImage(flag, &config.images); !s.ok()) return s;
   }

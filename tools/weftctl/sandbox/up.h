@@ -12,7 +12,8 @@ struct UpOptions {
   std::vector<std::string> clusters, localities, images;  // as given
   std::string exports = "all";
   std::string link = "mesh";
-  std::vector<std::string> blocked;  // names of clusters that nothing comes into
+  std::vector<std::string> blocked;   // names of clusters that nothing comes into
+  std::vector<std::string> ca_certs;  // as given
   bool dual_stack = false;
   bool lenient = false;
   bool keep = false;  // leave a sandbox that did not come up, to look at
