@@ -38,6 +38,10 @@ struct ExportedService {
   // Instead of groups the pods themselves, of a cluster whose API server we read
   // (federation/remote_view.h): whoever is on their network dials them. The peer API carries none.
   Endpoints pods = {};
+  int64_t exported_at = 0;        // Unix seconds; 0: ever since
+  bool cluster_set_only = false;  // not to join the local name of other clusters
+  bool headless = false;
+  bool session_affinity = false;  // to the client's address
 
   friend bool operator==(const ExportedService&, const ExportedService&) = default;
 };

@@ -108,6 +108,8 @@ std::string RemoteView::NetworkOf(const World& world) const {
 ExportedService RemoteView::Export(const Service& service, const Endpoints& endpoints,
                                    const std::string& network) {
   ExportedService exported{service.namespace_, service.name, service.ports, {}, endpoints};
+  exported.headless = service.address.empty();
+  exported.session_affinity = service.session_affinity;
   for (Endpoint& pod : exported.pods) {
     const std::string own = LabelOf(pod.labels, kNetworkLabel);
     pod.network = own.empty() ? network : own;
@@ -132,9 +134,9 @@ bool RemoteView::Build() {
   }
   PeerExports exports;
   for (const auto& [host, service] : world.services) {
-    // What is of the system is never exported, but for the cluster's own clients (merge.h).
-    const bool known = service->exported || service->namespace_ == "kube-system";
-    if (!service->local || !known) continue;
+    // Whatever it exports: its own clients need all of it. What is of the system is for these alone
+    // (merge.h), and the control plane's is ours.
+    if (!service->local || service->namespace_ == kControlPlaneNamespaces[0]) continue;
     if (exports.size() >= kMaxServices) break;
     const auto endpoints = world.endpoints.find(host);
     exports.emplace(

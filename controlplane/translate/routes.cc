@@ -46,7 +46,9 @@ std::vector<std::string> NamesOf(const std::string& host, const std::string& nam
 void AddDomains(const RouteContext& context, const Service& service, uint16_t port,
                 std::set<std::string>& taken, VirtualHost& host) {
   const std::string& client = context.scope.namespace_;
-  if (service.entry.has_value()) {
+  if (service.cluster_set) {
+    AddDomain(service.host, port, taken, host);
+  } else if (service.entry.has_value()) {
     AddDomain(service.host, port, taken, host);
     for (const std::string& address : service.entry->addresses) {
       if (!absl::StrContains(address, "/")) AddDomain(address, port, taken, host);
@@ -66,10 +68,34 @@ void AddDomains(const RouteContext& context, const Service& service, uint16_t po
 void AddAliases(const RouteContext& context, const Service& service, uint16_t port,
                 std::set<std::string>& taken, VirtualHost& host) {
   for (const Alias* alias : context.index.AliasesOf(service)) {
+    if (alias->cluster_set) {
+      AddDomain(alias->host, port, taken, host);
+      continue;
+    }
     for (const std::string& name :
          NamesOf(alias->host, alias->name, alias->namespace_, context.scope.namespace_)) {
       AddDomain(name, port, taken, host);
     }
+  }
+}
+
+// Where a VirtualService is for the service's name in the cluster set and not for the local one,
+// that name has a virtual host of its own, although the service is the same.
+void AddClusterSetHosts(const RouteContext& context, const Service& service, uint16_t port,
+                        std::set<std::string>& taken, RouteConfiguration& to) {
+  for (const Alias* alias : context.index.AliasesOf(service)) {
+    if (!alias->cluster_set) continue;
+    const std::string& client = context.scope.namespace_;
+    const auto* config = context.index.VirtualServiceFor(alias->host, client);
+    if (config == nullptr || config == context.index.VirtualServiceFor(service.host, client)) {
+      continue;
+    }
+    VirtualHost host;
+    host.set_name(absl::StrCat(alias->host, ":", port));
+    for (Route& route : HttpRoutes(context, *config, port)) *host.add_routes() = std::move(route);
+    if (host.routes().empty()) continue;
+    AddDomain(alias->host, port, taken, host);
+    if (!host.domains().empty()) *to.add_virtual_hosts() = std::move(host);
   }
 }
 
@@ -88,9 +114,13 @@ VirtualHost PodsOf(const RouteContext& context, const Service& service, uint16_t
                    std::set<std::string>& taken) {
   VirtualHost host;
   host.set_name(absl::StrCat("*.", service.host, ":", port));
-  for (const std::string& name :
-       NamesOf(service.host, service.name, service.namespace_, context.scope.namespace_)) {
-    AddDomain(absl::StrCat("*.", name), port, taken, host);
+  if (service.cluster_set) {
+    AddDomain(absl::StrCat("*.", service.host), port, taken, host);
+  } else {
+    for (const std::string& name :
+         NamesOf(service.host, service.name, service.namespace_, context.scope.namespace_)) {
+      AddDomain(absl::StrCat("*.", name), port, taken, host);
+    }
   }
   *host.add_routes() = DefaultRoute(OutboundPodsClusterName(port, service.host),
                                     context.rules.at(&service).For(port, nullptr));
@@ -134,6 +164,7 @@ RouteConfiguration RouteConfigurationFor(const RouteContext& context, const std:
   }
   // Only now: no other name takes that of a service.
   for (const auto& [service, at] : hosts) {
+    AddClusterSetHosts(context, *service, port, taken, configuration);
     AddAliases(context, *service, port, taken, *configuration.mutable_virtual_hosts(at));
     if (!IsHeadless(*service)) continue;
     VirtualHost pods = PodsOf(context, *service, port, taken);

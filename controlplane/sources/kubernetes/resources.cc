@@ -59,8 +59,8 @@ std::vector<WatchedResource> AllResources() {
        {"v1", "v1beta1", "v1alpha2"},
        "referencegrants",
        "ReferenceGrant"},
-      {"multicluster.x-k8s.io", {"v1alpha1"}, "serviceexports", "ServiceExport"},
-      {"multicluster.x-k8s.io", {"v1alpha1"}, "serviceimports", "ServiceImport"},
+      {"multicluster.x-k8s.io", {"v1beta1", "v1alpha1"}, "serviceexports", "ServiceExport"},
+      {"multicluster.x-k8s.io", {"v1beta1", "v1alpha1"}, "serviceimports", "ServiceImport"},
   };
 }
 
