@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -34,6 +35,7 @@
 #include "controlplane/federation/peer_service.h"
 #include "controlplane/own_certificate.h"
 #include "controlplane/remote_clusters.h"
+#include "controlplane/status/import_writer.h"
 #include "controlplane/status/leader.h"
 #include "controlplane/status/status_book.h"
 #include "controlplane/status/status_writer.h"
@@ -174,6 +176,7 @@ struct ControlPlane::Running {
   StatusBook status_book;
   std::unique_ptr<Leader> leader;
   std::unique_ptr<StatusWriter> status_writer;
+  std::unique_ptr<ImportWriter> import_writer;
   std::unique_ptr<webhook::CaRoot> ca_root;
   Scope tasks;
   std::thread thread;
@@ -437,6 +440,9 @@ absl::Status ControlPlane::Running::StartPages() {
                                                          : engine->remotes()->Statuses()));
   };
   pages["/debug/adsz"] = [this](const Query&) { return Page(AdsPage(ads->Proxies())); };
+  pages["/debug/importz"] = [this](const Query&) {
+    return engine->ready() ? Page(ImportPage(*engine->world())) : Refusal(503, "not ready\n");
+  };
   pages["/debug/registryz"] = [this](const Query&) {
     return engine->ready() ? Page(RegistryPage(*engine->world())) : Refusal(503, "not ready\n");
   };
@@ -503,6 +509,12 @@ void ControlPlane::Running::StartKubernetes() {
   leader = std::make_unique<Leader>(loop, *kubernetes, LeaderIdentity());
   status_writer = std::make_unique<StatusWriter>(loop, *kubernetes, *leader, status_book,
                                                  [this] { return Refusals(); });
+  import_writer = std::make_unique<ImportWriter>(loop, *kubernetes, *leader, [this] {
+    const std::vector<PeerStatus> peers = engine->PeerStatuses();
+    const bool complete =
+        std::all_of(peers.begin(), peers.end(), [](const PeerStatus& peer) { return peer.synced; });
+    return ImportWriter::Sight{engine->world(), complete};
+  });
   PublishRoots();
 }
 
@@ -597,6 +609,7 @@ void ControlPlane::Running::Stop() {
     ca_bundle.reset();
     ca_root.reset();
     status_writer.reset();
+    import_writer.reset();
     leader.reset();
     kubernetes.reset();
     engine.reset();

@@ -7,6 +7,7 @@
 #include "certs/digest.h"
 #include "certs/file.h"
 #include "controlplane/federation/control_plane_id.h"
+#include "controlplane/federation/imports.h"
 #include "controlplane/model/world_change.h"
 #include "controlplane/sources/directory.h"
 #include "controlplane/sources/kubernetes/source.h"
@@ -347,7 +348,7 @@ bool Engine::Rebuild() {
   for (Problem& problem : CheckGateways(index)) others.push_back(std::move(problem));
   for (Problem& problem : CheckTelemetries(index)) others.push_back(std::move(problem));
   ReportFindings({std::move(made->references), CheckHosts(index), std::move(others),
-                  maker_.gateway_api_statuses()},
+                  maker_.gateway_api_statuses(), ServiceExportStatuses(*world())},
                  made->merged);
   return true;
 }
