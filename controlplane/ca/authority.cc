@@ -29,18 +29,6 @@ absl::Status Save(const certs::Issuer& root, const std::string& cert_path,
   return certs::WriteFileAtomically(cert_path, root.ChainPem(), 0644);
 }
 
-absl::Status CheckRoot(const certs::Issuer& root, absl::string_view trust_domain, absl::Time now) {
-  if (root.trust_domain() != trust_domain) {
-    return absl::FailedPreconditionError(absl::StrCat("is for trust domain ", root.trust_domain(),
-                                                      ", not ", trust_domain,
-                                                      "; use that name or another data directory"));
-  }
-  if (certs::NotAfter(root.root().x509()) <= now) {
-    return absl::FailedPreconditionError("has expired; move it away to have a new one made");
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 Authority::Authority(certs::Issuer issuer) : issuer_(std::move(issuer)) {}
@@ -65,6 +53,18 @@ absl::StatusOr<std::vector<std::string>> Authority::CreateCertificate(const Call
       issuer_.Issue(request->key, request->id, Capped(validity), now);
   if (chain.ok()) chain->push_back(issuer_.root().ToPem());
   return chain;
+}
+
+absl::Status CheckRoot(const certs::Issuer& root, absl::string_view trust_domain, absl::Time now) {
+  if (root.trust_domain() != trust_domain) {
+    return absl::FailedPreconditionError(absl::StrCat("is for trust domain ", root.trust_domain(),
+                                                      ", not ", trust_domain,
+                                                      "; use that name or another data directory"));
+  }
+  if (certs::NotAfter(root.root().x509()) <= now) {
+    return absl::FailedPreconditionError("has expired; move it away to have a new one made");
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<certs::Issuer> LoadOrCreateRoot(const std::string& folder,

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -40,6 +41,9 @@ class Authority {
  private:
   certs::Issuer issuer_;
 };
+
+// FailedPrecondition if the root cannot be this trust domain's now: it is another's, or expired.
+absl::Status CheckRoot(const certs::Issuer& root, absl::string_view trust_domain, absl::Time now);
 
 // The root kept in `folder` as root-cert.pem and root-key.pem (0600), made on the first start.
 // A crash in between leaves either nothing usable (and the next start begins anew) or both files.

@@ -74,18 +74,6 @@ absl::StatusOr<std::optional<Rotation>> ReadRotation(const json& from) {
   return Malformed("rotation");
 }
 
-absl::Status CheckUsable(const CaState& state, absl::string_view trust_domain, absl::Time now) {
-  if (state.root().trust_domain() != trust_domain) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("is for trust domain ", state.root().trust_domain(), ", not ", trust_domain,
-                     "; use that name or another data directory"));
-  }
-  if (certs::NotAfter(state.root().root().x509()) <= now) {
-    return absl::FailedPreconditionError("has expired; move it away to have a new one made");
-  }
-  return absl::OkStatus();
-}
-
 absl::Status InFolder(const std::string& folder, const absl::Status& status) {
   return absl::Status(status.code(), absl::StrCat("CA in ", folder, ": ", status.message()));
 }
@@ -267,7 +255,7 @@ absl::StatusOr<CaState> LoadOrCreateCa(const std::string& folder, absl::string_v
                                        absl::Time now) {
   absl::StatusOr<CaState> state = Load(folder, trust_domain, now);
   if (!state.ok()) return InFolder(folder, state.status());
-  absl::Status usable = CheckUsable(*state, trust_domain, now);
+  absl::Status usable = CheckRoot(state->root(), trust_domain, now);
   if (!usable.ok()) return InFolder(folder, usable);
   return state;
 }

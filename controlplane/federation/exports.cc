@@ -46,4 +46,16 @@ PeerExports Exports(const World& world) {
   return exports;
 }
 
+std::set<ServiceName> ChangedServices(const PeerExports& before, const PeerExports& after) {
+  std::set<ServiceName> changed;
+  for (const auto& [name, service] : after) {
+    const auto was = before.find(name);
+    if (was == before.end() || was->second != service) changed.insert(name);
+  }
+  for (const auto& [name, service] : before) {
+    if (!after.contains(name)) changed.insert(name);
+  }
+  return changed;
+}
+
 }  // namespace weft

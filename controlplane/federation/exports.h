@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -46,8 +47,8 @@ struct ExportedService {
   friend bool operator==(const ExportedService&, const ExportedService&) = default;
 };
 
-// By namespace and name.
-using PeerExports = std::map<std::pair<std::string, std::string>, ExportedService>;
+using ServiceName = std::pair<std::string, std::string>;  // namespace and name
+using PeerExports = std::map<ServiceName, ExportedService>;
 
 // Those with a sidecar that are ready, of `cluster`, summed up.
 std::vector<ExportedGroup> GroupsOf(const Endpoints& endpoints, const std::string& cluster);
@@ -57,6 +58,9 @@ std::vector<ExportedGroup> GroupsOf(const Endpoints& endpoints, const std::strin
 // comes through a gateway is mTLS, and nobody would answer it there. What peers export is never
 // passed on.
 PeerExports Exports(const World& world);
+
+// The services that are not the same in both, those that only one of them has included.
+std::set<ServiceName> ChangedServices(const PeerExports& before, const PeerExports& after);
 
 // What is known of one linked cluster. `exports` is never null.
 struct PeerState {

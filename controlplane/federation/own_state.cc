@@ -9,17 +9,6 @@ bool SameSelf(const OwnState& state, const std::shared_ptr<const ClusterIdentity
   return state.self == self || *state.self == *self;
 }
 
-// What differs between two sets of exports is of revision `to.revision`.
-void NoteChanges(const PeerExports& from, OwnState& to) {
-  for (const auto& [name, service] : to.exports) {
-    const auto before = from.find(name);
-    if (before == from.end() || before->second != service) to.changed[name] = to.revision;
-  }
-  for (const auto& [name, service] : from) {
-    if (!to.exports.contains(name)) to.changed[name] = to.revision;
-  }
-}
-
 // Forgets the older half of the services that went, so that this is rarely to be done.
 void Forget(OwnState& state) {
   if (state.changed.size() <= state.exports.size() + OwnHistory::kMostGone) return;
@@ -49,15 +38,14 @@ std::shared_ptr<const OwnState> OwnHistory::Next(std::shared_ptr<const ClusterId
   next->gateways = std::move(gateways);
   next->exports = std::move(exports);
   next->revision = last_ == nullptr ? 1 : last_->revision + 1;
-  if (last_ == nullptr) {
-    next->resumable_from = 1;
-    NoteChanges({}, *next);
-  } else {
-    next->resumable_from = last_->resumable_from;
-    next->changed = last_->changed;
-    NoteChanges(last_->exports, *next);
-    Forget(*next);
+  next->resumable_from = last_ == nullptr ? 1 : last_->resumable_from;
+  if (last_ != nullptr) next->changed = last_->changed;
+  const PeerExports none;
+  for (const ServiceName& name :
+       ChangedServices(last_ == nullptr ? none : last_->exports, next->exports)) {
+    next->changed[name] = next->revision;
   }
+  Forget(*next);
   last_ = std::move(next);
   return last_;
 }

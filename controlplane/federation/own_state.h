@@ -26,8 +26,8 @@ struct OwnState {
   uint64_t revision = 0;
   // From which revision on `changed` is complete.
   uint64_t resumable_from = 0;
-  // In which revision a service became what it is, or went; by namespace and name.
-  std::map<std::pair<std::string, std::string>, uint64_t> changed = {};
+  // In which revision a service became what it is, or went.
+  std::map<ServiceName, uint64_t> changed = {};
 };
 
 // Makes the states. Pure; one thread.

@@ -24,21 +24,14 @@ bool DifferInGroupsOnly(const ExportedService& a, const ExportedService& b) {
 }
 
 // What differs; without a look at what is the same, if the state says what that is.
-void NoteChanges(const OwnState& before, const OwnState& after,
-                 std::set<std::pair<std::string, std::string>>& changed) {
+void NoteChanges(const OwnState& before, const OwnState& after, std::set<ServiceName>& changed) {
   if (before.revision > 0 && before.revision >= after.resumable_from) {
     for (const auto& [name, revision] : after.changed) {
       if (revision > before.revision) changed.insert(name);
     }
     return;
   }
-  for (const auto& [name, service] : after.exports) {
-    const auto was = before.exports.find(name);
-    if (was == before.exports.end() || was->second != service) changed.insert(name);
-  }
-  for (const auto& [name, service] : before.exports) {
-    if (!after.exports.contains(name)) changed.insert(name);
-  }
+  changed.merge(ChangedServices(before.exports, after.exports));
 }
 
 }  // namespace
@@ -169,13 +162,11 @@ void PeerFeed::TellInFull(const ExportedService& service, Told& told, Messages& 
 // Whether that says all: each group is one that the peer knows by its id.
 bool PeerFeed::TellCounts(const ExportedService& service, Told& told, Messages& messages) {
   if (!told.service.has_value() || !DifferInGroupsOnly(*told.service, service)) return false;
-  std::map<uint32_t, uint32_t> counts;  // by id
+  std::map<uint32_t, uint32_t> before, counts;  // by id
   for (const ExportedGroup& group : told.service->groups) {
-    counts[told.groups.at(WithoutCount(group))] = 0;
-  }
-  std::map<uint32_t, uint32_t> before;
-  for (const ExportedGroup& group : told.service->groups) {
-    before[told.groups.at(WithoutCount(group))] = group.ready;
+    const uint32_t id = told.groups.at(WithoutCount(group));
+    before[id] = group.ready;
+    counts[id] = 0;
   }
   for (const ExportedGroup& group : service.groups) {
     const auto known = told.groups.find(WithoutCount(group));

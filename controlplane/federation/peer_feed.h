@@ -55,7 +55,7 @@ class PeerFeed {
   peer::v1::PeerMessage Message();
 
  private:
-  using Name = std::pair<std::string, std::string>;  // namespace, name
+  using Name = ServiceName;
   using Messages = std::vector<peer::v1::PeerMessage>;
   // What the peer was told of one service on this stream.
   struct Told {

@@ -224,6 +224,7 @@ void PeerLink::Publish(std::shared_ptr<const OwnState> own) {
 }
 
 void PeerLink::AckBundle(std::string sha256) {
+  if (sha256 == bundle_in_force_) return;
   bundle_in_force_ = std::move(sha256);
   if (session_.has_value()) session_->AckBundle(bundle_in_force_);
   news_.Notify();

@@ -60,7 +60,7 @@ class PeerView {
   const std::string& last_refusal() const { return last_refusal_; }
 
  private:
-  using Name = std::pair<std::string, std::string>;
+  using Name = ServiceName;
   // What a GroupsChange names by its ids.
   struct Ids {
     Name name;

@@ -1,19 +1,9 @@
 // weftd with a second API server that a Secret names, as the control plane of that cluster's
 // proxies: certificates for its workloads, and what they are told.
 #include <grpcpp/grpcpp.h>
-#include <net/if.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
 #include <string>
-#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -25,6 +15,7 @@
 #include "certs/spiffe_id.h"
 #include "gtest/gtest.h"
 #include "test/kubernetes/two_clusters.h"
+#include "test/xds/proxy_process.h"
 
 namespace weft::test {
 namespace {
@@ -37,56 +28,6 @@ using istio::v1::auth::IstioCertificateService;
 
 constexpr char kReviews[] = "tokenreviews.authentication.k8s.io";
 constexpr char kOurGateway[] = "192.0.2.100:15443";
-
-// With loopback and nothing else, so that the proxy's fixed ports are free. False where that is not
-// allowed.
-bool EnterOwnNetwork() {
-  if (unshare(CLONE_NEWNET) != 0) return false;
-  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  ifreq request = {};
-  snprintf(request.ifr_name, sizeof(request.ifr_name), "lo");
-  request.ifr_flags = IFF_UP;
-  const bool up = ioctl(fd, SIOCSIFFLAGS, &request) == 0;
-  close(fd);
-  return up;
-}
-
-// weft-proxy as a pod's sidecar.
-class SidecarProcess {
- public:
-  SidecarProcess(const Weftd& weftd, const std::string& cluster, const std::string& address,
-                 const std::string& token) {
-    const std::string folder = getenv("TEST_TMPDIR");
-    const std::string token_path = absl::StrCat(folder, "/token-", cluster, getpid());
-    std::ofstream(token_path) << token;
-    const std::string discovery = absl::StrCat("127.0.0.1:", weftd.xds_port());
-    const std::string root = absl::StrCat(weftd.data_folder(), "/root-cert.pem");
-    const std::pair<const char*, std::string> variables[] = {{"POD_NAME", "web-1"},
-                                                             {"POD_NAMESPACE", "default"},
-                                                             {"INSTANCE_IP", address},
-                                                             {"SERVICE_ACCOUNT", "web"},
-                                                             {"WEFT_CLUSTER_ID", cluster},
-                                                             {"WEFT_NETWORK", "west-net"},
-                                                             {"WEFT_MESH_ID", "mesh"},
-                                                             {"WEFT_TRUST_DOMAIN", "east.weft"},
-                                                             {"WEFT_DISCOVERY_ADDRESS", discovery},
-                                                             {"WEFT_TOKEN_PATH", token_path},
-                                                             {"WEFT_ROOT_CERT_PATH", root},
-                                                             {"WEFT_CONCURRENCY", "1"}};
-    pid_ = fork();
-    if (pid_ != 0) return;
-    for (const auto& [name, value] : variables) setenv(name, value.c_str(), 1);
-    execl("proxy/weft-proxy", "weft-proxy", "sidecar", nullptr);
-    _exit(127);
-  }
-  ~SidecarProcess() {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
-
- private:
-  pid_t pid_ = -1;
-};
 
 class RemoteProxiesTest : public TwoClusters {
  protected:
@@ -202,7 +143,8 @@ TEST_F(RemoteProxiesTest, ASidecarThereIsServedAsAnyHere) {
   if (!own_network_) GTEST_SKIP() << "no network of its own";
   PutSecret(west_.Kubeconfig());
   ASSERT_TRUE(Serves("west", {"10.2.0.1:8080", kOurGateway}));
-  const SidecarProcess sidecar(*weftd_, "west", "10.2.0.1", TokenOf(west_));
+  const ProxyPod pod{"web-1", "default", "web", "10.2.0.1", "west", "west-net", TokenOf(west_)};
+  const ProxyProcess sidecar(*weftd_, "sidecar", pod);
   const auto has = [](const std::string& page, const std::string& text) {
     const auto shown = integration::RunCommand(
         {"curl", "-s", "--max-time", "2", "http://127.0.0.1:15000/" + page}, {}, "");

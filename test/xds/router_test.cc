@@ -1,13 +1,7 @@
 // weftd and weft-proxy as processes: an HTTPS gateway in front of a server on loopback, and curl as
 // its client. They have a network of their own, so that the proxy's fixed ports are free.
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <net/if.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -24,32 +18,13 @@
 #include "certs/issuer.h"
 #include "certs/test_certificate.h"
 #include "gtest/gtest.h"
+#include "test/xds/proxy_process.h"
 #include "test/xds/weftd.h"
 
 namespace weft::test {
 namespace {
 
 void WriteFile(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
-
-// With loopback and nothing else. False where that is not allowed.
-bool EnterOwnNetwork() {
-  const std::string user = absl::StrCat("0 ", getuid(), " 1");
-  const std::string group = absl::StrCat("0 ", getgid(), " 1");
-  const bool root = getuid() == 0;
-  if (unshare(root ? CLONE_NEWNET : CLONE_NEWUSER | CLONE_NEWNET) != 0) return false;
-  if (!root) {
-    WriteFile("/proc/self/setgroups", "deny");
-    WriteFile("/proc/self/uid_map", user);
-    WriteFile("/proc/self/gid_map", group);
-  }
-  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  ifreq request = {};
-  snprintf(request.ifr_name, sizeof(request.ifr_name), "lo");
-  request.ifr_flags = IFF_UP;
-  const bool up = ioctl(fd, SIOCSIFFLAGS, &request) == 0;
-  close(fd);
-  return up;
-}
 
 // Answers each request with its first line.
 class Backend {
@@ -96,41 +71,6 @@ class Backend {
   int listener_;
   int port_ = 0;
   std::thread serving_;
-};
-
-// weft-proxy as the pod "gw" of namespace "edge", at 127.0.0.5.
-class RouterProcess {
- public:
-  RouterProcess(const Weftd& weftd) {
-    const std::string token = absl::StrCat(getenv("TEST_TMPDIR"), "/token");
-    WriteFile(token, weftd.Token("edge", "gw"));
-    const std::string discovery = absl::StrCat("127.0.0.1:", weftd.xds_port());
-    const std::string root = absl::StrCat(weftd.data_folder(), "/root-cert.pem");
-    const std::pair<const char*, std::string> variables[] = {{"POD_NAME", "gw"},
-                                                             {"POD_NAMESPACE", "edge"},
-                                                             {"INSTANCE_IP", "127.0.0.5"},
-                                                             {"SERVICE_ACCOUNT", "gw"},
-                                                             {"WEFT_CLUSTER_ID", "east"},
-                                                             {"WEFT_NETWORK", "east"},
-                                                             {"WEFT_MESH_ID", "mesh"},
-                                                             {"WEFT_TRUST_DOMAIN", "east.weft"},
-                                                             {"WEFT_DISCOVERY_ADDRESS", discovery},
-                                                             {"WEFT_TOKEN_PATH", token},
-                                                             {"WEFT_ROOT_CERT_PATH", root},
-                                                             {"WEFT_CONCURRENCY", "1"}};
-    pid_ = fork();
-    if (pid_ != 0) return;
-    for (const auto& [name, value] : variables) setenv(name, value.c_str(), 1);
-    execl("proxy/weft-proxy", "weft-proxy", "router", nullptr);
-    _exit(127);
-  }
-  ~RouterProcess() {
-    kill(pid_, SIGKILL);
-    waitpid(pid_, nullptr, 0);
-  }
-
- private:
-  pid_t pid_ = -1;
 };
 
 struct Credential {
@@ -252,7 +192,8 @@ TEST(Router, ServesHttpsWithTheSecretsOfItsNamespace) {
   const Credential first = NewCredential("a", "a.example.com");
   weftd.Write("a.yaml", first.yaml);
   weftd.Write("gateway.yaml", kGateway);
-  const RouterProcess router(weftd);
+  ProxyPod pod{"gw", "edge", "gw", "127.0.0.5", "east", "east", weftd.Token("edge", "gw")};
+  const ProxyProcess router(weftd, "router", pod);
   ASSERT_TRUE(Eventually([&] {
     return Https("a.example.com", first.roots) == "GET /hello HTTP/1.1";
   })) << weftd.Debug("adsz");
