@@ -67,7 +67,8 @@ bool IsTaken(const World& local, const PeerState& state, const ExportedService& 
 
 Claim ClaimOf(const World& local, const PeerState& state, const Peer& peer,
               const ExportedService& exported) {
-  return {&peer, &exported, state.reachable(), JoinsLocalName(local, state, exported)};
+  return {&peer, &exported, state.reachable(), exported.in_cluster_set,
+          JoinsLocalName(local, state, exported)};
 }
 
 Endpoints EndpointsOf(const Service& service, const Endpoints* own,
@@ -75,7 +76,8 @@ Endpoints EndpointsOf(const Service& service, const Endpoints* own,
   Endpoints endpoints;
   if (own != nullptr) endpoints = *own;
   for (const Claim& claim : claims) {
-    if (service.cluster_set || claim.joins_local) AddEndpoints(service, claim, endpoints);
+    const bool counts = service.cluster_set ? claim.in_cluster_set : claim.joins_local;
+    if (counts) AddEndpoints(service, claim, endpoints);
   }
   return endpoints;
 }

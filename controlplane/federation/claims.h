@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "controlplane/federation/exports.h"
@@ -14,14 +13,13 @@
 
 namespace weft {
 
-using ServiceName = std::pair<std::string, std::string>;  // namespace, name
-
 // One cluster's. All it points to outlives it.
 struct Claim {
   const Peer* peer = nullptr;
   const ExportedService* exported = nullptr;
-  bool reachable = true;    // whether a request can get there
-  bool joins_local = true;  // under the local name as well, not in the cluster set alone
+  bool reachable = true;       // whether a request can get there
+  bool in_cluster_set = true;  // under the name in the cluster set
+  bool joins_local = true;     // under the local name
 };
 
 // Whether what the cluster says of this service counts at all: nothing of the system does, but of a

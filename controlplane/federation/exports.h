@@ -43,6 +43,8 @@ struct ExportedService {
   bool cluster_set_only = false;  // not to join the local name of other clusters
   bool headless = false;
   bool session_affinity = false;  // to the client's address
+  // False: only for the cluster's own clients, which we serve (federation/remote_view.h).
+  bool in_cluster_set = true;
 
   friend bool operator==(const ExportedService&, const ExportedService&) = default;
 };

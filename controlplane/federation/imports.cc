@@ -185,4 +185,17 @@ std::vector<GatewayApiStatus> ServiceExportStatuses(const World& world) {
   return statuses;
 }
 
+std::vector<Problem> CheckServiceExports(const std::vector<GatewayApiStatus>& statuses) {
+  std::vector<Problem> problems;
+  for (const GatewayApiStatus& status : statuses) {
+    for (const GatewayApiCondition& condition : status.conditions) {
+      const bool refused = condition.type == "Valid" && !condition.status;
+      const bool conflict = condition.type == "Conflict" && condition.status;
+      if (!refused && !conflict) continue;
+      problems.push_back({Severity::kWarning, "", status.key, "", "", condition.message});
+    }
+  }
+  return problems;
+}
+
 }  // namespace weft

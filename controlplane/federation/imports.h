@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controlplane/model/gateway_api_status.h"
+#include "controlplane/model/problem.h"
 #include "controlplane/model/world.h"
 
 namespace weft {
@@ -44,6 +45,8 @@ bool SamePorts(const std::vector<ServicePort>& a, const std::vector<ServicePort>
 
 // The conditions Valid, Ready and Conflict of each ServiceExport in a merged World.
 std::vector<GatewayApiStatus> ServiceExportStatuses(const World& world);
+// What of that is not as it was asked for, for the log.
+std::vector<Problem> CheckServiceExports(const std::vector<GatewayApiStatus>& statuses);
 
 }  // namespace weft
 

@@ -10,7 +10,6 @@
 #include "controlplane/federation/virtual_addresses.h"
 #include "controlplane/model/kubernetes.h"
 #include "controlplane/model/service_entry.h"
-#include "controlplane/model/sharing.h"
 
 namespace weft {
 namespace {
@@ -25,6 +24,9 @@ Offer OfferOf(const Claim& claim) {
   return {claim.peer->cluster, exported.exported_at, exported.headless, exported.session_affinity,
           &exported.ports};
 }
+
+bool JoinsLocal(const Claim& claim) { return claim.joins_local; }
+bool CountsUnderBothNames(const Claim& claim) { return claim.joins_local && claim.in_cluster_set; }
 
 class Merge {
  public:
@@ -78,19 +80,20 @@ class Merge {
   // What peers have under a name, and this cluster perhaps as well.
   void AddService(const ServiceName& name, const std::vector<Claim>& claims) {
     const Service* own = OwnService(name);
-    const size_t joining = std::count_if(claims.begin(), claims.end(),
-                                         [](const Claim& claim) { return claim.joins_local; });
     const Service* by_local_name = own;
-    if (joining > 0) by_local_name = &Join(name, own, claims);
-    if (IsSystemNamespace(name.first)) return;  // of a remote cluster, for its own clients
-
+    if (std::any_of(claims.begin(), claims.end(), JoinsLocal)) {
+      by_local_name = &Join(name, own, claims);
+    }
     std::vector<Offer> offers;
-    for (const Claim& claim : claims) offers.push_back(OfferOf(claim));
+    for (const Claim& claim : claims) {
+      if (claim.in_cluster_set) offers.push_back(OfferOf(claim));
+    }
     if (own != nullptr && own->exported) offers.push_back(OfferOf(self_, *own));
+    if (offers.empty()) return;
     SortOldestFirst(offers);
     const Agreement agreed = Agree(offers);
-    const bool same = by_local_name != nullptr && joining == claims.size() &&
-                      (own == nullptr || own->exported) &&
+    const bool same = by_local_name != nullptr && (own == nullptr || own->exported) &&
+                      std::all_of(claims.begin(), claims.end(), CountsUnderBothNames) &&
                       SamePorts(by_local_name->ports, agreed.ports) &&
                       (own == nullptr || !own->address.empty() || agreed.headless);
     if (same) {

@@ -39,10 +39,11 @@ uint16_t PortOf(const YamlNode& labels) {
 
 }  // namespace
 
-RemoteView::RemoteView(std::string cluster, std::shared_ptr<const ClusterIdentity> self)
+RemoteView::RemoteView(std::string cluster, std::shared_ptr<const ClusterIdentity> self,
+                       ExportPolicy exports)
     : cluster_(std::move(cluster)),
       self_(std::move(self)),
-      registry_(IdentityOf(cluster_, *self_), ExportPolicy::kAll) {}
+      registry_(IdentityOf(cluster_, *self_), exports) {}
 
 std::vector<Problem> RemoteView::Apply(const std::vector<ObjectDelta>& deltas) {
   std::vector<Problem> problems = registry_.Apply(deltas);
@@ -108,6 +109,8 @@ std::string RemoteView::NetworkOf(const World& world) const {
 ExportedService RemoteView::Export(const Service& service, const Endpoints& endpoints,
                                    const std::string& network) {
   ExportedService exported{service.namespace_, service.name, service.ports, {}, endpoints};
+  exported.in_cluster_set = service.exported;
+  exported.exported_at = service.exported_at;
   exported.headless = service.address.empty();
   exported.session_affinity = service.session_affinity;
   for (Endpoint& pod : exported.pods) {

@@ -28,7 +28,10 @@ bool IsGlobal(const Labels& annotations) {
   return StatedOf(annotations, kGlobalAnnotation).value_or(false);
 }
 
-bool IsExported(const Labels& annotations, const SharingDefaults& defaults, bool requested) {
+bool IsExported(const Service& service, const Labels& annotations, const SharingDefaults& defaults,
+                bool requested) {
+  if (IsSystemNamespace(service.namespace_)) return false;
+  if (!StatedOf(annotations, kSharedAnnotation).value_or(true)) return false;
   if (requested || IsGlobal(annotations)) return true;
   const bool all = defaults.exports == ExportPolicy::kAll;
   if (defaults.namespace_labels == nullptr) return all;
@@ -58,14 +61,9 @@ bool IsSystemNamespace(absl::string_view namespace_) {
   return namespace_ == "weft-system" || namespace_ == "kube-system";
 }
 
-bool MayBeShared(absl::string_view namespace_, const Labels& annotations) {
-  return !IsSystemNamespace(namespace_) && StatedOf(annotations, kSharedAnnotation).value_or(true);
-}
-
 void SetSharing(const Labels& annotations, const SharingDefaults& defaults,
                 const Config<kubernetes::ServiceExportSpec>* requested, Service& service) {
-  service.exported = MayBeShared(service.namespace_, annotations) &&
-                     IsExported(annotations, defaults, requested != nullptr);
+  service.exported = IsExported(service, annotations, defaults, requested != nullptr);
   service.merges = Merges(annotations, defaults, service.exported);
   service.exported_at = 0;
   service.cluster_set_only = false;

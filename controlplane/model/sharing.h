@@ -38,9 +38,6 @@ inline constexpr char kSharedAnnotation[] = "service.cilium.io/shared";
 // Never exported, so no linked cluster may claim to have them.
 bool IsSystemNamespace(absl::string_view namespace_);
 
-// Whether a service may be exported at all, by whatever says so.
-bool MayBeShared(absl::string_view namespace_, const Labels& annotations);
-
 // Whose defaults a service has: its namespace's labels, if the namespace is known, and the
 // cluster's.
 struct SharingDefaults {

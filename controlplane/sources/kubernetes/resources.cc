@@ -82,8 +82,8 @@ WatchedResource WatchedSecret(const std::string& namespace_, const std::string& 
 }
 
 std::vector<WatchedResource> RemoteClusterResources() {
-  static constexpr absl::string_view kKinds[] = {"Namespace", "Node", "Service", "EndpointSlice",
-                                                 "Pod"};
+  static constexpr absl::string_view kKinds[] = {"Namespace",     "Node", "Service",
+                                                 "EndpointSlice", "Pod",  "ServiceExport"};
   std::vector<WatchedResource> resources = AllResources();
   std::erase_if(resources, [](const WatchedResource& resource) {
     return std::find(std::begin(kKinds), std::end(kKinds), resource.kind) == std::end(kKinds);
