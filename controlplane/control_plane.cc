@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -509,12 +508,8 @@ void ControlPlane::Running::StartKubernetes() {
   leader = std::make_unique<Leader>(loop, *kubernetes, LeaderIdentity());
   status_writer = std::make_unique<StatusWriter>(loop, *kubernetes, *leader, status_book,
                                                  [this] { return Refusals(); });
-  import_writer = std::make_unique<ImportWriter>(loop, *kubernetes, *leader, [this] {
-    const std::vector<PeerStatus> peers = engine->PeerStatuses();
-    const bool complete =
-        std::all_of(peers.begin(), peers.end(), [](const PeerStatus& peer) { return peer.synced; });
-    return ImportWriter::Sight{engine->world(), complete};
-  });
+  import_writer = std::make_unique<ImportWriter>(loop, *kubernetes, *leader,
+                                                 [this] { return engine->world(); });
   PublishRoots();
 }
 

@@ -42,9 +42,12 @@ Json PortOf(const ServicePort& port) {
 Json SpecOf(const ServiceImport& import) {
   Json ports = Json::array();
   for (const ServicePort& port : import.ports) ports.push_back(PortOf(port));
+  // One address: v1alpha1 takes no more.
+  Json ips = Json::array();
+  if (!import.ips.empty()) ips.push_back(import.ips.front());
   return {{"type", import.headless ? "Headless" : "ClusterSetIP"},
           {"ports", std::move(ports)},
-          {"ips", import.ips},
+          {"ips", std::move(ips)},
           {"sessionAffinity", import.session_affinity ? "ClientIP" : "None"}};
 }
 

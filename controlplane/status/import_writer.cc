@@ -33,11 +33,11 @@ const char* NameOf(ImportBook::Action action) {
 }  // namespace
 
 ImportWriter::ImportWriter(EventLoop& loop, KubernetesClient& client, const Leader& leader,
-                           std::function<Sight()> sight)
+                           WorldNow world)
     : loop_(loop),
       client_(client),
       leader_(leader),
-      sight_(std::move(sight)),
+      world_(std::move(world)),
       started_(loop.Now()) {
   KubernetesSource::Options options;
   options.resources = Watched();
@@ -60,10 +60,10 @@ Task<> ImportWriter::Run() {
 
 std::optional<ImportBook::Write> ImportWriter::Next() {
   if (!listed_ || !leader_.leads() || source_->ServedVersion(kKind).empty()) return std::nullopt;
-  const Sight sight = sight_();
-  if (sight.world == nullptr) return std::nullopt;
-  book_.OnWorld(sight.world->imports);
-  return book_.Next(loop_.Now(), sight.complete || loop_.Now() >= started_ + kPatience);
+  const std::shared_ptr<const World> world = world_();
+  if (world == nullptr) return std::nullopt;
+  book_.OnWorld(world->imports);
+  return book_.Next(loop_.Now(), /*may_delete=*/loop_.Now() >= started_ + kPatience);
 }
 
 KubernetesRequest ImportWriter::RequestFor(const ImportBook::Write& write) const {

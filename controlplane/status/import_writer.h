@@ -30,21 +30,18 @@ class ImportWriter {
   static constexpr absl::Duration kAgain = absl::Seconds(2);
   static constexpr absl::Duration kAgainAfterRefusal = absl::Seconds(30);
   static constexpr absl::Duration kLook = absl::Milliseconds(250);
-  // After the start, until when peers that have not been heard hold up deletions.
+  // After the start: until then not every cluster may have been heard, and nothing is deleted.
   static constexpr absl::Duration kPatience = absl::Seconds(30);
   // Ends before another weftd may lead.
   static constexpr absl::Duration kCallTimeout = absl::Seconds(4);
   static constexpr absl::Duration kBackoffFirst = absl::Seconds(1);
   static constexpr absl::Duration kBackoffMost = absl::Seconds(30);
 
-  struct Sight {
-    std::shared_ptr<const World> world;  // null before the first
-    bool complete = false;               // every peer has been heard
-  };
+  // The World of now, or null before the first.
+  using WorldNow = std::function<std::shared_ptr<const World>()>;
 
   // On the loop's thread; what is given must outlive this.
-  ImportWriter(EventLoop& loop, KubernetesClient& client, const Leader& leader,
-               std::function<Sight()> sight);
+  ImportWriter(EventLoop& loop, KubernetesClient& client, const Leader& leader, WorldNow world);
   ImportWriter(const ImportWriter&) = delete;
   ImportWriter& operator=(const ImportWriter&) = delete;
 
@@ -59,7 +56,7 @@ class ImportWriter {
   EventLoop& loop_;
   KubernetesClient& client_;
   const Leader& leader_;
-  const std::function<Sight()> sight_;
+  const WorldNow world_;
   const MonotonicTime started_;
   ImportBook book_;
   bool listed_ = false;  // what was there at the start
