@@ -47,10 +47,12 @@ void AddEndpoints(const Service& service, const Claim& claim, Endpoints& endpoin
 }
 
 bool JoinsLocalName(const World& local, const PeerState& state, const ExportedService& exported) {
+  const std::string host = HostOf(exported.name, exported.namespace_);
+  if (local.aliases.contains(host)) return false;  // it stands for another one here
   // Its clients have no names but ours.
   if (state.workloads.has_value()) return true;
   if (exported.cluster_set_only) return false;
-  const auto service = local.services.find(HostOf(exported.name, exported.namespace_));
+  const auto service = local.services.find(host);
   if (service != local.services.end()) return service->second->merges;
   return MergesUnknownName(local, exported.namespace_);
 }

@@ -43,10 +43,6 @@ class Merge {
     }
     for (const auto& [name, exported] : *state.exports) {
       if (!IsTaken(local_, state, exported)) continue;
-      if (local_.aliases.contains(HostOf(exported.name, exported.namespace_))) {
-        LeaveOut(*peer, exported);
-        continue;
-      }
       claims_[name].push_back(ClaimOf(local_, state, *peer, exported));
     }
   }
@@ -65,18 +61,6 @@ class Merge {
   }
 
  private:
-  // A name that stands for another one here would lead to the peer instead.
-  void LeaveOut(const Peer& peer, const ExportedService& exported) {
-    merged_.problems.push_back({Severity::kWarning,
-                                "",
-                                {"Service", exported.namespace_, exported.name},
-                                "",
-                                "spec.externalName",
-                                absl::StrCat("cluster ", peer.cluster,
-                                             " has a service of this name; what this cluster says "
-                                             "of it counts")});
-  }
-
   // What peers have under a name, and this cluster perhaps as well.
   void AddService(const ServiceName& name, const std::vector<Claim>& claims) {
     const Service* own = OwnService(name);

@@ -34,7 +34,7 @@ struct MergedWorld {
 // - What is of weft-system or kube-system is nobody else's; but of a cluster that has no control
 //   plane, those services of kube-system that we have, too, for its own clients
 //   (translate/reach.h).
-// - A name that is of type ExternalName here is nobody else's.
+// - A local name that is of type ExternalName here is nobody else's.
 // - Each group of a peer is one Endpoint without an address, its weight the number of ready pods;
 //   a group without ready pods is absent, and so are all of a cluster that no request can get to
 //   (PeerState::reachable); its services stay known. Gateways that do not answer are left out of

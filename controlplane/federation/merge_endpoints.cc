@@ -67,9 +67,7 @@ class FollowEndpoints {
       if (known_name != name) return false;
       if (same_peer && known_service == exported) continue;
       if (!SameButForEndpoints(known_service, exported)) return false;
-      if (!IsTaken(local_, is, exported)) continue;
-      const std::string host = HostOf(exported.name, exported.namespace_);
-      if (!local_.aliases.contains(host)) changed_.insert(name);
+      if (IsTaken(local_, is, exported)) changed_.insert(name);
     }
     return true;
   }
