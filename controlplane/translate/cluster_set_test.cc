@@ -138,6 +138,24 @@ TEST_F(ClusterSet, AVirtualServiceForTheNameIsForThatNameAlone) {
   }
 }
 
+TEST_F(ClusterSet, AnExternalNameMayStandForTheName) {
+  for (const char* annotations : {"", "weft.io/merge-local: 'false'"}) {
+    EXPECT_EQ(mesh_.Apply(absl::StrCat(OwnServices(annotations), R"(---
+apiVersion: v1
+kind: Service
+metadata: {name: shorter, namespace: default}
+spec: {type: ExternalName, externalName: web.shop.svc.clusterset.local}
+)")),
+              "");
+    EXPECT_EQ(mesh_.WestExports({kWeb}), "");
+    const auto client = Client();
+    const std::string address = client->Resolve(InSet("web"));
+    EXPECT_EQ(client->Resolve("shorter"), address) << annotations;
+    const std::string& host = *annotations == '\0' ? Local("web") : InSet("web");
+    EXPECT_EQ(client->Request(address + ":80", "shorter"), ClusterOf(host)) << annotations;
+  }
+}
+
 TEST_F(ClusterSet, ARouteMayLeadToTheName) {
   for (const char* annotations : {"", "weft.io/merge-local: 'false'"}) {
     EXPECT_EQ(mesh_.Apply(absl::StrCat(OwnServices(annotations), R"(---
