@@ -40,6 +40,7 @@
 #include "controlplane/federation/peer_service.h"
 #include "controlplane/own_certificate.h"
 #include "controlplane/remote_clusters.h"
+#include "controlplane/status/import_writer.h"
 #include "controlplane/status/leader.h"
 #include "controlplane/status/status_book.h"
 #include "controlplane/status/status_writer.h"
@@ -202,6 +203,7 @@ struct ControlPlane::Running {
   StatusBook status_book;
   std::unique_ptr<Leader> leader;
   std::unique_ptr<StatusWriter> status_writer;
+  std::unique_ptr<ImportWriter> import_writer;
   std::unique_ptr<webhook::CaRoot> ca_root;
   Scope tasks;
   std::thread thread;
@@ -548,6 +550,9 @@ absl::Status ControlPlane::Running::StartPages() {
                                                          : engine->remotes()->Statuses()));
   };
   pages["/debug/adsz"] = [this](const Query&) { return Page(AdsPage(ads->Proxies())); };
+  pages["/debug/importz"] = [this](const Query&) {
+    return engine->ready() ? Page(ImportPage(*engine->world())) : Refusal(503, "not ready\n");
+  };
   pages["/debug/registryz"] = [this](const Query&) {
     return engine->ready() ? Page(RegistryPage(*engine->world())) : Refusal(503, "not ready\n");
   };
@@ -614,6 +619,8 @@ void ControlPlane::Running::StartKubernetes() {
   leader = std::make_unique<Leader>(loop, *kubernetes, LeaderIdentity());
   status_writer = std::make_unique<StatusWriter>(loop, *kubernetes, *leader, status_book,
                                                  [this] { return Refusals(); });
+  import_writer = std::make_unique<ImportWriter>(loop, *kubernetes, *leader,
+                                                 [this] { return engine->world(); });
   PublishRoots();
 }
 
@@ -722,6 +729,7 @@ void ControlPlane::Running::Stop() {
     ca_bundle.reset();
     ca_root.reset();
     status_writer.reset();
+    import_writer.reset();
     leader.reset();
     kubernetes.reset();
     engine.reset();

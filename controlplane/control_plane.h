@@ -20,7 +20,7 @@ namespace weft {
 
 struct ControlPlaneOptions {
   ClusterIdentity self;  // roots_pem is filled in from the data folder
-  ExportPolicy exports = ExportPolicy::kAll;
+  ExportPolicy exports = ExportPolicy::kNone;
   std::vector<std::string> registry_folders;
   std::optional<Kubeconfig> registry_server;            // an API server instead of folders
   absl::Duration registry_silence = absl::Seconds(90);  // of a watch, after which it is made anew

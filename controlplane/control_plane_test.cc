@@ -121,6 +121,7 @@ struct Cluster {
     options.data_folder = data.path();
     options.token_key = kTokenKey;
     options.peers_folder = peers.path();
+    options.exports = ExportPolicy::kAll;
     options.gateways = std::move(gateways);
     options.xds = options.xds_plain = options.peer = options.monitoring = options.debug =
         Loopback();

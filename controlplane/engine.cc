@@ -7,6 +7,7 @@
 #include "certs/digest.h"
 #include "certs/file.h"
 #include "controlplane/federation/control_plane_id.h"
+#include "controlplane/federation/imports.h"
 #include "controlplane/model/world_change.h"
 #include "controlplane/sources/directory.h"
 #include "controlplane/sources/kubernetes/source.h"
@@ -104,6 +105,7 @@ void Engine::StartRemotes() {
   options.expiry = options_.remote_expiry;
   options.allow_local_access = options_.allow_remote_exec;
   options.token_audience = options_.token_audience;
+  options.exports = options_.exports;
   remotes_ = std::make_unique<RemoteClusters>(loop_, std::move(options), [this] {
     maker_.SetPeers(OtherClusters());
     Rebuild();
@@ -350,8 +352,10 @@ bool Engine::Rebuild() {
   std::vector<Problem> others = CheckPolicies(index);
   for (Problem& problem : CheckGateways(index)) others.push_back(std::move(problem));
   for (Problem& problem : CheckTelemetries(index)) others.push_back(std::move(problem));
+  std::vector<GatewayApiStatus> exports = ServiceExportStatuses(*world());
+  for (Problem& problem : CheckServiceExports(exports)) others.push_back(std::move(problem));
   ReportFindings({std::move(made->references), CheckHosts(index), std::move(others),
-                  maker_.gateway_api_statuses()},
+                  maker_.gateway_api_statuses(), std::move(exports)},
                  made->merged);
   return true;
 }

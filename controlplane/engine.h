@@ -45,7 +45,7 @@ inline constexpr absl::Duration kSnapshotPeriod = absl::Seconds(1);
 
 struct EngineOptions {
   std::shared_ptr<const ClusterIdentity> self;
-  ExportPolicy exports = ExportPolicy::kAll;
+  ExportPolicy exports = ExportPolicy::kNone;
   std::vector<std::string> registry_folders;
   std::optional<Kubeconfig> registry_server;  // an API server instead of folders
   absl::Duration registry_silence = absl::Seconds(90);

@@ -255,8 +255,15 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
   app.add_option("--peers", flags.peers,
                  "folder with a file for each linked cluster, as `weftctl link` writes them; "
                  "watched; links/ in --data-dir by default");
-  app.add_option("--export", flags.exports, "what peers get to see")
+  app.add_option("--export", flags.exports,
+                 "what peers get to see where neither a ServiceExport nor an annotation of the "
+                 "Service nor its namespace's label weft.io/export says it")
       ->check(CLI::IsMember({"all", "none"}));
+  app.add_flag(
+      "--merge-local,!--no-merge-local", flags.merge_local,
+      "whether NAME.NS.svc.cluster.local leads to other clusters, too, where we export the "
+      "service or have none, and no label or annotation weft.io/merge-local says "
+      "otherwise; NAME.NS.svc.clusterset.local always does");
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warning, error or off");
   app.add_flag("--validate", flags.validate, "check the registry folders and exit: 0, or 65");
   app.add_option("--validate-with", flags.validate_with,
@@ -293,6 +300,7 @@ absl::StatusOr<ControlPlaneOptions> ToOptions(const Flags& flags) {
   options.ca_folder = flags.ca_certs;
   options.peers_folder = flags.peers.empty() ? absl::StrCat(flags.data_dir, "/links") : flags.peers;
   options.exports = flags.exports == "none" ? ExportPolicy::kNone : ExportPolicy::kAll;
+  options.self.merges_local_names = flags.merge_local;
   absl::Status read = ReadIdentity(flags, options);
   if (read.ok()) read = ReadTokens(flags, options);
   if (read.ok()) read = ReadAddresses(flags, options);

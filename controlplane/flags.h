@@ -27,7 +27,8 @@ struct Flags {
   std::string token_key;
   std::string token_audience = "weft-ca";
   std::string peers;
-  std::string exports = "all";
+  std::string exports = "none";
+  bool merge_local = true;
   std::string xds_listen = "0.0.0.0:15012";
   std::string xds_plain = "127.0.0.1:15010";
   std::string peer_listen = "0.0.0.0:15013";

@@ -25,6 +25,18 @@ TEST(Flags, OfADefaultWeftdAreFine) {
   const auto options = ToOptions(GoodFlags());
   ASSERT_TRUE(options.ok()) << options.status();
   EXPECT_TRUE(options->debug.is_loopback());
+  EXPECT_EQ(options->exports, ExportPolicy::kNone);
+  EXPECT_TRUE(options->self.merges_local_names);
+}
+
+TEST(Flags, SayWhatIsSharedWhereNothingElseDoes) {
+  Flags flags = GoodFlags();
+  flags.exports = "all";
+  flags.merge_local = false;
+  const auto options = ToOptions(flags);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->exports, ExportPolicy::kAll);
+  EXPECT_FALSE(options->self.merges_local_names);
 }
 
 // So that links can be made whenever somebody wants to.

@@ -79,7 +79,7 @@ void RemoteClusters::Read(Remote& remote, MonotonicTime old_since) {
   remote.synced = false;
   remote.old_since = old_since;
   remote.source.reset();
-  remote.view = std::make_unique<RemoteView>(remote.cluster, options_.self);
+  remote.view = std::make_unique<RemoteView>(remote.cluster, options_.self, options_.exports);
   KubernetesSource::Options of_source;
   of_source.resources = RemoteClusterResources();
   of_source.watch_silence = options_.silence;

@@ -52,6 +52,8 @@ struct RemoteClustersOptions {
   absl::Duration expiry = absl::Minutes(5);    // how long what was known counts
   bool allow_local_access = false;             // to kubeconfigs with commands and files
   std::string token_audience;                  // what the tokens of its workloads are meant for
+  // What of their services is in the cluster set, where their own objects do not say it.
+  ExportPolicy exports = ExportPolicy::kNone;
 };
 
 class RemoteClusters {

@@ -118,6 +118,29 @@ std::string RegistryPage(const World& world) {
   return Dump(page);
 }
 
+std::string ImportPage(const World& world) {
+  Json page = Json::array();
+  for (const auto& [host, import] : world.imports) {
+    Json ports = Json::array();
+    for (const ServicePort& port : import->ports) {
+      ports.push_back({{"name", port.name}, {"port", port.port}});
+    }
+    page.push_back({{"host", host},
+                    {"namespace", import->namespace_},
+                    {"name", import->name},
+                    {"type", import->headless ? "Headless" : "ClusterSetIP"},
+                    {"ips", import->ips},
+                    {"ports", std::move(ports)},
+                    {"sessionAffinity", import->session_affinity ? "ClientIP" : "None"},
+                    {"clusters", import->clusters},
+                    // Whether the local name leads to the very same.
+                    {"mergedWithLocalName", world.aliases.contains(host)},
+                    {"conflict", import->conflict},
+                    {"conflictMessage", import->conflict_message}});
+  }
+  return Dump(page);
+}
+
 std::string ConfigPage(const Resources& resources) {
   Json page = Json::object();
   for (const ResourceType& type : ResourceTypes()) {

@@ -21,6 +21,8 @@ std::string AdsPage(const std::vector<ProxyStatus>& proxies);
 std::string ClusterPage(const std::vector<RemoteStatus>& remotes);
 // Services and their endpoints.
 std::string RegistryPage(const World& world);
+// What the clusters of the set export: names, ports, exporters, and what they differ in.
+std::string ImportPage(const World& world);
 // One proxy's resources: names, sizes, and versions as the delta form of xDS has them (hashes, so
 // that two weftds that say the same have the same).
 std::string ConfigPage(const Resources& resources);

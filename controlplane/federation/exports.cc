@@ -34,6 +34,10 @@ PeerExports Exports(const World& world) {
   for (const auto& [host, service] : world.services) {
     if (!service->local || !service->exported) continue;
     ExportedService exported{service->namespace_, service->name, service->ports, {}};
+    exported.exported_at = service->exported_at;
+    exported.cluster_set_only = service->cluster_set_only;
+    exported.headless = service->address.empty();
+    exported.session_affinity = service->session_affinity;
     if (auto it = world.endpoints.find(host); it != world.endpoints.end()) {
       exported.groups = GroupsOf(*it->second, world.self->cluster);
     }

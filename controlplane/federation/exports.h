@@ -39,6 +39,12 @@ struct ExportedService {
   // Instead of groups the pods themselves, of a cluster whose API server we read
   // (federation/remote_view.h): whoever is on their network dials them. The peer API carries none.
   Endpoints pods = {};
+  int64_t exported_at = 0;        // Unix seconds; 0: ever since
+  bool cluster_set_only = false;  // not to join the local name of other clusters
+  bool headless = false;
+  bool session_affinity = false;  // to the client's address
+  // False: only for the cluster's own clients, which we serve (federation/remote_view.h).
+  bool in_cluster_set = true;
 
   friend bool operator==(const ExportedService&, const ExportedService&) = default;
 };

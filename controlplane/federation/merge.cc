@@ -1,81 +1,39 @@
 #include "controlplane/federation/merge.h"
 
 #include <algorithm>
-#include <set>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "controlplane/federation/claims.h"
+#include "controlplane/federation/imports.h"
 #include "controlplane/federation/virtual_addresses.h"
 #include "controlplane/model/kubernetes.h"
 #include "controlplane/model/service_entry.h"
-#include "controlplane/model/world_change.h"
 
 namespace weft {
 namespace {
 
-// Never exported, so no linked cluster may claim to have them.
-bool IsSystem(const std::string& namespace_) {
-  return namespace_ == "weft-system" || namespace_ == "kube-system";
+Offer OfferOf(const std::string& cluster, const Service& service) {
+  return {cluster, service.exported_at, service.address.empty(), service.session_affinity,
+          &service.ports};
 }
 
-// The old pointer where the value is the same.
-template <typename T>
-std::shared_ptr<const T> Reuse(const SharedMap<std::string, std::shared_ptr<const T>>* before,
-                               const std::string& key, T value) {
-  if (before != nullptr) {
-    const auto it = before->find(key);
-    if (it != before->end() && *it->second == value) return it->second;
-  }
-  return std::make_shared<const T>(std::move(value));
+Offer OfferOf(const Claim& claim) {
+  const ExportedService& exported = *claim.exported;
+  return {claim.peer->cluster, exported.exported_at, exported.headless, exported.session_affinity,
+          &exported.ports};
 }
 
-std::vector<Endpoint> EndpointsOf(const Peer& peer, bool reachable,
-                                  const ExportedService& exported) {
-  std::vector<Endpoint> endpoints;
-  for (const ExportedGroup& group : exported.groups) {
-    if (group.ready == 0 || !reachable) continue;
-    Endpoint endpoint;
-    endpoint.cluster = peer.cluster;
-    endpoint.network = peer.network;
-    endpoint.trust_domain = peer.trust_domain;
-    endpoint.locality = group.locality;
-    endpoint.labels = group.labels;
-    endpoint.namespace_ = exported.namespace_;
-    endpoint.service_account = group.service_account;
-    endpoint.mtls = true;
-    endpoint.weight = group.ready;
-    endpoints.push_back(std::move(endpoint));
-  }
-  endpoints.insert(endpoints.end(), exported.pods.begin(), exported.pods.end());
-  return endpoints;
-}
-
-// The pointer of before where it is the same.
-std::shared_ptr<const Peer> WithLiveGateways(const PeerState& state, const World* previous) {
-  if (state.dead_gateways.empty()) return state.peer;
-  Peer live = *state.peer;
-  std::erase_if(live.gateways, [&](const GatewayAddress& gateway) {
-    return std::find(state.dead_gateways.begin(), state.dead_gateways.end(), gateway) !=
-           state.dead_gateways.end();
-  });
-  if (previous != nullptr) {
-    const auto before = previous->peers.find(live.cluster);
-    if (before != previous->peers.end() && *before->second == live) return before->second;
-  }
-  return std::make_shared<const Peer>(std::move(live));
-}
-
-// A remote cluster's pods call its system services by the name that ours call ours by, and are led
-// to theirs. Of those that we do not have, its own DNS knows.
-bool IsTaken(const World& local, const PeerState& state, const ExportedService& exported) {
-  if (!IsSystem(exported.namespace_)) return true;
-  return state.workloads.has_value() && exported.namespace_ == "kube-system" &&
-         local.services.contains(HostOf(exported.name, exported.namespace_));
-}
+bool JoinsLocal(const Claim& claim) { return claim.joins_local; }
+bool CountsUnderBothNames(const Claim& claim) { return claim.joins_local && claim.in_cluster_set; }
 
 class Merge {
  public:
-  Merge(const World& local, const World* previous) : previous_(previous) { merged_.world = local; }
+  Merge(const World& local, const World* previous)
+      : local_(local), previous_(previous), self_(local.self->cluster) {
+    merged_.world = local;
+  }
 
   void AddPeer(const PeerState& state) {
     const std::shared_ptr<const Peer> peer = WithLiveGateways(state, previous_);
@@ -83,63 +41,94 @@ class Merge {
     if (state.workloads.has_value()) {
       merged_.world.remote_workloads[peer->cluster] = *state.workloads;
     }
-    const bool reachable = state.reachable();
     for (const auto& [name, exported] : *state.exports) {
-      if (IsTaken(merged_.world, state, exported)) AddService(*peer, reachable, exported);
+      if (!IsTaken(local_, state, exported)) continue;
+      claims_[name].push_back(ClaimOf(local_, state, *peer, exported));
     }
   }
 
   MergedWorld Finish() && {
+    for (const auto& [name, claims] : claims_) AddService(name, claims);
+    for (const auto& [key, service] : local_.services) {
+      if (!service->local || !service->exported) continue;
+      if (!claims_.contains({service->namespace_, service->name})) AddToClusterSet(*service);
+    }
     AddEntries();
     GiveAddresses();
-    for (auto& [key, service] : services_) {
-      merged_.world.services[key] =
-          Reuse(previous_ == nullptr ? nullptr : &previous_->services, key, std::move(service));
-    }
-    for (auto& [host, endpoints] : endpoints_) {
-      merged_.world.endpoints[host] =
-          Reuse(previous_ == nullptr ? nullptr : &previous_->endpoints, host, std::move(endpoints));
-    }
+    TakeServices();
+    TakeImports();
     return std::move(merged_);
   }
 
  private:
-  void AddService(const Peer& peer, bool reachable, const ExportedService& exported) {
-    const std::string host = HostOf(exported.name, exported.namespace_);
-    if (merged_.world.aliases.contains(host)) return LeaveOut(peer, exported);
-    const auto [it, added] = services_.try_emplace(host);
-    Service& service = it->second;
-    Endpoints& endpoints = endpoints_[host];
-    if (added) {
-      if (const auto local = merged_.world.services.find(host);
-          local != merged_.world.services.end()) {
-        service = *local->second;
-      } else {
-        service.namespace_ = exported.namespace_;
-        service.name = exported.name;
-        service.host = host;
-      }
-      if (const auto local = merged_.world.endpoints.find(host);
-          local != merged_.world.endpoints.end()) {
-        endpoints = *local->second;
-      }
+  // What peers have under a name, and this cluster perhaps as well.
+  void AddService(const ServiceName& name, const std::vector<Claim>& claims) {
+    const Service* own = OwnService(name);
+    const Service* by_local_name = own;
+    if (std::any_of(claims.begin(), claims.end(), JoinsLocal)) {
+      by_local_name = &Join(name, own, claims);
     }
-    AddPorts(peer, exported, service);
-    for (Endpoint& endpoint : EndpointsOf(peer, reachable, exported)) {
-      endpoints.push_back(std::move(endpoint));
+    std::vector<Offer> offers;
+    for (const Claim& claim : claims) {
+      if (claim.in_cluster_set) offers.push_back(OfferOf(claim));
     }
+    if (own != nullptr && own->exported) offers.push_back(OfferOf(self_, *own));
+    if (offers.empty()) return;
+    SortOldestFirst(offers);
+    const Agreement agreed = Agree(offers);
+    const bool same = by_local_name != nullptr && (own == nullptr || own->exported) &&
+                      std::all_of(claims.begin(), claims.end(), CountsUnderBothNames) &&
+                      SamePorts(by_local_name->ports, agreed.ports) &&
+                      (own == nullptr || !own->address.empty() || agreed.headless);
+    if (same) {
+      AddAlias(name);
+    } else {
+      AddClusterSetService(name, own, claims, agreed);
+    }
+    AddImport(name, offers, agreed, same);
   }
 
-  // A name that stands for another one here would lead to the peer instead.
-  void LeaveOut(const Peer& peer, const ExportedService& exported) {
-    merged_.problems.push_back({Severity::kWarning,
-                                "",
-                                {"Service", exported.namespace_, exported.name},
-                                "",
-                                "spec.externalName",
-                                absl::StrCat("cluster ", peer.cluster,
-                                             " has a service of this name; what this cluster says "
-                                             "of it counts")});
+  // What this cluster alone exports.
+  void AddToClusterSet(const Service& own) {
+    const ServiceName name(own.namespace_, own.name);
+    const std::vector<Offer> offers = {OfferOf(self_, own)};
+    AddAlias(name);
+    AddImport(name, offers, Agree(offers), /*same=*/true);
+  }
+
+  const Service* OwnService(const ServiceName& name) const {
+    const auto found = local_.services.find(HostOf(name.second, name.first));
+    return found == local_.services.end() ? nullptr : found->second.get();
+  }
+  const Endpoints* OwnEndpoints(const ServiceName& name) const {
+    const auto found = local_.endpoints.find(HostOf(name.second, name.first));
+    return found == local_.endpoints.end() ? nullptr : found->second.get();
+  }
+
+  // The service of the local name, with what joins it.
+  const Service& Join(const ServiceName& name, const Service* own,
+                      const std::vector<Claim>& claims) {
+    const std::string host = HostOf(name.second, name.first);
+    Service& service = services_[host];
+    if (own != nullptr) {
+      service = *own;
+    } else {
+      service.namespace_ = name.first;
+      service.name = name.second;
+      service.host = host;
+    }
+    std::vector<const Claim*> joining;
+    for (const Claim& claim : claims) {
+      if (claim.joins_local) joining.push_back(&claim);
+    }
+    // After our own ports: its callers here rely on these.
+    std::sort(joining.begin(), joining.end(), [](const Claim* a, const Claim* b) {
+      return std::tie(a->exported->exported_at, a->peer->cluster) <
+             std::tie(b->exported->exported_at, b->peer->cluster);
+    });
+    for (const Claim* claim : joining) AddPorts(*claim->peer, *claim->exported, service);
+    endpoints_[host] = EndpointsOf(service, OwnEndpoints(name), claims);
+    return service;
   }
 
   void AddPorts(const Peer& peer, const ExportedService& exported, Service& service) {
@@ -158,10 +147,54 @@ class Merge {
              {"Service", service.namespace_, service.name},
              "",
              absl::StrCat("port ", port.port),
-             absl::StrCat("cluster ", peer.cluster,
-                          " speaks another protocol there; this cluster's counts")});
+             absl::StrCat("cluster ", peer.cluster, " speaks another protocol there; ",
+                          service.local ? "this cluster's counts" : "an older export's counts")});
       }
     }
+  }
+
+  // Its name in the set is another name of the local one.
+  void AddAlias(const ServiceName& name) {
+    const std::string host = ClusterSetHostOf(name.second, name.first);
+    aliases_.emplace_back(
+        host, Alias{host, name.first, name.second, HostOf(name.second, name.first), true});
+  }
+
+  void AddClusterSetService(const ServiceName& name, const Service* own,
+                            const std::vector<Claim>& claims, const Agreement& agreed) {
+    const std::string host = ClusterSetHostOf(name.second, name.first);
+    Service& service = services_[host];
+    if (own != nullptr) {
+      service.affinity = own->affinity;
+      service.prefers_close = own->prefers_close;
+      service.export_to = own->export_to;
+    }
+    service.namespace_ = name.first;
+    service.name = name.second;
+    service.host = host;
+    service.cluster_set = true;
+    service.session_affinity = agreed.session_affinity;
+    service.ports = agreed.ports;
+    const bool ours = own != nullptr && own->exported;
+    endpoints_[host] = EndpointsOf(service, ours ? OwnEndpoints(name) : nullptr, claims);
+  }
+
+  // Its addresses follow.
+  void AddImport(const ServiceName& name, const std::vector<Offer>& offers, const Agreement& agreed,
+                 bool same) {
+    Import& made = imports_.emplace_back();
+    ServiceImport& import = made.import;
+    import.namespace_ = name.first;
+    import.name = name.second;
+    import.headless = agreed.headless;
+    import.session_affinity = agreed.session_affinity;
+    import.ports = agreed.ports;
+    for (const Offer& offer : offers) import.clusters.push_back(offer.cluster);
+    std::sort(import.clusters.begin(), import.clusters.end());
+    import.conflict = agreed.conflict;
+    import.conflict_message = agreed.conflict_message;
+    made.service =
+        same ? HostOf(name.second, name.first) : ClusterSetHostOf(name.second, name.first);
   }
 
   // ServiceEntries draw from the same addresses as what peers have.
@@ -207,109 +240,53 @@ class Merge {
     return it == previous_->services.end() ? nullptr : it->second.get();
   }
 
+  void TakeServices() {
+    for (auto& [key, service] : services_) {
+      merged_.world.services[key] =
+          Reuse(previous_ == nullptr ? nullptr : &previous_->services, key, std::move(service));
+    }
+    for (auto& [key, endpoints] : endpoints_) {
+      merged_.world.endpoints[key] =
+          Reuse(previous_ == nullptr ? nullptr : &previous_->endpoints, key, std::move(endpoints));
+    }
+    for (auto& [host, alias] : aliases_) merged_.world.aliases[host] = std::move(alias);
+    // The very same, so that whoever points into them need not look.
+    if (previous_ != nullptr && previous_->aliases == merged_.world.aliases) {
+      merged_.world.aliases = previous_->aliases;
+    }
+  }
+
+  void TakeImports() {
+    for (Import& made : imports_) {
+      const Service& service = *merged_.world.services.at(made.service);
+      if (!made.import.headless) {
+        for (const std::string& address : {service.address, service.other_address}) {
+          if (!address.empty()) made.import.ips.push_back(address);
+        }
+      }
+      const std::string host = ClusterSetHostOf(service.name, service.namespace_);
+      merged_.world.imports[host] =
+          Reuse(previous_ == nullptr ? nullptr : &previous_->imports, host, std::move(made.import));
+    }
+  }
+
+  struct Import {
+    ServiceImport import;
+    std::string service;  // by key, whose addresses it has
+  };
+
+  const World& local_;
+  const World* const previous_;
+  const std::string self_;
   MergedWorld merged_;
-  const World* previous_;
+  std::map<ServiceName, std::vector<Claim>> claims_;
   std::map<std::string, Service> services_;     // that peers have, too, or that need an address
   std::map<std::string, Endpoints> endpoints_;  // of those
-};
-
-// ---- Where only endpoints changed.
-
-bool SameButForEndpoints(const ExportedService& a, const ExportedService& b) {
-  ExportedService like_b = a;
-  like_b.groups = b.groups;
-  like_b.pods = b.pods;
-  return like_b == b;
-}
-
-class FollowEndpoints {
- public:
-  FollowEndpoints(const MergedFrom& before, const World& local,
-                  const std::map<std::string, PeerState>& peers)
-      : before_(before), local_(local), peers_(peers), world_(before.world) {}
-
-  std::optional<World> Run() && {
-    const WorldChange change = ChangeBetween(before_.local, local_);
-    if (!change.endpoints_only() || peers_.size() != before_.peers.size()) return std::nullopt;
-    changed_.insert(change.services.begin(), change.services.end());
-    for (const auto& [cluster, state] : peers_) {
-      const auto was = before_.peers.find(cluster);
-      if (was == before_.peers.end() || !FollowPeer(was->second, state)) return std::nullopt;
-    }
-    world_.workloads = local_.workloads;
-    world_.workload_entries = local_.workload_entries;
-    world_.workload_groups = local_.workload_groups;
-    for (const std::string& key : changed_) SetEndpoints(key);
-    return std::move(world_);
-  }
-
- private:
-  // Notes whose endpoints it changes; false if it changes more.
-  bool FollowPeer(const PeerState& was, const PeerState& is) {
-    if (was.workloads.has_value() != is.workloads.has_value()) return false;
-    if (is.workloads.has_value()) world_.remote_workloads[is.peer->cluster] = *is.workloads;
-    const bool same_peer = (was.peer == is.peer || *was.peer == *is.peer) &&
-                           was.dead_gateways == is.dead_gateways &&
-                           was.reachable() == is.reachable();
-    if (!same_peer) world_.peers[is.peer->cluster] = WithLiveGateways(is, &before_.world);
-    if (was.exports == is.exports && same_peer) return true;
-    if (was.exports->size() != is.exports->size()) return false;
-    auto known = was.exports->begin();
-    for (const auto& [name, exported] : *is.exports) {
-      const auto& [known_name, known_service] = *known++;
-      if (known_name != name) return false;
-      if (same_peer && known_service == exported) continue;
-      if (!SameButForEndpoints(known_service, exported)) return false;
-      if (!IsTaken(local_, is, exported)) continue;
-      const std::string host = HostOf(exported.name, exported.namespace_);
-      if (!local_.aliases.contains(host)) changed_.insert(host);
-    }
-    return true;
-  }
-
-  void SetEndpoints(const std::string& key) {
-    const auto own = local_.endpoints.find(key);
-    const auto service = world_.services.find(key);
-    Endpoints endpoints;
-    if (own != local_.endpoints.end()) endpoints = *own->second;
-    if (service != world_.services.end() && AddOthers(key, *service->second, endpoints)) {
-      world_.endpoints[key] = Reuse(&before_.world.endpoints, key, std::move(endpoints));
-    } else if (own != local_.endpoints.end()) {
-      world_.endpoints[key] = own->second;
-    } else {
-      world_.endpoints.erase(key);
-    }
-  }
-
-  // Whether any peer has the service.
-  bool AddOthers(const std::string& key, const Service& service, Endpoints& endpoints) const {
-    if (key != HostOf(service.name, service.namespace_)) return false;  // a ServiceEntry's
-    bool any = false;
-    for (const auto& [cluster, state] : peers_) {
-      const auto found = state.exports->find({service.namespace_, service.name});
-      if (found == state.exports->end() || !IsTaken(local_, state, found->second)) continue;
-      any = true;
-      const Peer& peer = *world_.peers.at(cluster);
-      for (Endpoint& endpoint : EndpointsOf(peer, state.reachable(), found->second)) {
-        endpoints.push_back(std::move(endpoint));
-      }
-    }
-    return any;
-  }
-
-  const MergedFrom& before_;
-  const World& local_;
-  const std::map<std::string, PeerState>& peers_;
-  World world_;
-  std::set<std::string> changed_;  // keys of services
+  std::vector<std::pair<std::string, Alias>> aliases_;
+  std::vector<Import> imports_;
 };
 
 }  // namespace
-
-std::optional<World> MergeEndpoints(const MergedFrom& before, const World& local,
-                                    const std::map<std::string, PeerState>& peers) {
-  return FollowEndpoints(before, local, peers).Run();
-}
 
 MergedWorld MergeWorld(const World& local, const std::map<std::string, PeerState>& peers,
                        const World* previous) {

@@ -1,6 +1,10 @@
 // MergeWorld: this cluster's own objects and what its peers export, as one World.
 //
-// The same namespace and name in several clusters is one service under its ordinary local name.
+// What peers export has the name NAME.NS.svc.clusterset.local here, and so has what this cluster
+// exports. It joins the service of the local name as well, where that is allowed
+// (model/sharing.h): where the two names then stand for the very same, they are one service, of
+// which the one is an alias (World::aliases); else the name in the set is a Service of its own
+// (Service::cluster_set).
 // Pure; pointers of the previous World are kept wherever the value is the same.
 #ifndef WEFT_CONTROLPLANE_FEDERATION_MERGE_H_
 #define WEFT_CONTROLPLANE_FEDERATION_MERGE_H_
@@ -24,12 +28,13 @@ struct MergedWorld {
 // `local` is the cluster's own part (Registry::BuildLocal), `peers` is by cluster, `previous` the
 // World before, or null.
 //
-// - Ports are the union; where clusters differ about a port, the local one counts, else the first
-//   cluster by name.
+// - Ports are the union. Under the local name those of a service of ours count where clusters
+//   differ about one, under the name in the set, and for what it imports otherwise, those of the
+//   oldest export (imports.h).
 // - What is of weft-system or kube-system is nobody else's; but of a cluster that has no control
-// plane,
-//   those services of kube-system that we have, too, for its own clients (translate/reach.h).
-// - A name that is of type ExternalName here is nobody else's.
+//   plane, those services of kube-system that we have, too, for its own clients
+//   (translate/reach.h).
+// - A local name that is of type ExternalName here is nobody else's.
 // - Each group of a peer is one Endpoint without an address, its weight the number of ready pods;
 //   a group without ready pods is absent, and so are all of a cluster that no request can get to
 //   (PeerState::reachable); its services stay known. Gateways that do not answer are left out of

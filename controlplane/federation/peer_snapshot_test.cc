@@ -29,6 +29,10 @@ PeerKnowledge Reviews() {
   group.service_account = "reviews";
   group.ready = 3;
   service.groups = {group};
+  service.exported_at = 1'800'000'000;
+  service.cluster_set_only = true;
+  service.headless = true;
+  service.session_affinity = true;
   const PeerExports exports = {{{"default", "reviews"}, service}};
   return {
       std::make_shared<PeerExports>(exports), {7, 12}, "NEXT ROOT", {{"192.0.2.1", 15443, 15008}}};

@@ -96,6 +96,10 @@ bool IsDnsLabel(absl::string_view name) {
 void ToWire(const ExportedService& service, peer::v1::ServiceSummary& wire) {
   wire.set_namespace_(service.namespace_);
   wire.set_name(service.name);
+  wire.set_exported_at(service.exported_at);
+  wire.set_cluster_set_only(service.cluster_set_only);
+  wire.set_headless(service.headless);
+  wire.set_session_affinity(service.session_affinity);
   for (const ServicePort& port : service.ports) {
     peer::v1::Port* to = wire.add_ports();
     to->set_name(port.name);
@@ -126,6 +130,10 @@ absl::StatusOr<ExportedService> FromWire(const peer::v1::ServiceSummary& wire) {
   ExportedService service;
   service.namespace_ = wire.namespace_();
   service.name = wire.name();
+  service.exported_at = wire.exported_at();
+  service.cluster_set_only = wire.cluster_set_only();
+  service.headless = wire.headless();
+  service.session_affinity = wire.session_affinity();
   for (const peer::v1::Port& from : wire.ports()) {
     auto port = ReadPort(from);
     if (!port.ok()) return invalid(absl::StrCat("ports: ", port.status().message()));

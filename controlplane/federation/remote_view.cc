@@ -39,10 +39,11 @@ uint16_t PortOf(const YamlNode& labels) {
 
 }  // namespace
 
-RemoteView::RemoteView(std::string cluster, std::shared_ptr<const ClusterIdentity> self)
+RemoteView::RemoteView(std::string cluster, std::shared_ptr<const ClusterIdentity> self,
+                       ExportPolicy exports)
     : cluster_(std::move(cluster)),
       self_(std::move(self)),
-      registry_(IdentityOf(cluster_, *self_), ExportPolicy::kAll) {}
+      registry_(IdentityOf(cluster_, *self_), exports) {}
 
 std::vector<Problem> RemoteView::Apply(const std::vector<ObjectDelta>& deltas) {
   std::vector<Problem> problems = registry_.Apply(deltas);
@@ -108,6 +109,10 @@ std::string RemoteView::NetworkOf(const World& world) const {
 ExportedService RemoteView::Export(const Service& service, const Endpoints& endpoints,
                                    const std::string& network) {
   ExportedService exported{service.namespace_, service.name, service.ports, {}, endpoints};
+  exported.in_cluster_set = service.exported;
+  exported.exported_at = service.exported_at;
+  exported.headless = service.address.empty();
+  exported.session_affinity = service.session_affinity;
   for (Endpoint& pod : exported.pods) {
     const std::string own = LabelOf(pod.labels, kNetworkLabel);
     pod.network = own.empty() ? network : own;
@@ -132,9 +137,9 @@ bool RemoteView::Build() {
   }
   PeerExports exports;
   for (const auto& [host, service] : world.services) {
-    // What is of the system is never exported, but for the cluster's own clients (merge.h).
-    const bool known = service->exported || service->namespace_ == "kube-system";
-    if (!service->local || !known) continue;
+    // Whatever it exports: its own clients need all of it. What is of the system is for these alone
+    // (merge.h), and the control plane's is ours.
+    if (!service->local || service->namespace_ == kControlPlaneNamespaces[0]) continue;
     if (exports.size() >= kMaxServices) break;
     const auto endpoints = world.endpoints.find(host);
     exports.emplace(

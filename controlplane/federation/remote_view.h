@@ -37,8 +37,10 @@ class RemoteView {
   // otherwise.
   static constexpr uint16_t kGatewayPort = 15443;
 
-  // `self` is our own cluster.
-  RemoteView(std::string cluster, std::shared_ptr<const ClusterIdentity> self);
+  // `self` is our own cluster. Of the services of this one, those are in the cluster set that its
+  // objects or `exports` say (model/sharing.h); its own clients have all of them.
+  RemoteView(std::string cluster, std::shared_ptr<const ClusterIdentity> self,
+             ExportPolicy exports);
 
   std::vector<Problem> Apply(const std::vector<ObjectDelta>& deltas);
   // Makes state() of all that was applied; whether it is another one.

@@ -69,7 +69,7 @@ class RemoteViewTest : public testing::Test {
     return found == view_.state().exports->end() ? none : found->second;
   }
 
-  RemoteView view_{"west", East()};
+  RemoteView view_{"west", East(), ExportPolicy::kAll};
 };
 
 TEST_F(RemoteViewTest, AnotherNetworkIsBehindItsGateways) {
@@ -170,6 +170,19 @@ TEST_F(RemoteViewTest, WhatIsOfWeftStaysThere) {
              "weft-system}\nspec: {ports: [{name: http, port: 80}]}\n"));
   EXPECT_TRUE(view_.Build());
   EXPECT_THAT(*view_.state().exports, IsEmpty());
+}
+
+// Its own clients have every service, other clusters those that it exports.
+TEST_F(RemoteViewTest, WhatItExportsIsInTheClusterSet) {
+  RemoteView view("west", East(), ExportPolicy::kNone);
+  view.Apply(Deltas(WebYaml()));
+  view.Build();
+  EXPECT_FALSE(view.state().exports->at({"default", "web"}).in_cluster_set);
+  view.Apply(
+      Deltas("apiVersion: multicluster.x-k8s.io/v1alpha1\nkind: ServiceExport\n"
+             "metadata: {name: web, namespace: default}\n"));
+  EXPECT_TRUE(view.Build());
+  EXPECT_TRUE(view.state().exports->at({"default", "web"}).in_cluster_set);
 }
 
 TEST_F(RemoteViewTest, TellsOfEachWorkload) {

@@ -13,6 +13,7 @@
 #include "api/istio/telemetry.pb.h"
 #include "api/kubernetes/core.pb.h"
 #include "api/kubernetes/gateway.pb.h"
+#include "api/kubernetes/multicluster.pb.h"
 #include "api/yaml/yaml_to_message.h"
 
 namespace weft {
@@ -49,6 +50,8 @@ constexpr std::array kKinds = {
     KindEntry{"TLSRoute.gateway.networking.k8s.io", Kind::kTlsRoute},
     KindEntry{"TCPRoute.gateway.networking.k8s.io", Kind::kTcpRoute},
     KindEntry{"ReferenceGrant.gateway.networking.k8s.io", Kind::kReferenceGrant},
+    KindEntry{"ServiceExport", Kind::kServiceExport},
+    KindEntry{"ServiceImport", Kind::kNotUsed},  // weftd writes them, and reads none
     KindEntry{"Secret", Kind::kSecret},
     KindEntry{"Telemetry", Kind::kTelemetry},
     KindEntry{"ConfigMap", Kind::kNotUsed},
@@ -115,6 +118,8 @@ std::unique_ptr<Message> NewMessage(Kind kind) {
       return std::make_unique<kubernetes::TcpRouteSpec>();
     case Kind::kReferenceGrant:
       return std::make_unique<kubernetes::ReferenceGrantSpec>();
+    case Kind::kServiceExport:
+      return std::make_unique<kubernetes::ServiceExportSpec>();
     case Kind::kSecret:
       return std::make_unique<kubernetes::Secret>();
     case Kind::kTelemetry:
@@ -152,6 +157,8 @@ std::vector<absl::string_view> VersionsOf(Kind kind) {
     case Kind::kReferenceGrant:
       return {"gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1beta1",
               "gateway.networking.k8s.io/v1alpha3", "gateway.networking.k8s.io/v1alpha2"};
+    case Kind::kServiceExport:
+      return {"multicluster.x-k8s.io/v1beta1", "multicluster.x-k8s.io/v1alpha1"};
     case Kind::kTelemetry:
       return {"telemetry.istio.io/v1", "telemetry.istio.io/v1alpha1"};
     case Kind::kEndpointSlice:
@@ -214,6 +221,11 @@ absl::Status FillMeshConfig(const YamlNode& body, Message* message) {
 
 absl::Status Fill(const YamlNode& body, Kind kind, Message* message) {
   if (kind == Kind::kMeshConfig) return FillMeshConfig(body, message);
+  if (kind == Kind::kServiceExport) {
+    const YamlNode spec = body["spec"];
+    if (!spec.IsDefined() || spec.IsNull()) return absl::OkStatus();
+    return YamlToMessage(spec, UnknownFields::kSkip, message, "spec");
+  }
   if (!IsConfig(kind)) return YamlToMessage(body, UnknownFields::kSkip, message);
   if (absl::Status status = CheckTopLevel(body); !status.ok()) return status;
   const YamlNode spec = body["spec"];

@@ -44,6 +44,7 @@ enum class Kind {
   kTlsRoute,
   kTcpRoute,
   kReferenceGrant,
+  kServiceExport,
   kSecret,  // only those for TLS are of use; from an API server only those that are named
   kTelemetry,
   kMeshConfig,  // the ConfigMaps that hold one; all others are not used
@@ -66,8 +67,8 @@ struct Object {
   std::string creation_timestamp;
   Labels labels;
   Labels annotations;
-  // The whole object for Kubernetes kinds (weft.kubernetes.Service, …), the spec for Istio's and
-  // Gateway API's, what is in it for a mesh config; never null.
+  // The whole object for Kubernetes kinds (weft.kubernetes.Service, …), the spec for Istio's, the
+  // Gateway API's and ServiceExports, what is in it for a mesh config; never null.
   std::shared_ptr<const google::protobuf::Message> message;
   int64_t generation = 0;
 };

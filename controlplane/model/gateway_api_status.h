@@ -1,6 +1,6 @@
-// What is to be said in the status of Gateway API objects, as values. Who writes it to an API
-// server adds the times; conditions here are complete, so that what is missing there is to be
-// removed.
+// What is to be said in the status of Gateway API objects, and of ServiceExports, as values. Who
+// writes it to an API server adds the times; conditions here are complete, so that what is missing
+// there is to be removed.
 #ifndef WEFT_CONTROLPLANE_MODEL_GATEWAY_API_STATUS_H_
 #define WEFT_CONTROLPLANE_MODEL_GATEWAY_API_STATUS_H_
 
@@ -16,7 +16,7 @@ namespace weft {
 inline constexpr char kGatewayController[] = "weft.io/gateway-controller";
 
 struct GatewayApiCondition {
-  std::string type;    // Accepted, Programmed, ResolvedRefs, Conflicted
+  std::string type;    // Accepted, Programmed, ResolvedRefs, Conflicted; Valid, Ready, Conflict
   bool status = true;  // "True" or "False"
   std::string reason;
   std::string message = {};
@@ -50,7 +50,7 @@ struct RouteParentStatus {
 struct GatewayApiStatus {
   ObjectKey key;
   int64_t generation = 0;                       // observedGeneration of each condition
-  GatewayApiConditions conditions = {};         // of a GatewayClass or Gateway
+  GatewayApiConditions conditions = {};         // of a GatewayClass, Gateway or ServiceExport
   std::vector<std::string> addresses = {};      // of a Gateway: IPs and host names
   std::vector<ListenerStatus> listeners = {};   // of a Gateway
   std::vector<RouteParentStatus> parents = {};  // of a route: those that are ours

@@ -78,6 +78,14 @@ std::string HostOf(absl::string_view name, absl::string_view namespace_) {
   return absl::StrCat(name, ".", namespace_, ".svc.cluster.local");
 }
 
+std::string ClusterSetHostOf(absl::string_view name, absl::string_view namespace_) {
+  return absl::StrCat(name, ".", namespace_, ".svc.clusterset.local");
+}
+
+std::string HostAtHome(const Service& service) {
+  return service.cluster_set ? HostOf(service.name, service.namespace_) : service.host;
+}
+
 std::optional<Protocol> ProtocolOf(const kubernetes::ServicePort& port) {
   if (port.protocol() == "UDP") return Protocol::kUdp;
   if (!port.protocol().empty() && port.protocol() != "TCP") return std::nullopt;
@@ -134,6 +142,7 @@ Service ServiceFrom(const ObjectKey& key, const kubernetes::Service& object) {
   if (const auto it = selector.find(kGatewayNameLabel); it != selector.end()) {
     service.gateway = it->second;
   }
+  service.session_affinity = object.spec().session_affinity() == "ClientIP";
   service.outside = OutsideOf(object);
   return service;
 }

@@ -21,13 +21,18 @@ namespace weft {
 // "reviews", "default" → "reviews.default.svc.cluster.local".
 std::string HostOf(absl::string_view name, absl::string_view namespace_);
 
+// "reviews", "default" → "reviews.default.svc.clusterset.local", its name in all linked clusters.
+std::string ClusterSetHostOf(absl::string_view name, absl::string_view namespace_);
+// What a service is known by in the clusters that have it, and so at their gateways.
+std::string HostAtHome(const Service& service);
+
 // From appProtocol, else from the port's name up to the first '-', else TCP. Nothing for protocols
 // that the mesh does not carry (SCTP).
 std::optional<Protocol> ProtocolOf(const kubernetes::ServicePort& port);
 
-// The service without `exported`; ExternalName services are not for here.
 // Whether clients prefer what is close: by the field, or, where that is not set, by the annotation.
 bool PrefersClose(const std::string& field, const Labels& annotations);
+// The service without what model/sharing.h says of it; ExternalName services are not for here.
 Service ServiceFrom(const ObjectKey& key, const kubernetes::Service& object);
 
 Locality LocalityOf(const kubernetes::Node& node);

@@ -56,10 +56,14 @@ class References {
 
   // The same for what requests are sent to, which may be another name of a service.
   std::string ResolveTarget(const std::string& host, const std::string& namespace_) const {
-    const std::string resolved = Resolve(host, namespace_);
-    const auto alias = world_.aliases.find(resolved);
-    if (alias == world_.aliases.end()) return resolved;
-    return Resolve(alias->second.target, alias->second.namespace_);
+    std::string resolved = Resolve(host, namespace_);
+    // Of type ExternalName for a name in the cluster set, and that for the local one.
+    for (int step = 0; step < 2; ++step) {
+      const auto alias = world_.aliases.find(resolved);
+      if (alias == world_.aliases.end()) break;
+      resolved = Resolve(alias->second.target, alias->second.namespace_);
+    }
+    return resolved;
   }
 
   void CheckVirtualService(const Config<VirtualService>& config) {

@@ -11,6 +11,7 @@
 #include "api/istio/telemetry.pb.h"
 #include "api/kubernetes/core.pb.h"
 #include "api/kubernetes/gateway.pb.h"
+#include "api/kubernetes/multicluster.pb.h"
 #include "controlplane/model/ip_families.h"
 #include "controlplane/model/kubernetes.h"
 #include "controlplane/model/tls_secret.h"
@@ -36,8 +37,14 @@ std::shared_ptr<const T> As(const Object& object) {
   return std::static_pointer_cast<const T>(object.message);
 }
 
-bool IsSystem(const std::string& namespace_) {
-  return namespace_ == "weft-system" || namespace_ == "kube-system";
+// Of a namespace, that its services are shared by.
+bool SharesAlike(const Labels& a, const Labels& b) {
+  const auto same = [&](const char* key) {
+    const auto in_a = a.find(key), in_b = b.find(key);
+    if (in_a == a.end() || in_b == b.end()) return (in_a == a.end()) == (in_b == b.end());
+    return in_a->second == in_b->second;
+  };
+  return same(kExportLabel) && same(kMergeLocal);
 }
 
 std::optional<Problem> WhySkipped(const RawObject& raw, Kind kind) {
@@ -138,7 +145,7 @@ void Registry::Put(Object object) {
       PutNode(name.second, As<kubernetes::Node>(object));
       break;
     case Kind::kNamespace:
-      Assign(local_.namespaces, name.second, object.labels);
+      PutNamespace(name.second, object.labels);
       break;
     case Kind::kVirtualService:
       PutConfig(local_.virtual_services, object);
@@ -195,6 +202,10 @@ void Registry::Put(Object object) {
     case Kind::kReferenceGrant:
       PutConfig(local_.gateway_api.reference_grants, object);
       break;
+    case Kind::kServiceExport:
+      PutConfig(local_.service_exports, object);
+      changed_services_.insert(name);
+      break;
     case Kind::kSecret:
       PutSecret(name, *As<kubernetes::Secret>(object));
       break;
@@ -230,6 +241,7 @@ void Registry::Remove(const ObjectKey& key) {
       PutNode(key.name, nullptr);
       break;
     case Kind::kNamespace:
+      PutNamespace(key.name, {});
       local_.namespaces.erase(key.name);
       break;
     case Kind::kVirtualService:
@@ -284,6 +296,10 @@ void Registry::Remove(const ObjectKey& key) {
       break;
     case Kind::kReferenceGrant:
       local_.gateway_api.reference_grants.erase(name);
+      break;
+    case Kind::kServiceExport:
+      local_.service_exports.erase(name);
+      changed_services_.insert(name);
       break;
     case Kind::kSecret:
       local_.secrets.erase(SecretKey(name.first, name.second));
@@ -373,6 +389,18 @@ void Registry::PutPod(const Name& name, std::shared_ptr<const kubernetes::Pod> p
   TouchPod(name);
 }
 
+void Registry::PutNamespace(const std::string& name, Labels labels) {
+  const auto known = local_.namespaces.find(name);
+  const bool alike =
+      SharesAlike(known == local_.namespaces.end() ? Labels() : *known->second, labels);
+  Assign(local_.namespaces, name, std::move(labels));
+  if (alike) return;
+  for (auto it = services_.lower_bound({name, ""}); it != services_.end(); ++it) {
+    if (it->first.first != name) break;
+    changed_services_.insert(it->first);
+  }
+}
+
 // Nodes come and go rarely, and nearly every service has endpoints on each.
 void Registry::PutNode(const std::string& name, std::shared_ptr<const kubernetes::Node> node) {
   const auto old = nodes_.find(name);
@@ -415,9 +443,23 @@ void Registry::BuildService(const Name& name) {
     return;
   }
   Service service = ServiceFrom({"Service", name.first, name.second}, *object->second);
-  service.exported = exports_ == ExportPolicy::kAll && !IsSystem(name.first);
+  SetSharing(name, *object->second, service);
   Assign(local_.endpoints, host, EndpointsOf(name, *object->second, service));
   Assign(local_.services, host, std::move(service));
+}
+
+void Registry::SetSharing(const Name& name, const kubernetes::Service& object,
+                          Service& service) const {
+  const auto labels = local_.namespaces.find(name.first);
+  const auto requested = local_.service_exports.find(name);
+  SharingDefaults defaults;
+  defaults.namespace_labels = labels == local_.namespaces.end() ? nullptr : labels->second.get();
+  defaults.exports = exports_;
+  defaults.merges = self_->merges_local_names;
+  const auto& annotations = object.metadata().annotations();
+  weft::SetSharing(Labels(annotations.begin(), annotations.end()), defaults,
+                   requested == local_.service_exports.end() ? nullptr : &requested->second,
+                   service);
 }
 
 Endpoints Registry::EndpointsOf(const Name& name, const kubernetes::Service& object,

@@ -17,6 +17,7 @@
 #include "controlplane/model/decode.h"
 #include "controlplane/model/problem.h"
 #include "controlplane/model/raw_object.h"
+#include "controlplane/model/sharing.h"
 #include "controlplane/model/world.h"
 
 namespace weft {
@@ -28,8 +29,6 @@ class Pod;
 class Secret;
 class Service;
 }  // namespace kubernetes
-
-enum class ExportPolicy { kNone, kAll };
 
 class Registry {
  public:
@@ -53,6 +52,7 @@ class Registry {
   void Remove(const ObjectKey& key);
   void PutSlice(const Name& name, std::shared_ptr<const kubernetes::EndpointSlice> slice);
   void PutPod(const Name& name, std::shared_ptr<const kubernetes::Pod> pod);
+  void PutNamespace(const std::string& name, Labels labels);
   void PutNode(const std::string& name, std::shared_ptr<const kubernetes::Node> node);
   void PutSecret(const Name& name, const kubernetes::Secret& object);
   template <typename Spec>
@@ -86,6 +86,7 @@ class Registry {
   }
 
   void BuildService(const Name& name);
+  void SetSharing(const Name& name, const kubernetes::Service& object, Service& service) const;
   void BuildWorkload(const std::string& address);
   Endpoints EndpointsOf(const Name& name, const kubernetes::Service& object,
                         const Service& service);

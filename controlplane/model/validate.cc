@@ -72,8 +72,11 @@ std::vector<Problem> Validate(const Object& object) {
       return Check<istio::telemetry::v1alpha1::Telemetry>(object, "spec", CheckTelemetry);
     case Kind::kMeshConfig:
       return Check<istio::mesh::v1alpha1::MeshConfig>(object, "data.mesh", CheckMeshConfig);
-    case Kind::kNode:
     case Kind::kNamespace:
+      return Check<kubernetes::Namespace>(object, "", CheckNamespace);
+    case Kind::kServiceExport:
+      return CheckServiceExport(object);
+    case Kind::kNode:
     case Kind::kNotUsed:
     case Kind::kUnknown:
       break;

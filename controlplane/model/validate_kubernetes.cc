@@ -1,9 +1,12 @@
-// Rules of Service, EndpointSlice and Pod: those whose breach would break a World.
+// Rules of Namespace, Service, ServiceExport, EndpointSlice and Pod: those whose breach would break
+// a World.
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "api/kubernetes/core.pb.h"
+#include "controlplane/model/sharing.h"
 #include "controlplane/model/tls_secret.h"
 #include "controlplane/model/validate_rules.h"
 
@@ -30,9 +33,44 @@ void CheckServicePort(const kubernetes::Service& service, int index, Checker& ch
   }
 }
 
+// What says neither of the two says nothing: a word that was misspelt shares nothing by mistake.
+template <typename Map>
+void CheckWord(absl::string_view field, const Map& map, const char* key, absl::string_view yes,
+               absl::string_view no, Checker& check) {
+  const auto found = map.find(key);
+  if (found == map.end() || absl::EqualsIgnoreCase(found->second, yes) ||
+      absl::EqualsIgnoreCase(found->second, no)) {
+    return;
+  }
+  check.Warning(
+      absl::StrCat(field, "[", key, "]"),
+      absl::StrCat("'", found->second, "' is neither ", yes, " nor ", no, ", and has no effect"));
+}
+
 }  // namespace
 
+void CheckNamespace(const kubernetes::Namespace& name_space, Checker& check) {
+  const auto& labels = name_space.metadata().labels();
+  CheckWord("metadata.labels", labels, kExportLabel, "all", "none", check);
+  CheckWord("metadata.labels", labels, kMergeLocal, "true", "false", check);
+}
+
+std::vector<Problem> CheckServiceExport(const Object& object) {
+  Checker check(object, "");
+  check.Label("metadata.name", object.key.name);
+  CheckWord("metadata.annotations", object.annotations, kClusterSetOnlyAnnotation, "true", "false",
+            check);
+  if (IsSystemNamespace(object.key.namespace_)) {
+    check.Warning("metadata.namespace", "what is of the system is never exported");
+  }
+  return check.Take();
+}
+
 void CheckService(const kubernetes::Service& service, Checker& check) {
+  for (const char* key : {kMergeLocal, kGlobalAnnotation, kSharedAnnotation}) {
+    CheckWord("metadata.annotations", service.metadata().annotations(), key, "true", "false",
+              check);
+  }
   const Checker::In in(check, "spec");
   const std::string& type = service.spec().type();
   if (!type.empty() && type != "ClusterIP" && type != "NodePort" && type != "LoadBalancer" &&

@@ -32,6 +32,7 @@ class GatewayClassSpec;
 class GatewaySpec;
 class GrpcRouteSpec;
 class HttpRouteSpec;
+class Namespace;
 class Pod;
 class ReferenceGrantSpec;
 class Secret;
@@ -59,6 +60,7 @@ void CheckTelemetry(const istio::telemetry::v1alpha1::Telemetry& spec, Checker& 
 void CheckMeshConfig(const istio::mesh::v1alpha1::MeshConfig& config, Checker& check);
 void CheckService(const kubernetes::Service& service, Checker& check);
 void CheckEndpointSlice(const kubernetes::EndpointSlice& slice, Checker& check);
+void CheckNamespace(const kubernetes::Namespace& name_space, Checker& check);
 void CheckPod(const kubernetes::Pod& pod, Checker& check);
 void CheckSecret(const kubernetes::Secret& secret, Checker& check);
 void CheckGatewayClass(const kubernetes::GatewayClassSpec& spec, Checker& check);
@@ -68,6 +70,9 @@ void CheckGrpcRoute(const kubernetes::GrpcRouteSpec& spec, Checker& check);
 void CheckTlsRoute(const kubernetes::TlsRouteSpec& spec, Checker& check);
 void CheckTcpRoute(const kubernetes::TcpRouteSpec& spec, Checker& check);
 void CheckReferenceGrant(const kubernetes::ReferenceGrantSpec& spec, Checker& check);
+
+// All of it is in its name and annotations.
+std::vector<Problem> CheckServiceExport(const Object& object);
 
 // Parts of several kinds.
 

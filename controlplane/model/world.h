@@ -43,6 +43,7 @@ class GatewaySpec;
 class GrpcRouteSpec;
 class HttpRouteSpec;
 class ReferenceGrantSpec;
+class ServiceExportSpec;
 class TcpRouteSpec;
 class TlsRouteSpec;
 }  // namespace weft::kubernetes
@@ -126,6 +127,17 @@ struct Service {
   ServiceAffinity affinity = ServiceAffinity::kUnstated;
   // Its own network first, then region, then zone, stated or not: `trafficDistribution`.
   bool prefers_close = false;
+  bool session_affinity = false;  // as stated, for who imports it; the mesh balances all the same
+
+  // Of a service that other clusters have or may have (model/sharing.h):
+  // whether theirs joins it under its local name,
+  bool merges = true;
+  // since when it is exported, in Unix seconds, 0: ever since,
+  int64_t exported_at = 0;
+  // and whether it joins no other cluster's under the local name.
+  bool cluster_set_only = false;
+  // Its host is NAME.NS.svc.clusterset.local, since the local name leads elsewhere, or nowhere.
+  bool cluster_set = false;
 
   // In World::services and World::endpoints: the host, but ServiceEntries of several namespaces may
   // have the same one.
@@ -134,15 +146,35 @@ struct Service {
   friend bool operator==(const Service&, const Service&) = default;
 };
 
-// A service of type ExternalName: another name of `target`, which may be a service of the mesh, by
-// any of its names, or a name of the world outside.
+// Another name of `target`: a service of type ExternalName, whose target may be a service of the
+// mesh, by any of its names, or a name of the world outside; or NAME.NS.svc.clusterset.local, where
+// that is the same service as the local name's.
 struct Alias {
   std::string host;
   std::string namespace_;
   std::string name;
   std::string target;
+  bool cluster_set = false;
 
   friend bool operator==(const Alias&, const Alias&) = default;
+};
+
+// What all clusters together say of a service that any of them exports. Where they differ, the
+// oldest export counts, of equally old ones that of the first cluster by name.
+struct ServiceImport {
+  std::string namespace_;
+  std::string name;
+  bool headless = false;
+  bool session_affinity = false;
+  std::vector<ServicePort> ports;     // of all of them, but for those in conflict
+  std::vector<std::string> ips;       // of its name; none if it is headless
+  std::vector<std::string> clusters;  // that export it, in order
+  // What they differ in, by the reasons of the MCS API ("PortConflict", with commas), and in words;
+  // empty if they agree.
+  std::string conflict = {};
+  std::string conflict_message = {};
+
+  friend bool operator==(const ServiceImport&, const ServiceImport&) = default;
 };
 
 // One ready place that answers for a service: a pod of this cluster, or all the pods of a group in
@@ -276,6 +308,8 @@ struct ClusterIdentity {
   std::vector<GatewayAddress> gateways = {};
   // By which its gateways name pods towards other clusters (api/weft/tunnel.proto); a secret.
   std::string pod_name_key = {};
+  // Whether local names lead to what other clusters export, too, where nobody says otherwise.
+  bool merges_local_names = true;
 
   friend bool operator==(const ClusterIdentity&, const ClusterIdentity&) = default;
 };
@@ -286,8 +320,10 @@ struct World {
 
   SharedMap<std::string, std::shared_ptr<const Service>> services;     // by key()
   SharedMap<std::string, std::shared_ptr<const Endpoints>> endpoints;  // the same; local and remote
-  std::map<std::string, Alias> aliases;                                // by host
-  Workloads workloads;                                                 // by each of its addresses
+  SharedMap<std::string, Alias> aliases;                               // by host
+  // By the name in the cluster set.
+  SharedMap<std::string, std::shared_ptr<const ServiceImport>> imports;
+  Workloads workloads;  // by each of its addresses
   // The same of clusters whose proxies are served here, as they have no control plane; by cluster.
   // Addresses may be the same as ours.
   std::map<std::string, Workloads> remote_workloads;
@@ -303,6 +339,7 @@ struct World {
   Configs<istio::security::v1beta1::PeerAuthentication> peer_authentications;
   Configs<istio::security::v1beta1::AuthorizationPolicy> authorization_policies;
   Configs<istio::security::v1beta1::RequestAuthentication> request_authentications;
+  Configs<kubernetes::ServiceExportSpec> service_exports;
   // As objects; what is made of them is among the VirtualServices and Gateways
   // (model/gateway_api.h), and a World that discovery serves has nothing here.
   GatewayApi gateway_api;

@@ -22,7 +22,10 @@ bool Same(const SharedMap<std::string, std::shared_ptr<T>>& a,
           const SharedMap<std::string, std::shared_ptr<T>>& b) {
   return a == b;
 }
-// Of configs their own addresses, too: an index points to them.
+// Of names and configs their own addresses, too: an index points to them.
+bool Same(const SharedMap<std::string, Alias>& a, const SharedMap<std::string, Alias>& b) {
+  return a.SharesAllWith(b);
+}
 template <typename Spec>
 bool Same(const Configs<Spec>& a, const Configs<Spec>& b) {
   return a.SharesAllWith(b);
@@ -37,11 +40,11 @@ bool Same(const GatewayApi& a, const GatewayApi& b) {
 
 // Names every member, so that one that is new does not compile before it was thought of here.
 auto Others(const World& world) {
-  const auto& [self, peers, services, endpoints, aliases, workloads, remote_workloads, namespaces,
-               virtual_services, destination_rules, gateways, service_entries, workload_entries,
-               workload_groups, sidecars, peer_authentications, authorization_policies,
-               request_authentications, gateway_api, secrets, telemetries, mesh_configs, key_sets] =
-      world;
+  const auto& [self, peers, services, endpoints, aliases, imports, workloads, remote_workloads,
+               namespaces, virtual_services, destination_rules, gateways, service_entries,
+               workload_entries, workload_groups, sidecars, peer_authentications,
+               authorization_policies, request_authentications, service_exports, gateway_api,
+               secrets, telemetries, mesh_configs, key_sets] = world;
   (void)endpoints;
   (void)workloads;
   (void)remote_workloads;
@@ -50,9 +53,10 @@ auto Others(const World& world) {
   (void)workload_entries;
   (void)workload_groups;
   (void)secrets;  // looked at by themselves
-  return std::tie(self, peers, services, aliases, namespaces, destination_rules, gateways,
+  return std::tie(self, peers, services, aliases, imports, namespaces, destination_rules, gateways,
                   service_entries, sidecars, peer_authentications, authorization_policies,
-                  request_authentications, gateway_api, telemetries, mesh_configs, key_sets);
+                  request_authentications, service_exports, gateway_api, telemetries, mesh_configs,
+                  key_sets);
 }
 
 template <typename... T>

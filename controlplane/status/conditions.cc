@@ -56,13 +56,13 @@ Json WithConditions(const Json& present, const GatewayApiConditions& wanted, int
   const Json list = present.is_array() ? present : Json::array();
   for (const Json& one : list) {
     const std::string type = TextOf(one, "type");
-    if (!IsOurs(type)) {
-      conditions.push_back(one);
-      continue;
-    }
     const auto found = std::find_if(wanted.begin(), wanted.end(),
                                     [&](const auto& condition) { return condition.type == type; });
-    if (found == wanted.end() || !said.insert(type).second) continue;
+    if (found == wanted.end()) {
+      if (!IsOurs(type)) conditions.push_back(one);
+      continue;
+    }
+    if (!said.insert(type).second) continue;
     conditions.push_back(ToJson(*found, one, generation, now));
   }
   for (const GatewayApiCondition& condition : wanted) {

@@ -20,6 +20,8 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr char kServiceExport[] = "ServiceExport";
+
 bool HasGatewayApiStatus(const std::string& kind) {
   return kind == kGatewayApiClass || kind == kGatewayApiGateway || IsGatewayApiRoute(kind);
 }
@@ -30,7 +32,8 @@ std::string PluralOf(const std::string& kind) {
     auto* made = new std::map<std::string, std::string>();
     for (const WatchedResource& resource : WatchedResources()) {
       const std::string named = KindName(resource.group, resource.kind);
-      if (absl::EndsWith(resource.group, ".istio.io") || HasGatewayApiStatus(named)) {
+      if (absl::EndsWith(resource.group, ".istio.io") || HasGatewayApiStatus(named) ||
+          named == kServiceExport) {
         (*made)[named] = resource.plural;
       }
     }
@@ -185,7 +188,17 @@ void StatusBook::OnWorld(const Findings& findings) {
   Replace(findings.conflicts, &Object::conflicts);
   Replace(findings.others, &Object::findings);
   ReplaceGatewayApi(findings.gateway_api);
+  ReplaceExports(findings.exports);
   world_known_ = true;
+}
+
+void StatusBook::ReplaceExports(const std::vector<GatewayApiStatus>& statuses) {
+  for (const GatewayApiStatus& status : statuses) {
+    const auto found = objects_.find(status.key);
+    if (found == objects_.end() || found->second.exported == status.conditions) continue;
+    found->second.exported = status.conditions;
+    dirty_.insert(status.key);
+  }
 }
 
 void StatusBook::ReplaceGatewayApi(const std::vector<GatewayApiStatus>& statuses) {
@@ -220,9 +233,13 @@ void StatusBook::LookAtAll() {
 
 // ---- What is to be written.
 
-GatewayApiConditions StatusBook::WantedOf(const Object& object) {
+GatewayApiConditions StatusBook::WantedOf(const ObjectKey& key, const Object& object) {
   GatewayApiConditions wanted;
   const std::vector<Problem> errors = Of(object.problems, true);
+  if (key.kind == kServiceExport) {
+    if (errors.empty()) return object.exported;
+    return {{"Valid", false, "Invalid", RefusalOf(errors)}};
+  }
   std::vector<Problem> warnings = Of(object.problems, false);
   warnings.insert(warnings.end(), object.findings.begin(), object.findings.end());
   if (!errors.empty()) {
@@ -272,8 +289,10 @@ std::optional<std::string> StatusBook::PatchOf(const ObjectKey& key, const Objec
     if (!IsGatewayApiRoute(key.kind) && status.conditions.empty()) return std::nullopt;
     wanted = GatewayApiBody(present, status, now);
   } else {
-    wanted["conditions"] = WithConditions(present.value("conditions", Json::array()),
-                                          WantedOf(object), object.generation, now);
+    const GatewayApiConditions conditions = WantedOf(key, object);
+    if (conditions.empty()) return std::nullopt;  // nothing is known of it yet
+    wanted["conditions"] = WithConditions(present.value("conditions", Json::array()), conditions,
+                                          object.generation, now);
   }
   if (Holds(present, wanted)) return std::nullopt;
   const Json patch = {{"metadata", {{"resourceVersion", object.resource_version}}},

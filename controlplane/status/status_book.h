@@ -6,6 +6,7 @@
 //   ResolvedRefs  False: it names what is not there (of VirtualServices and DestinationRules)
 //   Conflicted    True: another object has what it claims; absent otherwise
 //   Programmed    False: proxies refuse what was made of it; absent otherwise
+// Those of ServiceExports are Valid, Ready and Conflict, as the MCS API has them.
 // Those of the Gateway API are its own (model/gateway_api_status.h), and Programmed for the parents
 // of a route that proxies refuse.
 //
@@ -50,7 +51,8 @@ class StatusBook {
     std::vector<Problem> references;
     std::vector<Problem> conflicts;
     std::vector<Problem> others;
-    std::vector<GatewayApiStatus> gateway_api;  // of every object that is ours
+    std::vector<GatewayApiStatus> gateway_api;   // of every object that is ours
+    std::vector<GatewayApiStatus> exports = {};  // of every ServiceExport: its conditions
   };
   // Before it was called once there is nothing to write.
   void OnWorld(const Findings& findings);
@@ -84,12 +86,14 @@ class StatusBook {
     std::vector<Problem> conflicts;
     std::vector<Problem> findings;
     std::vector<ProxyRefusal> refusals;
+    GatewayApiConditions exported;  // of a ServiceExport
   };
 
   static bool ReadInto(const YamlNode& body, Object& object);
-  static GatewayApiConditions WantedOf(const Object& object);
+  static GatewayApiConditions WantedOf(const ObjectKey& key, const Object& object);
   void Put(const ObjectDelta& delta);
   void Replace(const std::vector<Problem>& problems, std::vector<Problem> Object::* list);
+  void ReplaceExports(const std::vector<GatewayApiStatus>& statuses);
   void ReplaceGatewayApi(const std::vector<GatewayApiStatus>& statuses);
   GatewayApiStatus GatewayApiStatusOf(const ObjectKey& key, const Object& object) const;
   std::optional<std::string> PatchOf(const ObjectKey& key, const Object& object,

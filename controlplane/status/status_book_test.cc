@@ -177,6 +177,28 @@ TEST_F(StatusBookTest, QuotesTheProxiesThatRefuse) {
   EXPECT_EQ(Written(), kFine);
 }
 
+TEST_F(StatusBookTest, AServiceExportHasTheConditionsOfItsOwnApi) {
+  Json object = WebObject();
+  object["apiVersion"] = "multicluster.x-k8s.io/v1alpha1";
+  object["kind"] = "ServiceExport";
+  object["spec"] = Json::object();
+  Put(object);
+  EXPECT_EQ(Written(), "") << "nothing is known of it yet";
+  StatusBook::Findings findings;
+  findings.exports = {{{"ServiceExport", "shop", "web"},
+                       3,
+                       {{"Valid", true, "Valid"},
+                        {"Ready", true, "Exported"},
+                        {"Conflict", true, "PortConflict", "cluster west has port 81"}}}};
+  book_.OnWorld(findings);
+  EXPECT_EQ(Written(), "Valid=True/Valid Ready=True/Exported Conflict=True/PortConflict");
+  EXPECT_EQ(write_.path,
+            "/apis/multicluster.x-k8s.io/v1alpha1/namespaces/shop/serviceexports/web/status");
+  EXPECT_EQ(Message("Conflict"), "cluster west has port 81");
+  book_.OnWorld(findings);
+  EXPECT_EQ(Written(), "");
+}
+
 TEST_F(StatusBookTest, AConflictIsTriedWithTheNewerObject) {
   Put(WebObject());
   ASSERT_EQ(Written(), kFine);

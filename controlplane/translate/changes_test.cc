@@ -64,6 +64,12 @@ const std::vector<Changing>& Objects() {
        {"spec: {hosts: [web], http: [{timeout: 1s, route: [{destination: {host: web}}]}]}",
         "spec: {hosts: [web], http: [{route: [{destination: {host: web}}], headers: {request: "
         "{set: {a: b}}}}]}"}},
+      {"apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: in-set",
+       {"spec: {hosts: [web.default.svc.clusterset.local], http: [{timeout: 2s, route: "
+        "[{destination: {host: web}}]}]}"}},
+      {"apiVersion: v1, kind: Namespace, metadata: {name: default, labels: "
+       "{weft.io/merge-local: 'false'}",
+       {"spec: {}"}},
       {"apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: vms",
        {"spec: {host: vms.test, trafficPolicy: {loadBalancer: {simple: RANDOM}}}",
         "spec: {host: vms.test, trafficPolicy: {connectionPool: {http: {http1MaxPendingRequests: "
@@ -95,6 +101,16 @@ std::string Differing(const Resources& a, const Resources& b) {
   return names;
 }
 
+// What west has of web: nothing, or so many pods of two versions, in the cluster set alone or not.
+std::vector<ExportedService> WestHas(std::mt19937& random) {
+  if (random() % 4 == 0) return {};
+  ExportedService web{"default", "web", {{"http", 80, Protocol::kHttp}}, {}};
+  web.groups = {{{}, {{"v", "1"}}, "web", static_cast<uint32_t>(random() % 3)},
+                {{}, {{"v", "2"}}, "web", static_cast<uint32_t>(random() % 3)}};
+  web.cluster_set_only = random() % 4 == 0;
+  return {web};
+}
+
 TEST(Changes, StepByStepEqualFromScratch) {
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE(absl::StrCat("seed ", seed));
@@ -112,6 +128,7 @@ TEST(Changes, StepByStepEqualFromScratch) {
                        object.forms[gone ? 0 : form], "}");
       absl::StrAppend(&history, "\n", yaml);
       mesh.Apply(yaml);
+      if (random() % 3 == 0) mesh.WestExports(WestHas(random));
       for (const ProxyView& view : Views()) {
         if (random() % 4 == 0) continue;  // some are away for a while
         ASSERT_EQ(Differing(*mesh.ResourcesFor(view), Translate(*mesh.world(), view)), "")

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "api/envoy/cluster.pb.h"
 #include "api/istio/networking.pb.h"
+#include "controlplane/model/kubernetes.h"
 #include "controlplane/translate/cluster_policy.h"
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/endpoints.h"
@@ -67,7 +68,7 @@ envoy::config::core::v3::TransportSocket EndToEndTls(const TranslationIndex& ind
                                                      const OutboundCluster& from,
                                                      const Peer* peer = nullptr) {
   std::string server_name = OutboundServerName(
-      from.port->port, from.subset ? from.subset->name() : "", from.service->host);
+      from.port->port, from.subset ? from.subset->name() : "", HostAtHome(*from.service));
   std::set<std::string> identities = IdentitiesOf(index, scope, *from.service, peer);
   if (const auto* stated = from.policy.tls; stated != nullptr) {
     if (!stated->sni().empty()) server_name = stated->sni();
@@ -115,7 +116,7 @@ void AddTunnels(const TranslationIndex& index, const OutboundScope& scope,
   }
   if (!direct && reverse.empty()) return;
   const std::string name = OutboundServerName(
-      from.port->port, from.subset ? from.subset->name() : "", from.service->host);
+      from.port->port, from.subset ? from.subset->name() : "", HostAtHome(*from.service));
   // A PROXY header would stand within the tunnel, where a sidecar expects TLS.
   if (direct) {
     AddTransport(kTunnelMode, TunnelSocket(name, EndToEndTls(index, scope, from)), cluster);

@@ -120,7 +120,7 @@ ClusterLoadAssignment LocalAssignment(const TranslationIndex& index, const Outbo
 // Of a remote cluster only what it exports is known, so that all services may be there.
 bool IsExported(const OutboundScope& scope, const Service& service) {
   if (scope.cluster.empty()) return service.exported && service.local;
-  return !service.entry.has_value() && !IsClusterLocal(service);
+  return !service.entry.has_value() && !service.cluster_set && !IsClusterLocal(service);
 }
 
 void AddExported(const TranslationIndex& index, const OutboundScope& scope, const Service& service,

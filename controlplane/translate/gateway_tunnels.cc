@@ -13,6 +13,7 @@
 #include "api/istio/networking.pb.h"
 #include "api/weft/tunnel.pb.h"
 #include "controlplane/model/east_west_gateway.h"
+#include "controlplane/model/kubernetes.h"
 #include "controlplane/translate/destination_rule.h"
 #include "controlplane/translate/encode.h"
 #include "controlplane/translate/parts.h"
@@ -231,9 +232,31 @@ void VisitServerNames(const TranslationIndex& index, const Service& service, Vis
   for (const ServicePort& port : service.ports) {
     if (port.protocol == Protocol::kUdp) continue;
     for (const auto& [subset, spec] : subsets) {
-      visit(OutboundServerName(port.port, subset, service.host));
+      visit(OutboundServerName(port.port, subset, HostAtHome(service)));
     }
   }
+}
+
+// The service and, where its local name and that in the cluster set are two services here, the
+// other one: in other clusters both have the same server names.
+std::vector<const Service*> SameAtHome(const TranslationIndex& index, const Service& service) {
+  std::vector<const Service*> services = {&service};
+  if (service.entry.has_value()) return services;
+  const Service* other =
+      index.FindService(service.cluster_set ? HostAtHome(service)
+                                            : ClusterSetHostOf(service.name, service.namespace_));
+  if (other != nullptr) services.push_back(other);
+  return services;
+}
+
+std::set<const Peer*> ReversePeersOf(const TranslationIndex& index, const OutboundScope& scope,
+                                     const Service& service) {
+  std::set<const Peer*> peers;
+  for (const Endpoint& endpoint : index.EndpointsOf(service)) {
+    const Peer* peer = PeerBefore(index, scope, endpoint);
+    if (peer != nullptr && peer->outbound_only) peers.insert(peer);
+  }
+  return peers;
 }
 
 }  // namespace
@@ -256,19 +279,18 @@ EncodedResources TunnelListeners(const TranslationIndex& index, const OutboundSc
 
 EncodedResources ReverseClusters(const TranslationIndex& index, const OutboundScope& scope,
                                  const Service& service) {
-  std::set<const Peer*> peers;
-  for (const Endpoint& endpoint : index.EndpointsOf(service)) {
-    const Peer* peer = PeerBefore(index, scope, endpoint);
-    if (peer != nullptr && peer->outbound_only) peers.insert(peer);
-  }
   EncodedResources clusters;
-  if (peers.empty() || index.world().self->outbound_only) return clusters;
-  VisitServerNames(index, service, [&](const std::string& authority) {
-    for (const Peer* peer : peers) {
-      const std::string name = ReverseName(peer->cluster, authority);
-      clusters.emplace(name, EncodeResource(ReverseCluster(name, authority, peer->trust_domain)));
-    }
-  });
+  if (index.world().self->outbound_only) return clusters;
+  for (const Service* one : SameAtHome(index, service)) {
+    const std::set<const Peer*> peers = ReversePeersOf(index, scope, *one);
+    if (peers.empty()) continue;
+    VisitServerNames(index, *one, [&](const std::string& authority) {
+      for (const Peer* peer : peers) {
+        const std::string name = ReverseName(peer->cluster, authority);
+        clusters.emplace(name, EncodeResource(ReverseCluster(name, authority, peer->trust_domain)));
+      }
+    });
+  }
   return clusters;
 }
 
@@ -276,9 +298,11 @@ std::vector<std::string> ReverseNames(const TranslationIndex& index, const Servi
   std::vector<std::string> names;
   for (const auto& [cluster, peer] : index.world().peers) {
     if (!peer->outbound_only) continue;
-    VisitServerNames(index, service, [&, &from = cluster](const std::string& authority) {
-      names.push_back(ReverseName(from, authority));
-    });
+    for (const Service* one : SameAtHome(index, service)) {
+      VisitServerNames(index, *one, [&, &from = cluster](const std::string& authority) {
+        names.push_back(ReverseName(from, authority));
+      });
+    }
   }
   return names;
 }

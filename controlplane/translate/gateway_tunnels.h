@@ -18,7 +18,8 @@ namespace weft {
 // `scope` is the gateway's (GatewayScopeOf).
 EncodedResources TunnelListeners(const TranslationIndex& index, const OutboundScope& scope);
 
-// The service's clusters in peers that nobody can dial, where it has pods there.
+// The service's clusters in peers that nobody can dial, where it has pods there, under the local
+// name or that in the cluster set.
 EncodedResources ReverseClusters(const TranslationIndex& index, const OutboundScope& scope,
                                  const Service& service);
 // All names that these may have.

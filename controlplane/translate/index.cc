@@ -349,9 +349,14 @@ const Service* TranslationIndex::FindService(const std::string& key) const {
 }
 
 std::string TranslationIndex::FollowAlias(const std::string& host) const {
-  auto alias = world_.aliases.find(host);
-  if (alias == world_.aliases.end()) return host;
-  return ResolveHost(alias->second.target, alias->second.namespace_);
+  std::string at = host;
+  // Of type ExternalName for a name in the cluster set, and that for the local one.
+  for (int step = 0; step < 2; ++step) {
+    const auto alias = world_.aliases.find(at);
+    if (alias == world_.aliases.end()) break;
+    at = ResolveHost(alias->second.target, alias->second.namespace_);
+  }
+  return at;
 }
 
 const std::vector<const Alias*>& TranslationIndex::AliasesOf(const Service& service) const {

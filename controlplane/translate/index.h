@@ -112,7 +112,7 @@ class TranslationIndex {
   // By key, which is a host for services of Kubernetes only; for what a client sees of
   // ServiceEntries ask VisibleServices.
   const Service* FindService(const std::string& key) const;
-  // The service that an ExternalName service of this host is another name of; `host` itself if it
+  // The host of the service that this host is another name of (World::aliases); `host` itself if it
   // is none.
   std::string FollowAlias(const std::string& host) const;
   // The other names of the service.

@@ -46,14 +46,16 @@ void AddIps(const std::set<std::string>& addresses, const OutboundScope& client,
   }
 }
 
-// The table's entry for a service under its own name or another.
+// The table's entry for a service under its own name or another; that in the cluster set has no
+// short forms.
 NameInfo InfoOf(const std::set<std::string>& addresses, const std::string& namespace_,
-                const std::string& name, const OutboundScope& client) {
+                const std::string& name, bool cluster_set, const OutboundScope& client) {
   NameInfo info;
   AddIps(addresses, client, info);
   info.set_registry("Kubernetes");
   info.set_shortname(name);
   info.set_namespace_(namespace_);
+  if (cluster_set) return info;
   info.add_alt_hosts(absl::StrCat(name, ".", namespace_));
   info.add_alt_hosts(absl::StrCat(name, ".", namespace_, ".svc"));
   if (namespace_ == client.namespace_) info.add_alt_hosts(name);
@@ -69,7 +71,7 @@ void AddPods(const TranslationIndex& index, const Service& service, const Outbou
     NameInfo& info = (*table.mutable_table())[absl::StrCat(endpoint.hostname, ".", service.host)];
     std::set<std::string> addresses;
     Insert(endpoint.address, endpoint.other_address, addresses);
-    info = InfoOf(addresses, service.namespace_, name, client);
+    info = InfoOf(addresses, service.namespace_, name, service.cluster_set, client);
   }
 }
 
@@ -93,12 +95,12 @@ EncodedResources NameTableFor(const TranslationIndex& index, const OutboundScope
       AddEntry(*service, addresses, client, table);
     } else {
       (*table.mutable_table())[host] =
-          InfoOf(addresses, service->namespace_, service->name, client);
+          InfoOf(addresses, service->namespace_, service->name, service->cluster_set, client);
     }
     if (IsHeadless(*service)) AddPods(index, *service, client, table);
     for (const Alias* alias : index.AliasesOf(*service)) {
       (*table.mutable_table())[alias->host] =
-          InfoOf(addresses, alias->namespace_, alias->name, client);
+          InfoOf(addresses, alias->namespace_, alias->name, alias->cluster_set, client);
     }
   }
   return {{"", EncodeResource(table)}};

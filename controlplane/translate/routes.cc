@@ -32,28 +32,27 @@ void AddDomain(const std::string& name, uint16_t port, std::set<std::string>& ta
   }
 }
 
-// "reviews.default.svc.cluster.local" and what is short for it in `client_namespace`.
-std::vector<std::string> NamesOf(const std::string& host, const std::string& name,
-                                 const std::string& namespace_,
-                                 const std::string& client_namespace) {
-  std::vector<std::string> names = {host, absl::StrCat(name, ".", namespace_),
-                                    absl::StrCat(name, ".", namespace_, ".svc")};
-  if (namespace_ == client_namespace) names.push_back(name);
+// The host of a Service or an Alias, "reviews.default.svc.cluster.local", and what is short for it
+// in `client_namespace`. Of names in the cluster set nothing is.
+template <typename Named>
+std::vector<std::string> NamesOf(const Named& named, const std::string& client_namespace) {
+  if (named.cluster_set) return {named.host};
+  const std::string short_name = absl::StrCat(named.name, ".", named.namespace_);
+  std::vector<std::string> names = {named.host, short_name, absl::StrCat(short_name, ".svc")};
+  if (named.namespace_ == client_namespace) names.push_back(named.name);
   return names;
 }
 
 // Every name under which a client may speak of the service.
 void AddDomains(const RouteContext& context, const Service& service, uint16_t port,
                 std::set<std::string>& taken, VirtualHost& host) {
-  const std::string& client = context.scope.namespace_;
   if (service.entry.has_value()) {
     AddDomain(service.host, port, taken, host);
     for (const std::string& address : service.entry->addresses) {
       if (!absl::StrContains(address, "/")) AddDomain(address, port, taken, host);
     }
   } else {
-    for (const std::string& name :
-         NamesOf(service.host, service.name, service.namespace_, client)) {
+    for (const std::string& name : NamesOf(service, context.scope.namespace_)) {
       AddDomain(name, port, taken, host);
     }
   }
@@ -66,10 +65,29 @@ void AddDomains(const RouteContext& context, const Service& service, uint16_t po
 void AddAliases(const RouteContext& context, const Service& service, uint16_t port,
                 std::set<std::string>& taken, VirtualHost& host) {
   for (const Alias* alias : context.index.AliasesOf(service)) {
-    for (const std::string& name :
-         NamesOf(alias->host, alias->name, alias->namespace_, context.scope.namespace_)) {
+    for (const std::string& name : NamesOf(*alias, context.scope.namespace_)) {
       AddDomain(name, port, taken, host);
     }
+  }
+}
+
+// Where a VirtualService is for the service's name in the cluster set and not for the local one,
+// that name has a virtual host of its own, although the service is the same.
+void AddClusterSetHosts(const RouteContext& context, const Service& service, uint16_t port,
+                        std::set<std::string>& taken, RouteConfiguration& to) {
+  for (const Alias* alias : context.index.AliasesOf(service)) {
+    if (!alias->cluster_set) continue;
+    const std::string& client = context.scope.namespace_;
+    const auto* config = context.index.VirtualServiceFor(alias->host, client);
+    if (config == nullptr || config == context.index.VirtualServiceFor(service.host, client)) {
+      continue;
+    }
+    VirtualHost host;
+    host.set_name(absl::StrCat(alias->host, ":", port));
+    for (Route& route : HttpRoutes(context, *config, port)) *host.add_routes() = std::move(route);
+    if (host.routes().empty()) continue;
+    AddDomain(alias->host, port, taken, host);
+    if (!host.domains().empty()) *to.add_virtual_hosts() = std::move(host);
   }
 }
 
@@ -88,8 +106,7 @@ VirtualHost PodsOf(const RouteContext& context, const Service& service, uint16_t
                    std::set<std::string>& taken) {
   VirtualHost host;
   host.set_name(absl::StrCat("*.", service.host, ":", port));
-  for (const std::string& name :
-       NamesOf(service.host, service.name, service.namespace_, context.scope.namespace_)) {
+  for (const std::string& name : NamesOf(service, context.scope.namespace_)) {
     AddDomain(absl::StrCat("*.", name), port, taken, host);
   }
   *host.add_routes() = DefaultRoute(OutboundPodsClusterName(port, service.host),
@@ -134,6 +151,7 @@ RouteConfiguration RouteConfigurationFor(const RouteContext& context, const std:
   }
   // Only now: no other name takes that of a service.
   for (const auto& [service, at] : hosts) {
+    AddClusterSetHosts(context, *service, port, taken, configuration);
     AddAliases(context, *service, port, taken, *configuration.mutable_virtual_hosts(at));
     if (!IsHeadless(*service)) continue;
     VirtualHost pods = PodsOf(context, *service, port, taken);

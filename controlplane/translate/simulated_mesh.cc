@@ -31,10 +31,10 @@ std::shared_ptr<const ClusterIdentity> Self() {
   return self;
 }
 
-std::map<std::string, PeerState> West() {
+std::map<std::string, PeerState> West(const PeerExports& exports) {
   auto peer =
       std::make_shared<Peer>(Peer{"west", "net-west", "west.local", "", {{"172.16.0.2", 15443}}});
-  return {{"west", {peer, std::make_shared<PeerExports>()}}};
+  return {{"west", {peer, std::make_shared<PeerExports>(exports)}}};
 }
 
 }  // namespace
@@ -45,15 +45,23 @@ std::string SimulatedMesh::Apply(const std::string& yaml) {
   return Build(registry_.Apply(Deltas(yaml)));
 }
 
+std::string SimulatedMesh::WestExports(const std::vector<ExportedService>& services) {
+  west_.clear();
+  for (const ExportedService& service : services) {
+    west_.emplace(ServiceName(service.namespace_, service.name), service);
+  }
+  return Build({});
+}
+
 std::string SimulatedMesh::ApplyRemote(const std::string& yaml) {
-  if (!remote_.has_value()) remote_.emplace("north", Self());
+  if (!remote_.has_value()) remote_.emplace("north", Self(), ExportPolicy::kAll);
   std::vector<Problem> problems = remote_->Apply(Deltas(yaml));
   remote_->Build();
   return Build(std::move(problems));
 }
 
 std::string SimulatedMesh::Build(std::vector<Problem> problems) {
-  std::map<std::string, PeerState> peers = West();
+  std::map<std::string, PeerState> peers = West(west_);
   if (remote_.has_value()) peers["north"] = remote_->state();
   MergedWorld merged = MergeWorld(registry_.BuildLocal(), peers, world_.get());
   gateway_api_.Apply(merged.world);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "controlplane/federation/exports.h"
 #include "controlplane/federation/remote_view.h"
 #include "controlplane/model/gateway_api.h"
 #include "controlplane/model/problem.h"
@@ -21,13 +22,16 @@
 namespace weft {
 
 // Cluster "east", network "net-east", with a gateway at 172.16.0.1:15443, and with a peer "west"
-// whose gateway is 172.16.0.2:15443 on "net-west", and which has nothing.
+// whose gateway is 172.16.0.2:15443 on "net-west", and which has nothing at first.
 class SimulatedMesh {
  public:
   SimulatedMesh();
 
   // What is said of the objects; "" if they are fine. An object with deletionTimestamp goes.
   std::string Apply(const std::string& yaml);
+
+  // What west exports from now on.
+  std::string WestExports(const std::vector<ExportedService>& services);
 
   // The same of cluster "north", which has no control plane of its own; it is there once there is
   // any.
@@ -47,6 +51,7 @@ class SimulatedMesh {
   std::string Build(std::vector<Problem> problems);
 
   Registry registry_;
+  PeerExports west_;
   std::optional<RemoteView> remote_;
   GatewayApiMerge gateway_api_;
   std::shared_ptr<const World> world_;

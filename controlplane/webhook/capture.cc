@@ -166,6 +166,22 @@ void AppendInput(const CaptureOptions& options, std::string* rules) {
   }
 }
 
+// The proxy's own DNS queries and their answers are not tracked: a client's query from a port that
+// one of these had a moment ago would count as part of it, and go past the proxy.
+void AppendUntracked(std::string* rules) {
+  absl::StrAppend(rules,
+                  "  chain output_untracked {\n"
+                  "    type filter hook output priority raw\n");
+  Line(rules, absl::StrCat("meta mark ", kProxyMark, " udp dport 53 notrack"));
+  Line(rules, absl::StrCat("meta skuid ", kProxyUser, " udp dport 53 notrack"));
+  absl::StrAppend(rules,
+                  "  }\n"
+                  "  chain prerouting_untracked {\n"
+                  "    type filter hook prerouting priority raw\n");
+  Line(rules, "iifname != \"lo\" udp sport 53 notrack");
+  absl::StrAppend(rules, "  }\n");
+}
+
 }  // namespace
 
 absl::StatusOr<CaptureOptions> CaptureFromAnnotations(
@@ -228,7 +244,9 @@ std::string CaptureRules(const CaptureOptions& options) {
                   "  chain prerouting {\n"
                   "    type nat hook prerouting priority dstnat\n");
   AppendInput(options, &rules);
-  absl::StrAppend(&rules, "  }\n}\n");
+  absl::StrAppend(&rules, "  }\n");
+  AppendUntracked(&rules);
+  absl::StrAppend(&rules, "}\n");
   return rules;
 }
 

@@ -43,6 +43,15 @@ table inet weft_capture {
     tcp dport { 15020, 15021, 15090 } return
     meta l4proto tcp redirect to :15006
   }
+  chain output_untracked {
+    type filter hook output priority raw
+    meta mark 1337 udp dport 53 notrack
+    meta skuid 1337 udp dport 53 notrack
+  }
+  chain prerouting_untracked {
+    type filter hook prerouting priority raw
+    iifname != "lo" udp sport 53 notrack
+  }
 }
 )nft");
 }

@@ -80,6 +80,16 @@ TEST_F(Dns, AnUnknownNameIsDeniedAtOnce) {
   }
 }
 
+// Each of these asks the nameserver for the names of the search list first, from ports that the
+// resolver gets again for the next.
+TEST_F(Dns, AMeshNameIsNeverAskedOfTheNameserver) {
+  const Result lookups = sandbox_->Exec(
+      "east/client", {"sh", "-c",
+                      "for i in $(seq 300); do getent ahosts far.default.svc.cluster.local "
+                      ">/dev/null || echo $i; done"});
+  EXPECT_EQ(lookups.out, "") << "not found, at these times";
+}
+
 TEST_F(Dns, Row105_AMeshNameWithoutThatTypeIsNoDataNotNxdomain) {
   const Result answer = Dig({"both.default.svc.cluster.local", "AAAA"});
   EXPECT_TRUE(absl::StrContains(answer.out, "status: NOERROR")) << answer.out;

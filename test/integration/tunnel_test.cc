@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "gtest/gtest.h"
 #include "test/integration/sandbox.h"
@@ -20,6 +21,9 @@ using Counts = std::map<std::string, int>;
 std::string UrlOf(const std::string& service) {
   return absl::StrCat("http://", service, ".default/");
 }
+std::string ClusterSetUrlOf(const std::string& service) {
+  return absl::StrCat("http://", service, ".default.svc.clusterset.local/");
+}
 
 class ThreeClusters : public ::testing::Test {
  protected:
@@ -33,6 +37,14 @@ class ThreeClusters : public ::testing::Test {
       sandbox_->Write(
           cluster, "all.yaml",
           absl::StrCat(EchoWorkload("hello", "hello", "v1"), ServiceOf("hello", "http", 80)));
+      // One whose local name is for each cluster's own pods.
+      sandbox_->Write(
+          cluster, "apart.yaml",
+          absl::StrCat(EchoWorkload("apart", "apart", "v1"),
+                       absl::StrReplaceAll(
+                           ServiceOf("apart", "http", 80),
+                           {{"{name: apart}",
+                             "{name: apart, annotations: {weft.io/merge-local: 'false'}}"}})));
       sandbox_->Write(cluster, "client.yaml", Client("client"));
     }
     const Result up = sandbox_->Up({"--block-inbound", "mars"});
@@ -79,11 +91,31 @@ TEST_F(ThreeClusters, AnyServiceAnswersFromAnywhere) {
   }
 }
 
+TEST_F(ThreeClusters, AnyServiceAnswersFromAnywhereByItsNameInTheClusterSet) {
+  for (const std::string from : kClusters) {
+    for (const std::string to : kClusters) {
+      const Answers answers = sandbox_->Calls(absl::StrCat(from, "/client"), 5,
+                                              {ClusterSetUrlOf(absl::StrCat("of-", to))});
+      EXPECT_EQ(Tally(answers, "cluster"), (Counts{{to, 5}})) << from;
+    }
+  }
+}
+
 TEST_F(ThreeClusters, AServiceOfAllIsSpreadOverAll) {
   for (const std::string from : kClusters) {
     const Counts counts = Clusters(absl::StrCat(from, "/client"), "hello", 90);
     ASSERT_EQ(counts.size(), 3u) << from << ::testing::PrintToString(counts);
     // 30 each are expected; fewer than 10 would be chance once in 100,000 runs.
+    for (const auto& [cluster, count] : counts) EXPECT_GE(count, 10) << from << " to " << cluster;
+  }
+}
+
+TEST_F(ThreeClusters, ANameInTheClusterSetThatIsAServiceOfItsOwnIsSpreadOverAllToo) {
+  for (const std::string from : kClusters) {
+    const std::string client = absl::StrCat(from, "/client");
+    EXPECT_EQ(Clusters(client, "apart", 10), (Counts{{from, 10}}));
+    const Counts counts = Tally(sandbox_->Calls(client, 90, {ClusterSetUrlOf("apart")}), "cluster");
+    ASSERT_EQ(counts.size(), 3u) << from << ::testing::PrintToString(counts);
     for (const auto& [cluster, count] : counts) EXPECT_GE(count, 10) << from << " to " << cluster;
   }
 }

@@ -112,6 +112,8 @@ class Reflector {
   }
 
   const WatchedResource& resource() const { return resource_; }
+  // In which version it is read; empty while it is not, as where the server has no such kind.
+  std::string served_version() const { return watching() ? version() : ""; }
   // All that was there when it started has been told; what is not there, or is not needed and
   // may not be read, holds nobody up.
   bool synced() const { return synced_; }

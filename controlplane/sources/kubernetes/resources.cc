@@ -59,8 +59,8 @@ std::vector<WatchedResource> AllResources() {
        {"v1", "v1beta1", "v1alpha2"},
        "referencegrants",
        "ReferenceGrant"},
-      {"multicluster.x-k8s.io", {"v1alpha1"}, "serviceexports", "ServiceExport"},
-      {"multicluster.x-k8s.io", {"v1alpha1"}, "serviceimports", "ServiceImport"},
+      {"multicluster.x-k8s.io", {"v1beta1", "v1alpha1"}, "serviceexports", "ServiceExport"},
+      {"multicluster.x-k8s.io", {"v1beta1", "v1alpha1"}, "serviceimports", "ServiceImport"},
   };
 }
 
@@ -82,8 +82,8 @@ WatchedResource WatchedSecret(const std::string& namespace_, const std::string& 
 }
 
 std::vector<WatchedResource> RemoteClusterResources() {
-  static constexpr absl::string_view kKinds[] = {"Namespace", "Node", "Service", "EndpointSlice",
-                                                 "Pod"};
+  static constexpr absl::string_view kKinds[] = {"Namespace",     "Node", "Service",
+                                                 "EndpointSlice", "Pod",  "ServiceExport"};
   std::vector<WatchedResource> resources = AllResources();
   std::erase_if(resources, [](const WatchedResource& resource) {
     return std::find(std::begin(kKinds), std::end(kKinds), resource.kind) == std::end(kKinds);

@@ -76,6 +76,13 @@ std::optional<MonotonicTime> KubernetesSource::away_since() const {
   return last_answer_;
 }
 
+std::string KubernetesSource::ServedVersion(absl::string_view kind) const {
+  for (const auto& reflector : reflectors_) {
+    if (reflector->resource().kind == kind) return reflector->served_version();
+  }
+  return "";
+}
+
 // It may be called by the task of a Secret that is no longer wanted: another one ends it.
 void KubernetesSource::FollowSecrets(const std::set<SecretName>& names) {
   if (names == wanted_secrets_) return;

@@ -54,6 +54,8 @@ class KubernetesSource final : public Source {
   // Since when the server has been saying nothing of use; nothing while a watch is open, which may
   // be dead for `watch_silence` before that is noticed.
   std::optional<MonotonicTime> away_since() const;
+  // In which version the objects of a kind are read now, "v1"; empty while they are not.
+  std::string ServedVersion(absl::string_view kind) const;
   KubernetesSource(const KubernetesSource&) = delete;
   KubernetesSource& operator=(const KubernetesSource&) = delete;
 
