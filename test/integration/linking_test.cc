@@ -51,7 +51,8 @@ class Linking : public ::testing::Test {
     EXPECT_EQ(joined.out, absl::StrCat("linked with ", issuer, "\n"));
   }
   static Answer Ask(const std::string& from, const std::string& of) {
-    return sandbox_->Call(from + "/client", {absl::StrCat("http://of-", of, ".default/")});
+    return sandbox_->Call(from + "/client",
+                          {absl::StrCat("http://of-", of, ".default.svc.clusterset.local/")});
   }
   static bool Soon(const std::function<bool()>& condition) {
     const absl::Time end = absl::Now() + kSoon;
