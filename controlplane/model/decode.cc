@@ -13,6 +13,7 @@
 #include "api/istio/telemetry.pb.h"
 #include "api/kubernetes/core.pb.h"
 #include "api/kubernetes/gateway.pb.h"
+#include "api/weft/kinds.pb.h"
 #include "api/yaml/yaml_to_message.h"
 
 namespace weft {
@@ -51,6 +52,7 @@ constexpr std::array kKinds = {
     KindEntry{"ReferenceGrant.gateway.networking.k8s.io", Kind::kReferenceGrant},
     KindEntry{"Secret", Kind::kSecret},
     KindEntry{"Telemetry", Kind::kTelemetry},
+    KindEntry{"Link.weft.io", Kind::kLink},
     KindEntry{"ConfigMap", Kind::kNotUsed},
     KindEntry{"CronJob", Kind::kNotUsed},
     KindEntry{"DaemonSet", Kind::kNotUsed},
@@ -119,6 +121,8 @@ std::unique_ptr<Message> NewMessage(Kind kind) {
       return std::make_unique<kubernetes::Secret>();
     case Kind::kTelemetry:
       return std::make_unique<istio::telemetry::v1alpha1::Telemetry>();
+    case Kind::kLink:
+      return std::make_unique<v1alpha1::LinkSpec>();
     case Kind::kMeshConfig:
       return std::make_unique<istio::mesh::v1alpha1::MeshConfig>();
     case Kind::kNotUsed:
@@ -154,6 +158,8 @@ std::vector<absl::string_view> VersionsOf(Kind kind) {
               "gateway.networking.k8s.io/v1alpha3", "gateway.networking.k8s.io/v1alpha2"};
     case Kind::kTelemetry:
       return {"telemetry.istio.io/v1", "telemetry.istio.io/v1alpha1"};
+    case Kind::kLink:
+      return {"weft.io/v1alpha1"};
     case Kind::kEndpointSlice:
       return {"discovery.k8s.io/v1"};
     default:
@@ -165,7 +171,8 @@ std::vector<absl::string_view> VersionsOf(Kind kind) {
 bool IsConfig(Kind kind) {
   const std::vector<absl::string_view> versions = VersionsOf(kind);
   return absl::StrContains(versions.front(), ".istio.io/") ||
-         absl::StartsWith(versions.front(), "gateway.networking.k8s.io/");
+         absl::StartsWith(versions.front(), "gateway.networking.k8s.io/") ||
+         absl::StartsWith(versions.front(), "weft.io/");
 }
 
 absl::Status CheckVersion(Kind kind, const std::string& version) {

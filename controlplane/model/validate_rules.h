@@ -39,6 +39,9 @@ class Service;
 class TcpRouteSpec;
 class TlsRouteSpec;
 }  // namespace weft::kubernetes
+namespace weft::v1alpha1 {
+class LinkSpec;
+}
 
 namespace weft {
 
@@ -68,6 +71,7 @@ void CheckGrpcRoute(const kubernetes::GrpcRouteSpec& spec, Checker& check);
 void CheckTlsRoute(const kubernetes::TlsRouteSpec& spec, Checker& check);
 void CheckTcpRoute(const kubernetes::TcpRouteSpec& spec, Checker& check);
 void CheckReferenceGrant(const kubernetes::ReferenceGrantSpec& spec, Checker& check);
+void CheckLink(const v1alpha1::LinkSpec& spec, Checker& check);
 
 // Parts of several kinds.
 
