@@ -250,7 +250,7 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
                "nobody can dial this cluster: its gateways dial those of its peers");
   app.add_option("--peers", flags.peers,
                  "folder with a file for each linked cluster, as `weftctl link` writes them; "
-                 "watched; links/ in --data-dir by default");
+                 "watched; by default links/ in --data-dir, or Link objects of an API server");
   app.add_option("--export", flags.exports, "what peers get to see")
       ->check(CLI::IsMember({"all", "none"}));
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warning, error or off");
@@ -286,7 +286,9 @@ absl::StatusOr<ControlPlaneOptions> ToOptions(const Flags& flags) {
   options.remote_expiry = absl::Seconds(flags.remote_expiry);
   options.allow_remote_exec = flags.allow_remote_exec;
   options.data_folder = flags.data_dir;
-  options.peers_folder = flags.peers.empty() ? absl::StrCat(flags.data_dir, "/links") : flags.peers;
+  options.peers_folder = flags.peers;
+  const bool files = !options.registry_server.has_value();  // else links are objects
+  if (flags.peers.empty() && files) options.peers_folder = absl::StrCat(flags.data_dir, "/links");
   options.exports = flags.exports == "none" ? ExportPolicy::kNone : ExportPolicy::kAll;
   absl::Status read = ReadIdentity(flags, options);
   if (read.ok()) read = ReadTokens(flags, options);
