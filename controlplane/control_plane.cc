@@ -34,7 +34,10 @@
 #include "controlplane/drain.h"
 #include "controlplane/engine.h"
 #include "controlplane/federation/link_admin.h"
+#include "controlplane/federation/link_files.h"
 #include "controlplane/federation/link_join.h"
+#include "controlplane/federation/link_joiner.h"
+#include "controlplane/federation/link_objects.h"
 #include "controlplane/federation/links.h"
 #include "controlplane/federation/peer_dial.h"
 #include "controlplane/federation/peer_service.h"
@@ -143,6 +146,7 @@ struct ControlPlane::Running {
   void MakeAuthenticator();
   Task<absl::StatusOr<Caller>> ReviewRemote(std::string cluster, std::string token);
   absl::Status StartPorts();
+  std::unique_ptr<LinkStore> MakeLinkStore();
   void AddLinks();
   Task<> AwaitJoiners();
   std::shared_ptr<const Peer> CurrentPeer(const std::string& cluster) const;
@@ -151,6 +155,7 @@ struct ControlPlane::Running {
   absl::Status StartWebhooks();
   void StartKubernetes();
   std::vector<ProxyRefusal> Refusals() const;
+  std::vector<LinkReport> LinkReports() const;
   absl::StatusOr<std::shared_ptr<const ServerTlsContext>> WebhookContext() const;
   Task<Labels> NamespaceLabels(std::string namespace_);
   absl::Status OnLoop(std::function<absl::Status()> call);
@@ -202,6 +207,7 @@ struct ControlPlane::Running {
   std::unique_ptr<webhook::CaBundle> ca_bundle;
   StatusBook status_book;
   std::unique_ptr<Leader> leader;
+  std::unique_ptr<LinkJoiner> link_joiner;
   std::unique_ptr<StatusWriter> status_writer;
   std::unique_ptr<ImportWriter> import_writer;
   std::unique_ptr<webhook::CaRoot> ca_root;
@@ -448,19 +454,31 @@ std::shared_ptr<const Peer> ControlPlane::Running::CurrentPeer(const std::string
   return found == engine->peers().end() ? nullptr : found->second.peer;
 }
 
+// Files, where a folder is named for them; else objects of the API server; null if there is none.
+std::unique_ptr<LinkStore> ControlPlane::Running::MakeLinkStore() {
+  if (options.peers_folder.empty()) {
+    if (kubernetes == nullptr) return nullptr;
+    return std::make_unique<LinkObjects>(loop, *kubernetes, options.registry_silence,
+                                         [this] { tokens_changed.Notify(); });
+  }
+  LinkFiles::Options of_files;
+  of_files.own_cluster = self->cluster;
+  of_files.data_folder = options.data_folder;
+  of_files.peers_folder = options.peers_folder;
+  of_files.on_change = [this] { engine->ReadPeerFolder(); };
+  return std::make_unique<LinkFiles>(std::move(of_files));
+}
+
 // So that links come and go while we run.
 void ControlPlane::Running::AddLinks() {
+  std::unique_ptr<LinkStore> store = MakeLinkStore();
+  if (store == nullptr) return;
   const auto current = [this](const std::string& cluster) { return CurrentPeer(cluster); };
   Links::Options of_links;
-  of_links.data_folder = options.data_folder;
-  of_links.peers_folder = options.peers_folder;
   of_links.self = [this] { return self; };
   of_links.current = current;
-  of_links.on_change = [this] {
-    engine->ReadPeerFolder();
-    tokens_changed.Notify();
-  };
-  links = std::make_unique<Links>(std::move(of_links));
+  of_links.on_token = [this] { tokens_changed.Notify(); };
+  links = std::make_unique<Links>(std::move(store), std::move(of_links));
   AddLinkService(
       loop, *links, [this](const certs::SpiffeId& identity) { return engine->FindLink(identity); },
       peer_services);
@@ -475,7 +493,7 @@ absl::Status ControlPlane::Running::StartPorts() {
   AddCaService([this] { return authority; }, *authenticator, xds_services);
   AddPeerService([this](const certs::SpiffeId& identity) { return engine->FindLink(identity); },
                  peer_services);
-  if (!options.peers_folder.empty()) AddLinks();
+  AddLinks();
   AddDrainService(
       options.data_folder, [this](bool draining) { engine->SetDraining(draining); },
       admin_services);
@@ -613,12 +631,31 @@ std::vector<ProxyRefusal> ControlPlane::Running::Refusals() const {
   return refusals;
 }
 
+std::vector<LinkReport> ControlPlane::Running::LinkReports() const {
+  std::vector<LinkReport> reports = engine->LinkReports();
+  for (LinkReport& report : reports) {
+    report.trouble = link_joiner == nullptr
+                         ? "weftd keeps its links in the folder of --peers: join by weftctl"
+                         : link_joiner->TroubleOf(report.cluster);
+  }
+  return reports;
+}
+
 // What weftd writes to an API server.
 void ControlPlane::Running::StartKubernetes() {
   if (kubernetes == nullptr) return;
   leader = std::make_unique<Leader>(loop, *kubernetes, LeaderIdentity());
-  status_writer = std::make_unique<StatusWriter>(loop, *kubernetes, *leader, status_book,
-                                                 [this] { return Refusals(); });
+  if (options.peers_folder.empty()) {
+    LinkJoiner::Options of_joiner;
+    of_joiner.leads = [this] { return leader->leads(); };
+    of_joiner.awaiting = [this] { return engine->AwaitedJoins(); };
+    link_joiner = std::make_unique<LinkJoiner>(loop, *kubernetes, *links, std::move(of_joiner));
+  }
+  StatusWriter::Reports of_status;
+  of_status.refusals = [this] { return Refusals(); };
+  of_status.links = [this] { return LinkReports(); };
+  status_writer =
+      std::make_unique<StatusWriter>(loop, *kubernetes, *leader, status_book, std::move(of_status));
   import_writer = std::make_unique<ImportWriter>(loop, *kubernetes, *leader,
                                                  [this] { return engine->world(); });
   PublishRoots();
@@ -730,6 +767,8 @@ void ControlPlane::Running::Stop() {
     ca_root.reset();
     status_writer.reset();
     import_writer.reset();
+    link_joiner.reset();
+    links.reset();
     leader.reset();
     kubernetes.reset();
     engine.reset();

@@ -27,10 +27,11 @@ struct ControlPlaneOptions {
   absl::Duration remote_expiry = absl::Minutes(5);      // of what was known of another API server
   bool allow_remote_exec = false;                       // to the kubeconfigs in Secrets
   std::string data_folder;
-  std::string ca_folder;                 // of a CA that others made (ca/ca_source.h); may be empty
-  std::string token_key;                 // of workload tokens of our own, itself; empty: none are
-  std::string token_audience;            // what tokens of the API server are to be meant for
-  std::string peers_folder;              // empty: no peers; need not be there yet
+  std::string ca_folder;       // of a CA that others made (ca/ca_source.h); may be empty
+  std::string token_key;       // of workload tokens of our own, itself; empty: none are
+  std::string token_audience;  // what tokens of the API server are to be meant for
+  // Need not be there yet. Empty: links are objects of the API server, if there is one.
+  std::string peers_folder;
   std::vector<GatewayAddress> gateways;  // as peers reach them
 
   Address xds;         // TLS; 15012

@@ -4,10 +4,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "api/weft/kinds.pb.h"
 #include "certs/digest.h"
 #include "certs/file.h"
 #include "controlplane/federation/control_plane_id.h"
 #include "controlplane/federation/imports.h"
+#include "controlplane/federation/link_kind.h"
 #include "controlplane/model/world_change.h"
 #include "controlplane/sources/directory.h"
 #include "controlplane/sources/kubernetes/source.h"
@@ -56,10 +58,11 @@ absl::Status Engine::Start() {
   StartKeySets();
   if (!options_.peers_folder.empty()) {
     peer_folder_.Poll();
-    ApplyPeerFolder();
+    TellPeerFiles();
+    ApplyLinks();
     tasks_.Spawn(WatchPeerFolder());
-    tasks_.Spawn(KeepSnapshots());
   }
+  tasks_.Spawn(KeepSnapshots());
   return StartSource();
 }
 
@@ -143,12 +146,14 @@ void Engine::AckPeerTrust() {
 }
 
 void Engine::OnSourceUpdate(SourceUpdate update) {
+  KeepLinkStatuses(update.deltas);
   std::vector<Problem> problems = maker_.Apply(update.deltas);
   problems.insert(problems.end(), update.problems.begin(), update.problems.end());
   Report(problems);
   if (options_.status != nullptr) options_.status->OnObjects(update.deltas, problems);
   registry_read_ |= update.first;
   if (!registry_read_) return;  // a part of what was there at the start
+  FollowLinkObjects();
   const bool first = !synced_;
   if (first && !SecretsAreRead()) return;
   synced_ = true;
@@ -184,7 +189,19 @@ PeerKnowledge Engine::LastKnown(const Peer& peer) const {
     Log(LogLevel::kWarning, "peer_snapshot_refused",
         {{"peer", peer.cluster}, {"reason", std::string(known.status().message())}});
   }
-  return {};
+  return LastTold(peer);
+}
+
+// Without what it exports, which no object has.
+PeerKnowledge Engine::LastTold(const Peer& peer) const {
+  PeerKnowledge known;
+  const auto object = link_statuses_.find(peer.cluster);
+  if (object == link_statuses_.end()) return known;
+  auto told = ReadTold(object->second->body.node["status"]["told"], peer);
+  if (!told.has_value()) return known;
+  known.roots_pem = std::move(told->roots_pem);
+  known.gateways = std::move(told->gateways);
+  return known;
 }
 
 void Engine::SaveSnapshot(const std::string& cluster) {
@@ -214,20 +231,48 @@ Task<> Engine::WatchPeerFolder() {
 
 void Engine::ReadPeerFolder() {
   if (!peer_folder_.Poll()) return;
-  ApplyPeerFolder();
+  TellPeerFiles();
+  ApplyLinks();
   on_peers_(peers_);
   Rebuild();
 }
 
-void Engine::ApplyPeerFolder() {
+void Engine::TellPeerFiles() {
   for (const auto& [file, problem] : peer_folder_.problems()) {
     if (reported_files_[file] == problem) continue;
     Log(LogLevel::kError, "peer_file_refused", {{"file", file}, {"reason", problem}});
   }
   reported_files_ = peer_folder_.problems();
+}
 
+void Engine::KeepLinkStatuses(const std::vector<ObjectDelta>& deltas) {
+  for (const ObjectDelta& delta : deltas) {
+    if (delta.key.kind != kLinkKind) continue;
+    link_statuses_[delta.key.name] = delta.object;
+    if (delta.object == nullptr) link_statuses_.erase(delta.key.name);
+  }
+}
+
+void Engine::FollowLinkObjects() {
+  if (maker_.links().SharesAllWith(link_objects_)) return;
+  link_objects_ = maker_.links();
+  ApplyLinks();
+  on_peers_(peers_);
+}
+
+std::map<std::string, Peer> Engine::Configured() const {
+  std::map<std::string, Peer> configured = peer_folder_.peers();
+  for (const auto& [name, link] : link_objects_) {
+    std::optional<Peer> peer = PeerOf(name.second, *link.spec);
+    if (peer.has_value()) configured.emplace(name.second, *std::move(peer));
+  }
+  return configured;
+}
+
+void Engine::ApplyLinks() {
+  const std::map<std::string, Peer> configured = Configured();
   for (auto link = links_.begin(); link != links_.end();) {
-    if (peer_folder_.peers().contains(link->first)) {
+    if (configured.contains(link->first)) {
       ++link;
       continue;
     }
@@ -237,7 +282,7 @@ void Engine::ApplyPeerFolder() {
     snapshots_.Remove(link->first);
     link = links_.erase(link);
   }
-  for (const auto& [cluster, peer] : peer_folder_.peers()) SetLink(peer);
+  for (const auto& [cluster, peer] : configured) SetLink(peer);
   maker_.SetPeers(OtherClusters());
   WriteStatus();
 }
@@ -415,6 +460,33 @@ std::vector<PeerStatus> Engine::PeerStatuses() const {
   std::vector<PeerStatus> statuses;
   for (const auto& [cluster, link] : links_) statuses.push_back(link->status());
   return statuses;
+}
+
+std::vector<LinkReport> Engine::LinkReports() const {
+  std::vector<LinkReport> reports;
+  for (const auto& [name, object] : link_objects_) {
+    LinkReport report;
+    report.cluster = name.second;
+    report.joined = PeerOf(name.second, *object.spec).has_value();
+    if (const auto link = links_.find(name.second); link != links_.end()) {
+      const PeerStatus status = link->second->status();
+      report.connected = status.connected && status.synced;
+      report.services = status.services;
+      report.last_error = status.last_error;
+      report.told = ToldBy(link->second->configured(), *link->second->state().peer);
+    }
+    reports.push_back(std::move(report));
+  }
+  return reports;
+}
+
+std::map<std::string, std::string> Engine::AwaitedJoins() const {
+  std::map<std::string, std::string> awaited;
+  for (const auto& [name, link] : link_objects_) {
+    if (PeerOf(name.second, *link.spec).has_value()) continue;
+    awaited[name.second] = link.spec->token_secret_ref().name();
+  }
+  return awaited;
 }
 
 PeerLink* Engine::FindLink(const certs::SpiffeId& identity) const {

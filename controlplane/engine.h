@@ -27,6 +27,7 @@
 #include "controlplane/sources/key_set_store.h"
 #include "controlplane/sources/kubernetes/kubeconfig.h"
 #include "controlplane/sources/source.h"
+#include "controlplane/status/link_report.h"
 #include "controlplane/status/status_book.h"
 #include "controlplane/translations.h"
 #include "controlplane/world_maker.h"
@@ -79,6 +80,10 @@ class Engine {
 
   // Reads the folder of linked clusters now, rather than when it is looked at next.
   void ReadPeerFolder();
+  // Each object of kind Link with what came of it.
+  std::vector<LinkReport> LinkReports() const;
+  // The Secrets with tokens by which clusters are still to be joined, as such objects name them.
+  std::map<std::string, std::string> AwaitedJoins() const;
 
   // Tells our proxies and our peers at once whether this cluster is being drained.
   void SetDraining(bool draining);
@@ -108,10 +113,16 @@ class Engine {
   void OnSourceUpdate(SourceUpdate update);
   void OnPeerChange(const PeerState& state);
   Task<> WatchPeerFolder();
-  void ApplyPeerFolder();
+  void TellPeerFiles();
+  void KeepLinkStatuses(const std::vector<ObjectDelta>& deltas);
+  void FollowLinkObjects();
+  // Whom we are to be linked with, by files and objects.
+  std::map<std::string, Peer> Configured() const;
+  void ApplyLinks();
   void SetLink(const Peer& peer);
   void WriteStatus();
   PeerKnowledge LastKnown(const Peer& peer) const;
+  PeerKnowledge LastTold(const Peer& peer) const;
   Task<> KeepSnapshots();
   void SaveSnapshot(const std::string& cluster);
   void StartKeySets();
@@ -142,6 +153,8 @@ class Engine {
   std::vector<std::string> reported_;  // findings about the World as a whole
 
   PeerFolder peer_folder_;
+  Configs<v1alpha1::LinkSpec> link_objects_;                               // as applied
+  std::map<std::string, std::shared_ptr<const RawObject>> link_statuses_;  // the same, with status
   const PeerSnapshots snapshots_;
   std::set<std::string> unsaved_;  // clusters of which more is known than their snapshot has
   Signal unsaved_changed_;

@@ -254,7 +254,7 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
                "nobody can dial this cluster: its gateways dial those of its peers");
   app.add_option("--peers", flags.peers,
                  "folder with a file for each linked cluster, as `weftctl link` writes them; "
-                 "watched; links/ in --data-dir by default");
+                 "watched; by default links/ in --data-dir, or Link objects of an API server");
   app.add_option("--export", flags.exports,
                  "what peers get to see where neither a ServiceExport nor an annotation of the "
                  "Service nor its namespace's label weft.io/export says it")
@@ -298,7 +298,9 @@ absl::StatusOr<ControlPlaneOptions> ToOptions(const Flags& flags) {
   options.allow_remote_exec = flags.allow_remote_exec;
   options.data_folder = flags.data_dir;
   options.ca_folder = flags.ca_certs;
-  options.peers_folder = flags.peers.empty() ? absl::StrCat(flags.data_dir, "/links") : flags.peers;
+  options.peers_folder = flags.peers;
+  const bool files = !options.registry_server.has_value();  // else links are objects
+  if (flags.peers.empty() && files) options.peers_folder = absl::StrCat(flags.data_dir, "/links");
   options.exports = flags.exports == "none" ? ExportPolicy::kNone : ExportPolicy::kAll;
   options.self.merges_local_names = flags.merge_local;
   absl::Status read = ReadIdentity(flags, options);

@@ -47,6 +47,21 @@ TEST(Flags, LinksAreInTheDataFolderWhereNoOtherIsGiven) {
   EXPECT_EQ(ToOptions(flags)->peers_folder, "/somewhere");
 }
 
+TEST(Flags, LinksAreObjectsWhereThereIsAnApiServerUnlessAFolderIsGiven) {
+  Flags flags = GoodFlags();
+  const std::string file = absl::StrCat(getenv("TEST_TMPDIR"), "/kubeconfig");
+  std::ofstream(file) << "apiVersion: v1\nkind: Config\ncurrent-context: c\n"
+                      << "clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n"
+                      << "users: [{name: u, user: {}}]\n"
+                      << "contexts: [{name: c, context: {cluster: c, user: u}}]\n";
+  flags.registry = "kubernetes:" + file;
+  const auto options = ToOptions(flags);
+  ASSERT_TRUE(options.ok()) << options.status();
+  EXPECT_EQ(options->peers_folder, "");
+  flags.peers = "/somewhere";
+  EXPECT_EQ(ToOptions(flags)->peers_folder, "/somewhere");
+}
+
 // Nobody is asked who they are there, so nobody may come from elsewhere.
 TEST(Flags, Row79DebugPagesAndPlainDiscoveryAreOnLoopbackOnly) {
   for (const char* address : {"0.0.0.0:8080", "[::]:8080", "192.0.2.1:8080"}) {

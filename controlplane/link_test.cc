@@ -28,6 +28,7 @@
 #include "controlplane/control_plane.h"
 #include "controlplane/federation/control_plane_id.h"
 #include "controlplane/federation/gateway_for_test.h"
+#include "controlplane/federation/link_kind.h"
 #include "controlplane/federation/link_tokens.h"
 #include "controlplane/federation/peer_dial.h"
 #include "controlplane/federation/peer_folder.h"
@@ -269,6 +270,28 @@ TEST_F(LinkTest, OutlivesARestartOfBoth) {
   }
   EXPECT_TRUE(east_.Await("west", IsSynced).has_value());
   EXPECT_TRUE(west_.Await("east", IsSynced).has_value());
+}
+
+TEST_F(LinkTest, AnObjectAmongThoseOfTheRegistryIsALinkAsWell) {
+  const auto describe = [](const Cluster& cluster) {
+    Peer peer;
+    peer.cluster = cluster.name;
+    peer.network = cluster.name + "-net";
+    peer.trust_domain = cluster.name + ".weft";
+    peer.roots_pem = cluster.weftd->roots_pem();
+    peer.gateways = {cluster.gateway.address()};
+    return absl::StrCat("{\"apiVersion\": \"weft.io/v1alpha1\", \"kind\": \"Link\",",
+                        " \"metadata\": {\"name\": \"", cluster.name,
+                        "\"}, \"spec\": ", LinkSpecOf(peer), "}");
+  };
+  east_.Write("link.yaml", describe(west_));
+  west_.Write("link.yaml", describe(east_));
+  ASSERT_TRUE(east_.Await("west", IsSynced).has_value());
+  ASSERT_TRUE(west_.Await("east", IsSynced).has_value());
+  std::filesystem::remove(east_.folder + "/registry/link.yaml");
+  EXPECT_TRUE(
+      west_.Await("east", [](const auto& link) { return !link.last_error().empty(); }).has_value());
+  EXPECT_TRUE(east_.List().empty());
 }
 
 TEST_F(LinkTest, Row109AUsedTokenIsRefusedButFromWhoUsedIt) {

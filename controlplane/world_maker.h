@@ -55,6 +55,8 @@ class WorldMaker {
   // This cluster's own part of that: what it exports is made of it.
   const World& local() const { return from_.local; }
   PeerExports exports() const { return Exports(from_.local); }
+  // Other clusters to be linked with, as objects.
+  const Configs<v1alpha1::LinkSpec>& links() const { return registry_.links(); }
   // Of the Gateway API's objects in the last World.
   const std::vector<GatewayApiStatus>& gateway_api_statuses() const {
     return gateway_api_.statuses();

@@ -60,7 +60,7 @@ Task<absl::StatusOr<admin::v1::CreateTokenResponse>> CreateToken(
   const absl::Time now = absl::Now();
   const absl::Duration life =
       request.valid_seconds() == 0 ? kLinkTokenLife : absl::Seconds(request.valid_seconds());
-  auto token = admin.links.MakeToken(life, now);
+  auto token = co_await admin.links.MakeToken(life, now);
   if (!token.ok()) co_return token.status();
   admin::v1::CreateTokenResponse response;
   response.set_token(*std::move(token));
@@ -86,7 +86,7 @@ Task<absl::StatusOr<admin::v1::ListResponse>> List(const LinkAdmin& admin,
 
 Task<absl::StatusOr<admin::v1::RemoveResponse>> Remove(const LinkAdmin& admin,
                                                        admin::v1::RemoveRequest request) {
-  absl::Status removed = admin.links.Remove(request.cluster());
+  absl::Status removed = co_await admin.links.Remove(request.cluster());
   if (!removed.ok()) co_return removed;
   Log(LogLevel::kInfo, "link_removed", {{"peer", request.cluster()}});
   co_return admin::v1::RemoveResponse();
@@ -94,7 +94,7 @@ Task<absl::StatusOr<admin::v1::RemoveResponse>> Remove(const LinkAdmin& admin,
 
 Task<absl::StatusOr<admin::v1::SetCostResponse>> SetCost(const LinkAdmin& admin,
                                                          admin::v1::SetCostRequest request) {
-  absl::Status set = admin.links.SetCost(request.cluster(), request.cost());
+  absl::Status set = co_await admin.links.SetCost(request.cluster(), request.cost());
   if (!set.ok()) co_return set;
   co_return admin::v1::SetCostResponse();
 }

@@ -38,7 +38,7 @@ class Issuer {
     if (waiting_ > kMostJoins) co_return absl::ResourceExhaustedError("too many join at a time");
     absl::StatusOr<JoinRequest> request = co_await ReceiveRequest<JoinRequest>(loop_, call);
     if (!request.ok()) co_return request.status();
-    absl::StatusOr<ClusterDescription> self = links_.Accept(*request, absl::Now());
+    absl::StatusOr<ClusterDescription> self = co_await links_.Accept(*request, absl::Now());
     Tell(call.peer(), *request, self.status());
     if (!self.ok()) co_return self.status();
     JoinResponse response;
@@ -150,14 +150,14 @@ absl::StatusOr<Peer> ReadAnswer(const Peer& issuer, const JoinResponse& response
   return answered;
 }
 
-absl::StatusOr<Peer> ReadIssuer(const Links& links, const LinkToken& token) {
+Task<absl::StatusOr<Peer>> ReadIssuer(const Links& links, const LinkToken& token) {
   absl::StatusOr<Peer> issuer = FromWire(token.issuer());
   if (!issuer.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("token: ", issuer.status().message()));
+    co_return absl::InvalidArgumentError(absl::StrCat("token: ", issuer.status().message()));
   }
-  absl::Status allowed = links.Check(*issuer);
-  if (!allowed.ok()) return allowed;
-  return issuer;
+  absl::Status allowed = co_await links.Check(*issuer);
+  if (!allowed.ok()) co_return allowed;
+  co_return issuer;
 }
 
 }  // namespace
@@ -173,7 +173,7 @@ void AddLinkService(EventLoop& loop, Links& links, FindLink find_link, GrpcServi
 Task<absl::StatusOr<std::string>> JoinByToken(EventLoop& loop, Links& links, std::string token) {
   const absl::StatusOr<LinkToken> decoded = DecodeLinkToken(token);
   if (!decoded.ok()) co_return decoded.status();
-  const absl::StatusOr<Peer> issuer = ReadIssuer(links, *decoded);
+  const absl::StatusOr<Peer> issuer = co_await ReadIssuer(links, *decoded);
   if (!issuer.ok()) co_return issuer.status();
   JoinRequest request;
   request.set_token_id(decoded->id());
@@ -192,7 +192,7 @@ Task<absl::StatusOr<std::string>> JoinByToken(EventLoop& loop, Links& links, std
   if (!asked.response.ok()) co_return Annotate(*issuer, asked.response.status());
   absl::StatusOr<Peer> answered = ReadAnswer(*issuer, *asked.response);
   if (!answered.ok()) co_return Annotate(*issuer, answered.status());
-  absl::Status added = links.Add(*std::move(answered));
+  absl::Status added = co_await links.Add(*std::move(answered));
   if (!added.ok()) co_return Annotate(*issuer, added);
   Log(LogLevel::kInfo, "link_joined", {{"peer", issuer->cluster}, {"token", decoded->id()}});
   co_return issuer->cluster;

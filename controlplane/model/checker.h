@@ -24,6 +24,8 @@ class Checker {
   Checker(const Checker&) = delete;
   Checker& operator=(const Checker&) = delete;
 
+  const ObjectKey& key() const { return object_.key; }
+
   // A field below, for the time of a block.
   class In {
    public:

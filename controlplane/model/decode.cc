@@ -14,6 +14,7 @@
 #include "api/kubernetes/core.pb.h"
 #include "api/kubernetes/gateway.pb.h"
 #include "api/kubernetes/multicluster.pb.h"
+#include "api/weft/kinds.pb.h"
 #include "api/yaml/yaml_to_message.h"
 
 namespace weft {
@@ -54,6 +55,7 @@ constexpr std::array kKinds = {
     KindEntry{"ServiceImport", Kind::kNotUsed},  // weftd writes them, and reads none
     KindEntry{"Secret", Kind::kSecret},
     KindEntry{"Telemetry", Kind::kTelemetry},
+    KindEntry{"Link.weft.io", Kind::kLink},
     KindEntry{"ConfigMap", Kind::kNotUsed},
     KindEntry{"CronJob", Kind::kNotUsed},
     KindEntry{"DaemonSet", Kind::kNotUsed},
@@ -124,6 +126,8 @@ std::unique_ptr<Message> NewMessage(Kind kind) {
       return std::make_unique<kubernetes::Secret>();
     case Kind::kTelemetry:
       return std::make_unique<istio::telemetry::v1alpha1::Telemetry>();
+    case Kind::kLink:
+      return std::make_unique<v1alpha1::LinkSpec>();
     case Kind::kMeshConfig:
       return std::make_unique<istio::mesh::v1alpha1::MeshConfig>();
     case Kind::kNotUsed:
@@ -161,6 +165,8 @@ std::vector<absl::string_view> VersionsOf(Kind kind) {
       return {"multicluster.x-k8s.io/v1beta1", "multicluster.x-k8s.io/v1alpha1"};
     case Kind::kTelemetry:
       return {"telemetry.istio.io/v1", "telemetry.istio.io/v1alpha1"};
+    case Kind::kLink:
+      return {"weft.io/v1alpha1"};
     case Kind::kEndpointSlice:
       return {"discovery.k8s.io/v1"};
     default:
@@ -172,7 +178,8 @@ std::vector<absl::string_view> VersionsOf(Kind kind) {
 bool IsConfig(Kind kind) {
   const std::vector<absl::string_view> versions = VersionsOf(kind);
   return absl::StrContains(versions.front(), ".istio.io/") ||
-         absl::StartsWith(versions.front(), "gateway.networking.k8s.io/");
+         absl::StartsWith(versions.front(), "gateway.networking.k8s.io/") ||
+         absl::StartsWith(versions.front(), "weft.io/");
 }
 
 absl::Status CheckVersion(Kind kind, const std::string& version) {

@@ -1,8 +1,8 @@
 // From a RawObject to the typed message of its kind.
 //
 // Kubernetes kinds are read leniently: only a part of their fields is known here, and an API server
-// has checked them already. Istio's and Gateway API's are read strictly, since nobody else catches
-// a misspelt field. Pure.
+// has checked them already. Istio's, Gateway API's and our own are read strictly, since nobody else
+// catches a misspelt field. Pure.
 #ifndef WEFT_CONTROLPLANE_MODEL_DECODE_H_
 #define WEFT_CONTROLPLANE_MODEL_DECODE_H_
 
@@ -47,6 +47,7 @@ enum class Kind {
   kServiceExport,
   kSecret,  // only those for TLS are of use; from an API server only those that are named
   kTelemetry,
+  kLink,
   kMeshConfig,  // the ConfigMaps that hold one; all others are not used
   kNotUsed,     // ordinary kinds that are of no interest here: Deployment, CronJob, …
   kUnknown,
@@ -68,7 +69,7 @@ struct Object {
   Labels labels;
   Labels annotations;
   // The whole object for Kubernetes kinds (weft.kubernetes.Service, …), the spec for Istio's, the
-  // Gateway API's and ServiceExports, what is in it for a mesh config; never null.
+  // Gateway API's, ServiceExports and our own, what is in it for a mesh config; never null.
   std::shared_ptr<const google::protobuf::Message> message;
   int64_t generation = 0;
 };

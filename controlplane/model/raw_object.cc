@@ -29,7 +29,7 @@ constexpr std::array<absl::string_view, 11> kPlainGroups = {
     "multicluster.x-k8s.io",
 };
 
-constexpr std::array<absl::string_view, 14> kClusterScoped = {
+constexpr std::array<absl::string_view, 15> kClusterScoped = {
     "APIService",
     "CertificateSigningRequest",
     "ClusterRole",
@@ -37,6 +37,7 @@ constexpr std::array<absl::string_view, 14> kClusterScoped = {
     "CustomResourceDefinition",
     "GatewayClass",
     "IngressClass",
+    "Link.weft.io",
     "MutatingWebhookConfiguration",
     "Namespace",
     "Node",

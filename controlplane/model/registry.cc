@@ -12,6 +12,7 @@
 #include "api/kubernetes/core.pb.h"
 #include "api/kubernetes/gateway.pb.h"
 #include "api/kubernetes/multicluster.pb.h"
+#include "api/weft/kinds.pb.h"
 #include "controlplane/model/ip_families.h"
 #include "controlplane/model/kubernetes.h"
 #include "controlplane/model/tls_secret.h"
@@ -55,6 +56,16 @@ std::optional<Problem> WhySkipped(const RawObject& raw, Kind kind) {
                  raw.origin,
                  "",
                  absl::StrCat("skipped: ", raw.api_version, " is a kind the mesh does not use")};
+}
+
+// What no object shows by itself.
+std::vector<Problem> ValidateHere(const Object& object, const ClusterIdentity& self) {
+  std::vector<Problem> found = Validate(object);
+  if (object.kind == Kind::kLink && object.key.name == self.cluster) {
+    found.push_back({Severity::kError, "", object.key, object.origin, "metadata.name",
+                     "this is our own cluster's name"});
+  }
+  return found;
 }
 
 uint16_t SlicePort(const kubernetes::EndpointSlice& slice, const std::string& name) {
@@ -119,7 +130,7 @@ std::vector<Problem> Registry::Apply(const std::vector<ObjectDelta>& deltas) {
                           std::string(object.status().message())});
       continue;
     }
-    const std::vector<Problem> found = Validate(*object);
+    const std::vector<Problem> found = ValidateHere(*object, *self_);
     problems.insert(problems.end(), found.begin(), found.end());
     if (!HasErrors(found)) Put(*std::move(object));
   }
@@ -211,6 +222,9 @@ void Registry::Put(Object object) {
       break;
     case Kind::kTelemetry:
       PutConfig(local_.telemetries, object);
+      break;
+    case Kind::kLink:
+      PutConfig(links_, object);
       break;
     case Kind::kMeshConfig:
       PutConfig(local_.mesh_configs, object);
@@ -306,6 +320,9 @@ void Registry::Remove(const ObjectKey& key) {
       break;
     case Kind::kTelemetry:
       local_.telemetries.erase(name);
+      break;
+    case Kind::kLink:
+      links_.erase(name);
       break;
     case Kind::kMeshConfig:
       local_.mesh_configs.erase(name);

@@ -29,6 +29,9 @@ class Pod;
 class Secret;
 class Service;
 }  // namespace kubernetes
+namespace v1alpha1 {
+class LinkSpec;
+}
 
 class Registry {
  public:
@@ -42,6 +45,8 @@ class Registry {
 
   // The World without peers.
   const World& BuildLocal();
+  // No part of it: whom they lead to joins the World as a peer.
+  const Configs<v1alpha1::LinkSpec>& links() const { return links_; }
 
  private:
   using Name = std::pair<std::string, std::string>;  // namespace, name
@@ -100,6 +105,7 @@ class Registry {
   std::shared_ptr<const ClusterIdentity> self_;
   const ExportPolicy exports_;
   World local_;
+  Configs<v1alpha1::LinkSpec> links_;
 
   std::map<ObjectKey, Object> objects_;  // last good
   ByName<kubernetes::Service> services_;

@@ -6,6 +6,7 @@
 #include "api/istio/telemetry.pb.h"
 #include "api/kubernetes/core.pb.h"
 #include "api/kubernetes/gateway.pb.h"
+#include "api/weft/kinds.pb.h"
 #include "controlplane/model/validate_rules.h"
 
 namespace weft {
@@ -70,6 +71,8 @@ std::vector<Problem> Validate(const Object& object) {
       return Check<kubernetes::ReferenceGrantSpec>(object, "spec", CheckReferenceGrant);
     case Kind::kTelemetry:
       return Check<istio::telemetry::v1alpha1::Telemetry>(object, "spec", CheckTelemetry);
+    case Kind::kLink:
+      return Check<v1alpha1::LinkSpec>(object, "", CheckLink);
     case Kind::kMeshConfig:
       return Check<istio::mesh::v1alpha1::MeshConfig>(object, "data.mesh", CheckMeshConfig);
     case Kind::kNamespace:

@@ -40,6 +40,9 @@ class Service;
 class TcpRouteSpec;
 class TlsRouteSpec;
 }  // namespace weft::kubernetes
+namespace weft::v1alpha1 {
+class LinkSpec;
+}
 
 namespace weft {
 
@@ -70,6 +73,7 @@ void CheckGrpcRoute(const kubernetes::GrpcRouteSpec& spec, Checker& check);
 void CheckTlsRoute(const kubernetes::TlsRouteSpec& spec, Checker& check);
 void CheckTcpRoute(const kubernetes::TcpRouteSpec& spec, Checker& check);
 void CheckReferenceGrant(const kubernetes::ReferenceGrantSpec& spec, Checker& check);
+void CheckLink(const v1alpha1::LinkSpec& spec, Checker& check);
 
 // All of it is in its name and annotations.
 std::vector<Problem> CheckServiceExport(const Object& object);

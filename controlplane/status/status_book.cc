@@ -26,6 +26,8 @@ bool HasGatewayApiStatus(const std::string& kind) {
   return kind == kGatewayApiClass || kind == kGatewayApiGateway || IsGatewayApiRoute(kind);
 }
 
+bool IsLink(const std::string& kind) { return kind == "Link.weft.io"; }
+
 // Its plural; "" for kinds whose status is none of ours.
 std::string PluralOf(const std::string& kind) {
   static const auto* const plurals = [] {
@@ -33,7 +35,7 @@ std::string PluralOf(const std::string& kind) {
     for (const WatchedResource& resource : WatchedResources()) {
       const std::string named = KindName(resource.group, resource.kind);
       if (absl::EndsWith(resource.group, ".istio.io") || HasGatewayApiStatus(named) ||
-          named == kServiceExport) {
+          named == kServiceExport || IsLink(named)) {
         (*made)[named] = resource.plural;
       }
     }
@@ -227,6 +229,16 @@ void StatusBook::OnProxies(const std::vector<ProxyRefusal>& refusals) {
   }
 }
 
+void StatusBook::OnLinks(const std::vector<LinkReport>& reports) {
+  std::map<std::string, LinkReport> now;
+  for (const LinkReport& report : reports) now[report.cluster] = report;
+  if (now == links_) return;
+  for (const auto& [key, object] : objects_) {
+    if (IsLink(key.kind)) dirty_.insert(key);
+  }
+  links_ = std::move(now);
+}
+
 void StatusBook::LookAtAll() {
   for (const auto& [key, object] : objects_) dirty_.insert(key);
 }
@@ -279,6 +291,32 @@ GatewayApiStatus StatusBook::GatewayApiStatusOf(const ObjectKey& key, const Obje
   return status;
 }
 
+// nullopt: nothing is known yet.
+std::optional<GatewayApiConditions> StatusBook::LinkConditions(const ObjectKey& key,
+                                                               const Object& object) const {
+  GatewayApiConditions wanted = WantedOf(object);
+  const bool refused = !wanted.front().status;
+  const auto report = links_.find(key.name);
+  if (report == links_.end()) {
+    if (!refused) return std::nullopt;
+    return wanted;
+  }
+  const LinkReport& link = report->second;
+  if (!refused && !link.joined) {
+    wanted.front() = link.trouble.empty()
+                         ? GatewayApiCondition{"Accepted", false, "Joining", "not tried yet"}
+                         : GatewayApiCondition{"Accepted", false, "NotJoined", link.trouble};
+  }
+  if (!link.joined) return wanted;
+  if (link.connected) {
+    wanted.push_back({"Connected", true, "Connected"});
+  } else {
+    wanted.push_back({"Connected", false, "NotConnected",
+                      link.last_error.empty() ? "not heard yet" : link.last_error});
+  }
+  return wanted;
+}
+
 // nullopt: there is nothing to be said.
 std::optional<std::string> StatusBook::PatchOf(const ObjectKey& key, const Object& object,
                                                absl::Time now) const {
@@ -288,6 +326,18 @@ std::optional<std::string> StatusBook::PatchOf(const ObjectKey& key, const Objec
     const GatewayApiStatus status = GatewayApiStatusOf(key, object);
     if (!IsGatewayApiRoute(key.kind) && status.conditions.empty()) return std::nullopt;
     wanted = GatewayApiBody(present, status, now);
+  } else if (IsLink(key.kind)) {
+    const auto conditions = LinkConditions(key, object);
+    if (!conditions.has_value()) return std::nullopt;
+    wanted["conditions"] = WithConditions(present.value("conditions", Json::array()), *conditions,
+                                          object.generation, now);
+    if (const auto link = links_.find(key.name); link != links_.end()) {
+      const auto& [cluster, joined, trouble, connected, services, error, told] = link->second;
+      wanted["services"] = services;
+      // Null: there is none.
+      wanted["lastError"] = error.empty() ? Json() : Json(error);
+      wanted["told"] = told.empty() ? Json() : Json::parse(told);
+    }
   } else {
     const GatewayApiConditions conditions = WantedOf(key, object);
     if (conditions.empty()) return std::nullopt;  // nothing is known of it yet

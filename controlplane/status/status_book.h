@@ -8,7 +8,9 @@
 //   Programmed    False: proxies refuse what was made of it; absent otherwise
 // Those of ServiceExports are Valid, Ready and Conflict, as the MCS API has them.
 // Those of the Gateway API are its own (model/gateway_api_status.h), and Programmed for the parents
-// of a route that proxies refuse.
+// of a route that proxies refuse. A Link is Accepted when it is known who the other cluster is, and
+// Connected while its weftd and ours hear each other; beside that its status has `services`, how
+// many the other one exports, and `lastError`.
 //
 // Each says of which generation it is. An object is only written if something of it differs.
 //
@@ -28,6 +30,7 @@
 #include "controlplane/model/problem.h"
 #include "controlplane/model/raw_object.h"
 #include "controlplane/status/gateway_api_claim.h"
+#include "controlplane/status/link_report.h"
 
 namespace weft {
 
@@ -57,6 +60,8 @@ class StatusBook {
   // Before it was called once there is nothing to write.
   void OnWorld(const Findings& findings);
   void OnProxies(const std::vector<ProxyRefusal>& refusals);
+  // Of every object of kind Link; before that nothing is said of one but that it is refused.
+  void OnLinks(const std::vector<LinkReport>& reports);
   // Whoever wrote until now may have left anything.
   void LookAtAll();
 
@@ -95,6 +100,8 @@ class StatusBook {
   void Replace(const std::vector<Problem>& problems, std::vector<Problem> Object::* list);
   void ReplaceExports(const std::vector<GatewayApiStatus>& statuses);
   void ReplaceGatewayApi(const std::vector<GatewayApiStatus>& statuses);
+  std::optional<GatewayApiConditions> LinkConditions(const ObjectKey& key,
+                                                     const Object& object) const;
   GatewayApiStatus GatewayApiStatusOf(const ObjectKey& key, const Object& object) const;
   std::optional<std::string> PatchOf(const ObjectKey& key, const Object& object,
                                      absl::Time now) const;
@@ -102,6 +109,7 @@ class StatusBook {
   bool world_known_ = false;
   std::map<ObjectKey, Object> objects_;
   std::map<ObjectKey, GatewayApiStatus> gateway_api_;
+  std::map<std::string, LinkReport> links_;  // by cluster
   std::set<ObjectKey> dirty_;
 };
 

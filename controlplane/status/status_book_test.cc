@@ -63,7 +63,7 @@ class StatusBookTest : public testing::Test {
   void Store() {
     object_.merge_patch(patch_);
     object_["metadata"]["resourceVersion"] = std::to_string(++version_);
-    book_.OnWritten(kWeb, object_.dump());
+    book_.OnWritten(write_.key, object_.dump());
     Put(object_, problems_);
   }
 
@@ -221,6 +221,61 @@ TEST_F(StatusBookTest, HasNothingToSayOfOtherKindsAndOfWhatIsGone) {
   book_.OnObjects({{kWeb, nullptr}}, {ProblemOf(Severity::kError, "", "late")});
   book_.OnNotWritten(kWeb);
   EXPECT_EQ(Written(), "");
+}
+
+const ObjectKey kEast = {"Link.weft.io", "", "east"};
+
+Json LinkObject() {
+  return Json::parse(R"({"apiVersion": "weft.io/v1alpha1", "kind": "Link",
+      "metadata": {"name": "east", "resourceVersion": "7", "generation": 1},
+      "spec": {"tokenSecretRef": {"name": "to-east"}}})");
+}
+
+TEST_F(StatusBookTest, ALinkIsAcceptedWhenItIsJoinedAndThenConnectedOrNot) {
+  Put(LinkObject());
+  EXPECT_EQ(Written(), "");  // nobody has said yet whether it is joined
+  LinkReport report;
+  report.cluster = "east";
+  book_.OnLinks({report});
+  EXPECT_EQ(Written(), "Accepted=False/Joining");
+  EXPECT_EQ(write_.path, "/apis/weft.io/v1alpha1/links/east/status");
+  report.trouble = "Secret weft-system/to-east: is not there";
+  book_.OnLinks({report});
+  EXPECT_EQ(Written(), "Accepted=False/NotJoined");
+  EXPECT_EQ(Message("Accepted"), report.trouble);
+  report = LinkReport();
+  report.cluster = "east";
+  report.joined = true;
+  report.last_error = "TLS with 192.0.2.1: no";
+  book_.OnLinks({report});
+  EXPECT_EQ(Written(), "Accepted=True/Accepted Connected=False/NotConnected");
+  EXPECT_EQ(Message("Connected"), report.last_error);
+  EXPECT_EQ(patch_["status"]["lastError"], report.last_error);
+  Store();
+  EXPECT_EQ(Written(), "");
+  report.last_error.clear();
+  report.connected = true;
+  report.services = 12;
+  book_.OnLinks({report});
+  EXPECT_EQ(Written(), "Accepted=True/Accepted Connected=True/Connected");
+  EXPECT_TRUE(patch_["status"]["lastError"].is_null());
+  EXPECT_EQ(patch_["status"]["services"], 12);
+  Store();
+  book_.OnLinks({report});
+  book_.LookAtAll();
+  EXPECT_EQ(Written(), "");
+}
+
+TEST_F(StatusBookTest, ALinkThatCannotBeUsedSaysItsFieldWhateverItsLastGoodFormDoes) {
+  Put(LinkObject(), {ProblemOf(Severity::kError, "spec.roots", "is missing", kEast)});
+  EXPECT_EQ(Written(), "Accepted=False/Invalid");
+  LinkReport report;
+  report.cluster = "east";
+  report.joined = true;
+  report.connected = true;
+  book_.OnLinks({report});
+  EXPECT_EQ(Written(), "Accepted=False/Invalid Connected=True/Connected");
+  EXPECT_THAT(Message("Accepted"), HasSubstr("spec.roots: is missing"));
 }
 
 // Foreign bytes and long lists are written once, not over and over.

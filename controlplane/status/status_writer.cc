@@ -15,8 +15,8 @@ constexpr size_t kShown = 200;  // of an answer that is an error
 }  // namespace
 
 StatusWriter::StatusWriter(EventLoop& loop, KubernetesClient& client, const Leader& leader,
-                           StatusBook& book, Refusals refusals)
-    : loop_(loop), client_(client), leader_(leader), book_(book), refusals_(std::move(refusals)) {
+                           StatusBook& book, Reports reports)
+    : loop_(loop), client_(client), leader_(leader), book_(book), reports_(std::move(reports)) {
   tasks_.Spawn(Run());
 }
 
@@ -31,9 +31,10 @@ Task<> StatusWriter::Run() {
     }
     if (!std::exchange(led, true)) book_.LookAtAll();
     if (loop_.Now() >= look_at_proxies) {
-      book_.OnProxies(refusals_());
+      book_.OnProxies(reports_.refusals());
       look_at_proxies = loop_.Now() + kLookAtProxies;
     }
+    book_.OnLinks(reports_.links());
     std::optional<StatusBook::Write> write = book_.Next(absl::Now());
     absl::Duration pause = kLook;
     if (write.has_value()) pause = co_await Put(*std::move(write));

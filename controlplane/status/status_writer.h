@@ -32,11 +32,15 @@ class StatusWriter {
   static constexpr absl::Duration kBackoffFirst = absl::Seconds(1);
   static constexpr absl::Duration kBackoffMost = absl::Seconds(30);
 
-  using Refusals = std::function<std::vector<ProxyRefusal>()>;
+  // What the book is told at each look.
+  struct Reports {
+    std::function<std::vector<ProxyRefusal>()> refusals;
+    std::function<std::vector<LinkReport>()> links;
+  };
 
   // All on the loop's thread; what is given must outlive this.
   StatusWriter(EventLoop& loop, KubernetesClient& client, const Leader& leader, StatusBook& book,
-               Refusals refusals);
+               Reports reports);
   StatusWriter(const StatusWriter&) = delete;
   StatusWriter& operator=(const StatusWriter&) = delete;
 
@@ -50,7 +54,7 @@ class StatusWriter {
   KubernetesClient& client_;
   const Leader& leader_;
   StatusBook& book_;
-  const Refusals refusals_;
+  const Reports reports_;
   absl::Duration backoff_ = kBackoffFirst;
   std::string told_;
   Scope tasks_;

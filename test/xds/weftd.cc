@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <set>
 
@@ -30,9 +31,10 @@ namespace {
 constexpr absl::Duration kPatience = absl::Seconds(20);
 constexpr char kTokenKey[] = "3031323334353637383961626364656630313233343536373839616263646566";
 
+// Its path is short enough for a socket in it.
 std::string NewFolder() {
-  std::string pattern = absl::StrCat(getenv("TEST_TMPDIR"), "/weftd-XXXXXX");
-  const std::string path = mkdtemp(pattern.data());
+  char pattern[] = "/tmp/weftd-XXXXXX";
+  const std::string path = mkdtemp(pattern);
   mkdir((path + "/registry").c_str(), 0700);
   std::ofstream(path + "/token-key") << kTokenKey;
   return path;
@@ -96,13 +98,21 @@ Weftd::Weftd(WeftdOptions options)
       folder_(NewFolder()),
       plain_port_(FreePort()),
       xds_port_(FreePort()),
+      peer_port_(FreePort()),
       monitoring_port_(FreePort()),
       debug_port_(FreePort()),
       webhook_port_(FreePort()) {
+  if (!options_.ca.empty()) {
+    std::filesystem::create_directory(data_folder());
+    std::filesystem::copy(options_.ca + "/ca.json", data_folder());
+  }
   Start();
 }
 
-Weftd::~Weftd() { Stop(); }
+Weftd::~Weftd() {
+  Stop();
+  std::filesystem::remove_all(folder_);
+}
 
 bool Weftd::Ready() const { return absl::StartsWith(Fetch(monitoring_port_, "/ready"), "ready\n"); }
 
@@ -116,7 +126,7 @@ void Weftd::Start() {
       options_.registry.empty() ? absl::StrCat("dir:", folder_, "/registry") : options_.registry;
   std::vector<std::string> argv = {"controlplane/weftd",
                                    "--cluster",
-                                   "east",
+                                   options_.cluster,
                                    "--registry",
                                    registry,
                                    "--data-dir",
@@ -126,7 +136,7 @@ void Weftd::Start() {
                                    "--xds-plain",
                                    absl::StrCat(loopback, plain_port_),
                                    "--peer-listen",
-                                   loopback + "0",
+                                   absl::StrCat(loopback, peer_port_),
                                    "--monitoring",
                                    absl::StrCat(loopback, monitoring_port_),
                                    "--debug-listen",

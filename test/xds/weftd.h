@@ -20,10 +20,12 @@ int FreePort();
 bool Eventually(const std::function<bool()>& condition);
 
 struct WeftdOptions {
+  std::string cluster = "east";
   std::string registry;            // "kubernetes:FILE"; "": a folder of its own
   std::vector<std::string> flags;  // further ones
   bool wait_until_ready = true;
   bool own_tokens = true;  // false: no --token-key
+  std::string ca;          // data folder of another weftd of the cluster, whose CA it has
 };
 
 class Weftd {
@@ -43,7 +45,8 @@ class Weftd {
   bool Ready() const;
   // What /ready says beside "ready".
   std::string Warning() const;
-  int xds_port() const { return xds_port_; }  // over TLS, on 127.0.0.1
+  int xds_port() const { return xds_port_; }    // over TLS, on 127.0.0.1
+  int peer_port() const { return peer_port_; }  // of the peer API, on 127.0.0.1
   std::string data_folder() const { return folder_ + "/data"; }
   // What proves to it to be a pod of that account.
   std::string Token(const std::string& name_space, const std::string& account) const;
@@ -58,6 +61,7 @@ class Weftd {
   const std::string folder_;
   const int plain_port_;
   const int xds_port_;
+  const int peer_port_;
   const int monitoring_port_;
   const int debug_port_;
   const int webhook_port_;

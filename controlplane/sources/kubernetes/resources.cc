@@ -43,6 +43,7 @@ std::vector<WatchedResource> AllResources() {
       {"security.istio.io", security, "peerauthentications", "PeerAuthentication", true},
       {"security.istio.io", security, "authorizationpolicies", "AuthorizationPolicy", true},
       {"security.istio.io", security, "requestauthentications", "RequestAuthentication", true},
+      {"weft.io", {"v1alpha1"}, "links", "Link"},
       {"telemetry.istio.io", telemetry, "telemetries", "Telemetry"},
       MeshConfig(kMeshConfigNames[0]),
       MeshConfig(kMeshConfigNames[1]),
