@@ -294,7 +294,7 @@ GatewayApiStatus StatusBook::GatewayApiStatusOf(const ObjectKey& key, const Obje
 // nullopt: nothing is known yet.
 std::optional<GatewayApiConditions> StatusBook::LinkConditions(const ObjectKey& key,
                                                                const Object& object) const {
-  GatewayApiConditions wanted = WantedOf(object);
+  GatewayApiConditions wanted = WantedOf(key, object);
   const bool refused = !wanted.front().status;
   const auto report = links_.find(key.name);
   if (report == links_.end()) {
