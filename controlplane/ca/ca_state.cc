@@ -192,6 +192,13 @@ std::string CaState::BundlePem() const {
   return pem + revocations_pem_;
 }
 
+bool CaState::IntermediateIsDue(absl::Time now) const {
+  // One that ends with its root may be the root itself, or was signed by one that is near its end.
+  const bool another_lives_longer = issuer_->End() < root_->End();
+  return !rotation_.has_value() && origin_.empty() && another_lives_longer &&
+         issuer_->End() - now <= certs::kIntermediateValidity / 2;
+}
+
 absl::Status CaState::Begin(Rotated what, absl::Time now) {
   if (rotation_.has_value()) return UnderWay(*rotation_);
   if (what != Rotated::kRoot && !origin_.empty()) {

@@ -68,6 +68,10 @@ class CaState {
   const std::string& origin() const { return origin_; }
 
   const std::optional<Rotation>& rotation() const { return rotation_; }
+  // Whether the intermediate is to be rotated, as half of its life is over. Not if another one
+  // would live no longer, nor if it is others' to replace. Roots are rotated by an operator's word
+  // alone: several clusters may share one.
+  bool IntermediateIsDue(absl::Time now) const;
   // FailedPrecondition if one is under way, or if the CA's certificate may not sign another. The
   // new root is always one of our own.
   absl::Status Begin(Rotated what, absl::Time now);

@@ -118,6 +118,19 @@ TEST(CaState, ARootRotationForgetsWhatTheOldRootTookBack) {
   EXPECT_EQ(state.BundlePem(), state.root().root().ToPem());
 }
 
+TEST(CaState, AnIntermediateIsDueAtHalfItsLifeUnlessAnotherWouldLiveNoLonger) {
+  CaState state = Created();
+  const absl::Time half = kNow + certs::kIntermediateValidity / 2;
+  EXPECT_FALSE(state.IntermediateIsDue(half - absl::Hours(1)));
+  EXPECT_TRUE(state.IntermediateIsDue(half));
+  ASSERT_TRUE(state.Begin(Rotated::kIntermediate, half).ok());
+  EXPECT_FALSE(state.IntermediateIsDue(half)) << "it is under way";
+  // One that is made in the root's last weeks ends with it.
+  const absl::Time late = kNow + certs::kRootValidity - absl::Hours(24 * 30);
+  EXPECT_FALSE(
+      CaState::Adopt(*certs::Issuer::CreateRoot("east", kNow), late)->IntermediateIsDue(late));
+}
+
 TEST(CaState, OneRotationAtATime) {
   CaState state = Created();
   ASSERT_TRUE(state.Begin(Rotated::kRoot, kNow).ok());

@@ -11,6 +11,8 @@ namespace {
 
 // Of a disk that is full, or gone.
 constexpr absl::Duration kAgain = absl::Seconds(1);
+// An intermediate lives for a year.
+constexpr absl::Duration kRenewalCheck = absl::Hours(1);
 
 }  // namespace
 
@@ -63,6 +65,10 @@ bool Rotator::TakeUp() {
   return true;
 }
 
+void Rotator::RenewIfDue() {
+  if (state_.IntermediateIsDue(absl::Now())) Delay(Begin(Rotated::kIntermediate));
+}
+
 void Rotator::Delay(const absl::Status& status) {
   const std::string before = std::exchange(error_, std::string(status.message()));
   if (status.ok() || error_ == before) return;
@@ -88,10 +94,11 @@ absl::Status Rotator::Adopt(CaState next) {
 Task<> Rotator::Run() {
   while (true) {
     TakeUp();
+    RenewIfDue();
     if (state_.rotation().has_value()) {
       co_await Stage();
     } else if (error_.empty()) {
-      co_await Wait(loop_, {&begun_});
+      co_await Wait(loop_, {&begun_}, loop_.Now() + kRenewalCheck);
     } else {
       co_await Sleep(loop_, kAgain);
     }

@@ -3,6 +3,7 @@
 // again goes on where it was.
 //
 // A CA that others made (ca/ca_source.h) is taken up as soon as the rotation under way allows it.
+// An intermediate of our own is rotated by itself, long before it ends.
 //
 // It waits as long as it takes: a peer that is away would be cut off by what it did not hear, so
 // the operator decides (progress() names whom it waits for): bring it back, or remove the link.
@@ -64,6 +65,7 @@ class Rotator {
   Task<> Run();
   Task<> Stage();
   bool TakeUp();
+  void RenewIfDue();
   void Delay(const absl::Status& status);
   std::vector<std::string> Missing() const;
   absl::Status Adopt(CaState next);

@@ -104,6 +104,22 @@ TEST_F(RotatorTest, Row111GoesOnAfterARestart) {
   EXPECT_TRUE(Reaches(std::nullopt));
 }
 
+TEST_F(RotatorTest, AnIntermediateIsRotatedByItselfLongBeforeItEnds) {
+  rotator_.reset();
+  const auto aged = CaState::Create("east", absl::Now() - certs::kIntermediateValidity / 2);
+  ASSERT_TRUE(SaveCa(folder_, *aged).ok());
+  adopted_ = *LoadOrCreateCa(folder_, "east", absl::Now());
+  Start();
+  ASSERT_TRUE(Reaches(RotationStage::kIssue));
+  Show();
+  ASSERT_TRUE(Reaches(RotationStage::kRetire));
+  Trust();
+  ASSERT_TRUE(Reaches(std::nullopt));
+  EXPECT_EQ(rotator_->state().root().ChainPem(), aged->root().ChainPem());
+  RunFor(absl::Milliseconds(300));
+  EXPECT_EQ(stage(), std::nullopt) << "once";
+}
+
 TEST_F(RotatorTest, WhatIsPluggedInIsTakenUpInStagesAndIsItsMakersToReplace) {
   const auto ca = PluggedCa("first");
   rotator_->Follow("here", ca);
