@@ -51,7 +51,8 @@ class Merge {
     for (const auto& [name, claims] : claims_) AddService(name, claims);
     for (const auto& [key, service] : local_.services) {
       if (!service->local || !service->exported) continue;
-      if (!claims_.contains({service->namespace_, service->name})) AddToClusterSet(*service);
+      const ServiceName name(service->namespace_, service->name);
+      if (!claims_.contains(name)) AddService(name, {});
     }
     AddEntries();
     GiveAddresses();
@@ -61,7 +62,7 @@ class Merge {
   }
 
  private:
-  // What peers have under a name, and this cluster perhaps as well.
+  // What this cluster or peers have under a name, or both.
   void AddService(const ServiceName& name, const std::vector<Claim>& claims) {
     const Service* own = OwnService(name);
     const Service* by_local_name = own;
@@ -86,14 +87,6 @@ class Merge {
       AddClusterSetService(name, own, claims, agreed);
     }
     AddImport(name, offers, agreed, same);
-  }
-
-  // What this cluster alone exports.
-  void AddToClusterSet(const Service& own) {
-    const ServiceName name(own.namespace_, own.name);
-    const std::vector<Offer> offers = {OfferOf(self_, own)};
-    AddAlias(name);
-    AddImport(name, offers, Agree(offers), /*same=*/true);
   }
 
   const Service* OwnService(const ServiceName& name) const {
