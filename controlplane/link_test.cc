@@ -150,6 +150,7 @@ struct Cluster {
     options.self.network = name + "-net";
     options.self.mesh_id = "test";
     options.self.trust_domain = name + ".weft";
+    options.exports = ExportPolicy::kAll;
     options.registry_folders = {folder + "/registry"};
     options.data_folder = folder + "/data";
     options.peers_folder = folder + "/data/links";

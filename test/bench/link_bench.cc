@@ -78,6 +78,7 @@ class Cluster {
     options_.self.cluster = name;
     options_.self.network = name + "-net";
     options_.self.trust_domain = name + ".weft";
+    options_.exports = ExportPolicy::kAll;
     options_.registry_folders = {folder_ + "/registry"};
     options_.data_folder = folder_ + "/data";
     options_.peers_folder = folder_ + "/peers";
