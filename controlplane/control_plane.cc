@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <functional>
@@ -130,6 +131,7 @@ struct ControlPlane::Running {
   absl::Status StartPorts();
   std::unique_ptr<LinkStore> MakeLinkStore();
   void AddLinks();
+  Task<> AwaitJoiners();
   std::shared_ptr<const Peer> CurrentPeer(const std::string& cluster) const;
   void StartAdmin();
   absl::Status StartPages();
@@ -167,6 +169,7 @@ struct ControlPlane::Running {
   std::unique_ptr<AdsService> ads;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Links> links;
+  Signal tokens_changed;
   GrpcServices xds_services;
   GrpcServices peer_services;
   GrpcServices admin_services;
@@ -349,7 +352,8 @@ absl::StatusOr<std::shared_ptr<const ServerTlsContext>> ControlPlane::Running::P
   tls.client_trust->bundles = std::move(bundles);
   // Who joins has none that we know yet, and shows a token instead: all other methods insist. While
   // there is no token to be shown, no stranger gets past the handshake.
-  tls.require_client_certificate = links == nullptr || !links->AwaitsJoin(absl::Now());
+  tls.require_client_certificate =
+      links == nullptr || links->JoinersUntil(absl::Now()) == absl::InfinitePast();
   tls.alpn = {"h2"};
   tls.tls13_only = true;
   return ServerTlsContext::Create(std::move(tls));
@@ -394,7 +398,7 @@ std::unique_ptr<LinkStore> ControlPlane::Running::MakeLinkStore() {
   if (options.peers_folder.empty()) {
     if (kubernetes == nullptr) return nullptr;
     return std::make_unique<LinkObjects>(loop, *kubernetes, options.registry_silence,
-                                         [this] { OnPeers(engine->peers()); });
+                                         [this] { tokens_changed.Notify(); });
   }
   LinkFiles::Options of_files;
   of_files.own_cluster = self->cluster;
@@ -412,7 +416,7 @@ void ControlPlane::Running::AddLinks() {
   Links::Options of_links;
   of_links.self = [this] { return self; };
   of_links.current = current;
-  of_links.on_token = [this] { OnPeers(engine->peers()); };
+  of_links.on_token = [this] { tokens_changed.Notify(); };
   links = std::make_unique<Links>(std::move(store), std::move(of_links));
   AddLinkService(
       loop, *links, [this](const certs::SpiffeId& identity) { return engine->FindLink(identity); },
@@ -628,7 +632,18 @@ Task<> ControlPlane::Running::Renew() {
     co_await Sleep(loop, kRenewalCheck);
     RenewOwn();
     RenewWebhook();
-    OnPeers(engine->peers());  // tokens may have expired
+  }
+}
+
+// Lets strangers shake hands at the peer port as long as there is a token, and no longer. Another
+// weftd may make one, too: that is seen at the latest after kRenewalCheck.
+Task<> ControlPlane::Running::AwaitJoiners() {
+  while (true) {
+    const absl::Time now = absl::Now();
+    const absl::Time until = links->JoinersUntil(now);
+    const absl::Duration left = until > now ? until - now : absl::InfiniteDuration();
+    co_await Wait(loop, {&tokens_changed}, loop.Now() + std::min(left, kRenewalCheck));
+    OnPeers(engine->peers());
   }
 }
 
@@ -653,6 +668,7 @@ absl::Status ControlPlane::Running::Start() {
   thread = std::thread([this] { loop.Run(); });
   return OnLoop([this] {
     tasks.Spawn(Renew());
+    if (links != nullptr) tasks.Spawn(AwaitJoiners());
     tasks.Spawn(AcknowledgeTrust());
     absl::Status started = engine->Start();
     OnPeers(engine->peers());

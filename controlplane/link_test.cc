@@ -592,6 +592,15 @@ TEST_F(CredentialTest, WithoutItNobodyGetsPastTheHandshakeUnlessATokenIsAwaited)
   EXPECT_EQ(answer.bytes, "");
 }
 
+TEST_F(CredentialTest, NobodyGetsPastItAnyMoreOnceTheTokenHasExpired) {
+  const Where peer_port = At(east_.weftd->peer(), {});
+  const Call join{"/weft.peer.v1.Links/Join", {""}};
+  ASSERT_NE(east_.Token(/*valid_seconds=*/3), "");
+  EXPECT_TRUE(absl::IsPermissionDenied(Ask(peer_port, join).status));
+  absl::SleepFor(absl::Milliseconds(3200));
+  EXPECT_TRUE(absl::IsUnavailable(Ask(peer_port, join).status));
+}
+
 // Another identity of the same trust domain is nobody.
 TEST_F(CredentialTest, AWorkloadOfTheLinkedClusterHasNoPartInIt) {
   const certs::PrivateKey key = certs::PrivateKey::Generate();

@@ -101,10 +101,13 @@ absl::Status LinkTokens::Add(const std::string& id, absl::string_view secret, ab
   return absl::OkStatus();
 }
 
-bool LinkTokens::AnyValid(absl::Time now) const {
-  return std::any_of(tokens_.begin(), tokens_.end(), [&](const auto& entry) {
-    return entry.second.expires > now && entry.second.wrong < kMostWrongSecrets;
-  });
+absl::Time LinkTokens::ValidUntil(absl::Time now) const {
+  absl::Time until = absl::InfinitePast();
+  for (const auto& [id, token] : tokens_) {
+    if (token.expires <= now || token.wrong >= kMostWrongSecrets) continue;
+    until = std::max(until, token.expires);
+  }
+  return until;
 }
 
 absl::Status LinkTokens::Redeem(const std::string& id, absl::string_view secret,

@@ -49,8 +49,8 @@ class LinkTokens {
   // ResourceExhausted if there are too many. `id` is new.
   absl::Status Add(const std::string& id, absl::string_view secret, absl::Time expires,
                    absl::Time now);
-  // Whether there is one that Redeem() may take.
-  bool AnyValid(absl::Time now) const;
+  // Until when there is one that Redeem() may take; absl::InfinitePast() if there is none.
+  absl::Time ValidUntil(absl::Time now) const;
   // Whether `joiner` (anything that tells one from another) may join by it; from then on nobody
   // else may. PermissionDenied says why not; that has to be kept, too, as guesses are counted.
   absl::Status Redeem(const std::string& id, absl::string_view secret, const std::string& joiner,

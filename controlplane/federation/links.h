@@ -47,8 +47,8 @@ class Links {
   // by it, as this cluster cannot be dialed.
   Task<absl::StatusOr<std::string>> MakeToken(absl::Duration life, absl::Time now);
 
-  // Whether there is a token that somebody may come with.
-  bool AwaitsJoin(absl::Time now) const { return store_->TokensSeen().AnyValid(now); }
+  // Until when somebody may come with a token; absl::InfinitePast() if there is none.
+  absl::Time JoinersUntil(absl::Time now) const { return store_->TokensSeen().ValidUntil(now); }
 
   // The issuer's side of a Join: links us with the joiner if its token is good; the answer is what
   // we are. A token that the joiner's description is refused with stays good.
