@@ -161,6 +161,7 @@ absl::Status Links::Add(Peer peer) {
   const std::map<std::string, Peer> all = All();
   if (const auto known = all.find(peer.cluster); known != all.end()) {
     peer.cost = known->second.cost;
+    peer.accept_config = known->second.accept_config;
   }
   return Write(peer);
 }

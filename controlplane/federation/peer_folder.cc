@@ -72,6 +72,24 @@ absl::Status ReadGateways(const YamlNode& node, Peer& peer) {
   return absl::OkStatus();
 }
 
+// `true`, `false`, or a list of namespaces.
+absl::Status ReadAcceptConfig(const YamlNode& node, Peer& peer) {
+  const YamlNode accept = node["acceptConfig"];
+  bool all = false;
+  if (!accept.IsDefined() || accept.IsNull()) return absl::OkStatus();
+  if (accept.IsScalar() && absl::SimpleAtob(accept.Scalar(), &all)) {
+    if (all) peer.accept_config = {"*"};
+    return absl::OkStatus();
+  }
+  constexpr char kNeither[] = "acceptConfig: neither true, false nor a list of namespaces";
+  if (!accept.IsSequence()) return absl::InvalidArgumentError(kNeither);
+  for (const YamlNode& item : accept) {
+    if (!IsDnsLabel(item.Scalar())) return absl::InvalidArgumentError(kNeither);
+    peer.accept_config.emplace_back(item.Scalar());
+  }
+  return absl::OkStatus();
+}
+
 // What need not be there.
 absl::Status ReadOptions(const YamlNode& node, Peer& peer) {
   const absl::string_view outbound_only = node["outboundOnly"].Scalar();
@@ -82,7 +100,7 @@ absl::Status ReadOptions(const YamlNode& node, Peer& peer) {
   if (!cost.empty() && !absl::SimpleAtoi(cost, &peer.cost)) {
     return absl::InvalidArgumentError("cost: not a number from 0 on");
   }
-  return absl::OkStatus();
+  return ReadAcceptConfig(node, peer);
 }
 
 absl::StatusOr<Peer> ReadPeer(const YamlNode& node) {
@@ -114,6 +132,12 @@ absl::StatusOr<Peer> ReadPeer(const YamlNode& node) {
   return peer;
 }
 
+std::string AcceptConfigOf(const Peer& peer) {
+  if (peer.accept_config.empty()) return "";
+  if (peer.accept_config == std::vector<std::string>{"*"}) return "\nacceptConfig: true";
+  return absl::StrCat("\nacceptConfig: [\"", absl::StrJoin(peer.accept_config, "\", \""), "\"]");
+}
+
 }  // namespace
 
 absl::StatusOr<Peer> ParsePeer(absl::string_view text) {
@@ -132,11 +156,12 @@ std::string FormatPeer(const Peer& peer) {
     if (gateway.tunnel_port != 0) absl::StrAppend(out, "/", gateway.tunnel_port);
     absl::StrAppend(out, "\"");
   };
-  return absl::StrCat(
-      "cluster: \"", peer.cluster, "\"\nnetwork: \"", peer.network, "\"\ntrustDomain: \"",
-      peer.trust_domain, "\"\ngateways: [", absl::StrJoin(peer.gateways, ", ", entry),
-      "]\noutboundOnly: ", peer.outbound_only ? "true" : "false", "\ncost: ", peer.cost,
-      "\nroots: |\n  ", absl::StrReplaceAll(peer.roots_pem, {{"\n", "\n  "}}), "\n");
+  return absl::StrCat("cluster: \"", peer.cluster, "\"\nnetwork: \"", peer.network,
+                      "\"\ntrustDomain: \"", peer.trust_domain, "\"\ngateways: [",
+                      absl::StrJoin(peer.gateways, ", ", entry),
+                      "]\noutboundOnly: ", peer.outbound_only ? "true" : "false",
+                      "\ncost: ", peer.cost, AcceptConfigOf(peer), "\nroots: |\n  ",
+                      absl::StrReplaceAll(peer.roots_pem, {{"\n", "\n  "}}), "\n");
 }
 
 PeerFolder::PeerFolder(std::string folder, std::string own_cluster)
