@@ -133,7 +133,6 @@ struct ControlPlane::Running {
   absl::Status StartPages();
   absl::Status StartWebhooks();
   void StartKubernetes();
-  std::vector<ProxyRefusal> Refusals() const;
   absl::StatusOr<std::shared_ptr<const ServerTlsContext>> WebhookContext() const;
   Task<Labels> NamespaceLabels(std::string namespace_);
   absl::Status OnLoop(std::function<absl::Status()> call);
@@ -478,6 +477,10 @@ absl::Status ControlPlane::Running::StartPages() {
     return Page(ClusterPage(engine->remotes() == nullptr ? std::vector<RemoteStatus>()
                                                          : engine->remotes()->Statuses()));
   };
+  pages["/debug/distributionz"] = [this](const Query&) {
+    return Page(
+        DistributionPage(engine->distribution().statuses(), engine->distribution().received()));
+  };
   pages["/debug/adsz"] = [this](const Query&) { return Page(AdsPage(ads->Proxies())); };
   pages["/debug/registryz"] = [this](const Query&) {
     return engine->ready() ? Page(RegistryPage(*engine->world())) : Refusal(503, "not ready\n");
@@ -529,22 +532,12 @@ absl::Status ControlPlane::Running::StartWebhooks() {
   return absl::OkStatus();
 }
 
-std::vector<ProxyRefusal> ControlPlane::Running::Refusals() const {
-  std::vector<ProxyRefusal> refusals;
-  for (const ProxyStatus& proxy : ads->Proxies()) {
-    for (const TypeStatus& type : proxy.types) {
-      if (!type.error.empty()) refusals.push_back({proxy.node, type.error});
-    }
-  }
-  return refusals;
-}
-
 // What weftd writes to an API server.
 void ControlPlane::Running::StartKubernetes() {
   if (kubernetes == nullptr) return;
   leader = std::make_unique<Leader>(loop, *kubernetes, LeaderIdentity());
   status_writer = std::make_unique<StatusWriter>(loop, *kubernetes, *leader, status_book,
-                                                 [this] { return Refusals(); });
+                                                 [this] { return engine->Refusals(); });
   PublishRoots();
 }
 

@@ -13,6 +13,7 @@
 
 #include "controlplane/federation/exports.h"
 #include "controlplane/federation/merge.h"
+#include "controlplane/federation/merge_configs.h"
 #include "controlplane/model/gateway_api.h"
 #include "controlplane/model/gateway_api_status.h"
 #include "controlplane/model/problem.h"
@@ -55,6 +56,8 @@ class WorldMaker {
   // This cluster's own part of that: what it exports is made of it.
   const World& local() const { return from_.local; }
   PeerExports exports() const { return Exports(from_.local); }
+  // Of what peers distribute here, in the last World.
+  std::shared_ptr<const ConfigConflicts> config_conflicts() const { return configs_.conflicts(); }
   // Of the Gateway API's objects in the last World.
   const std::vector<GatewayApiStatus>& gateway_api_statuses() const {
     return gateway_api_.statuses();
@@ -64,6 +67,7 @@ class WorldMaker {
   MergedWorld Merge(const World& local) const;
 
   Registry registry_;
+  ConfigMerge configs_;
   GatewayApiMerge gateway_api_;
   std::map<std::string, PeerState> peers_;
   std::map<std::string, std::shared_ptr<const std::string>> key_sets_;

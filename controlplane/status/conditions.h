@@ -1,5 +1,6 @@
 // Conditions: the list of that name in an object's status, which everybody who has to say something
-// of the object shares. Ours are those of the types Accepted, ResolvedRefs, Conflicted, Programmed.
+// of the object shares. Ours are those of the types Accepted, ResolvedRefs, Conflicted, Programmed,
+// Distributed.
 //
 // For .cc files only: it includes nlohmann's JSON. Pure.
 #ifndef WEFT_CONTROLPLANE_STATUS_CONDITIONS_H_

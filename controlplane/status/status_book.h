@@ -6,6 +6,7 @@
 //   ResolvedRefs  False: it names what is not there (of VirtualServices and DestinationRules)
 //   Conflicted    True: another object has what it claims; absent otherwise
 //   Programmed    False: proxies refuse what was made of it; absent otherwise
+//   Distributed   whether the clusters that it is distributed to have it; absent if there are none
 // Those of the Gateway API are its own (model/gateway_api_status.h), and Programmed for the parents
 // of a route that proxies refuse.
 //
@@ -23,26 +24,17 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "controlplane/federation/distribution.h"
 #include "controlplane/model/gateway_api_status.h"
 #include "controlplane/model/problem.h"
+#include "controlplane/model/proxy_refusal.h"
 #include "controlplane/model/raw_object.h"
 #include "controlplane/status/gateway_api_claim.h"
 
 namespace weft {
 
-// A proxy that refused what it was sent (NACK), and has accepted nothing since.
-struct ProxyRefusal {
-  std::string proxy;  // its node id
-  std::string text;
-
-  friend bool operator==(const ProxyRefusal&, const ProxyRefusal&) = default;
-};
-
 class StatusBook {
  public:
-  // Proxies that one condition quotes.
-  static constexpr size_t kMostProxies = 3;
-
   // Objects as they are now, and what was found in them.
   void OnObjects(const std::vector<ObjectDelta>& deltas, const std::vector<Problem>& problems);
   // What was found in all objects together, in place of what was found before.
@@ -55,6 +47,8 @@ class StatusBook {
   // Before it was called once there is nothing to write.
   void OnWorld(const Findings& findings);
   void OnProxies(const std::vector<ProxyRefusal>& refusals);
+  // Of every object that is distributed to other clusters.
+  void OnDistribution(const std::map<ObjectKey, DistributionStatus>& statuses);
   // Whoever wrote until now may have left anything.
   void LookAtAll();
 
@@ -84,6 +78,7 @@ class StatusBook {
     std::vector<Problem> conflicts;
     std::vector<Problem> findings;
     std::vector<ProxyRefusal> refusals;
+    std::optional<GatewayApiCondition> distributed;
   };
 
   static bool ReadInto(const YamlNode& body, Object& object);
