@@ -154,7 +154,6 @@ struct ControlPlane::Running {
   absl::Status StartPages();
   absl::Status StartWebhooks();
   void StartKubernetes();
-  std::vector<ProxyRefusal> Refusals() const;
   std::vector<LinkReport> LinkReports() const;
   absl::StatusOr<std::shared_ptr<const ServerTlsContext>> WebhookContext() const;
   Task<Labels> NamespaceLabels(std::string namespace_);
@@ -567,6 +566,10 @@ absl::Status ControlPlane::Running::StartPages() {
     return Page(ClusterPage(engine->remotes() == nullptr ? std::vector<RemoteStatus>()
                                                          : engine->remotes()->Statuses()));
   };
+  pages["/debug/distributionz"] = [this](const Query&) {
+    return Page(
+        DistributionPage(engine->distribution().statuses(), engine->distribution().received()));
+  };
   pages["/debug/adsz"] = [this](const Query&) { return Page(AdsPage(ads->Proxies())); };
   pages["/debug/importz"] = [this](const Query&) {
     return engine->ready() ? Page(ImportPage(*engine->world())) : Refusal(503, "not ready\n");
@@ -621,16 +624,6 @@ absl::Status ControlPlane::Running::StartWebhooks() {
   return absl::OkStatus();
 }
 
-std::vector<ProxyRefusal> ControlPlane::Running::Refusals() const {
-  std::vector<ProxyRefusal> refusals;
-  for (const ProxyStatus& proxy : ads->Proxies()) {
-    for (const TypeStatus& type : proxy.types) {
-      if (!type.error.empty()) refusals.push_back({proxy.node, type.error});
-    }
-  }
-  return refusals;
-}
-
 std::vector<LinkReport> ControlPlane::Running::LinkReports() const {
   std::vector<LinkReport> reports = engine->LinkReports();
   for (LinkReport& report : reports) {
@@ -652,7 +645,7 @@ void ControlPlane::Running::StartKubernetes() {
     link_joiner = std::make_unique<LinkJoiner>(loop, *kubernetes, *links, std::move(of_joiner));
   }
   StatusWriter::Reports of_status;
-  of_status.refusals = [this] { return Refusals(); };
+  of_status.refusals = [this] { return engine->Refusals(); };
   of_status.links = [this] { return LinkReports(); };
   status_writer =
       std::make_unique<StatusWriter>(loop, *kubernetes, *leader, status_book, std::move(of_status));

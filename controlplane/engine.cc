@@ -50,6 +50,7 @@ Engine::Engine(EventLoop& loop, EngineOptions options, Translations& translation
       peer_folder_(options_.peers_folder, options_.self->cluster),
       snapshots_(absl::StrCat(options_.data_folder, "/peers")),
       key_set_store_(options_.data_folder),
+      distribution_(self_->cluster, options_.data_folder, [this] { return Refusals(); }),
       alive_(std::make_shared<Engine*>(this)) {}
 
 Engine::~Engine() = default;
@@ -63,6 +64,7 @@ absl::Status Engine::Start() {
     tasks_.Spawn(WatchPeerFolder());
   }
   tasks_.Spawn(KeepSnapshots());
+  tasks_.Spawn(Distribute());
   return StartSource();
 }
 
@@ -149,6 +151,9 @@ void Engine::OnSourceUpdate(SourceUpdate update) {
   KeepLinkStatuses(update.deltas);
   std::vector<Problem> problems = maker_.Apply(update.deltas);
   problems.insert(problems.end(), update.problems.begin(), update.problems.end());
+  for (Problem& problem : distribution_.OnObjects(update.deltas, problems)) {
+    problems.push_back(std::move(problem));
+  }
   Report(problems);
   if (options_.status != nullptr) options_.status->OnObjects(update.deltas, problems);
   registry_read_ |= update.first;
@@ -157,6 +162,7 @@ void Engine::OnSourceUpdate(SourceUpdate update) {
   const bool first = !synced_;
   if (first && !SecretsAreRead()) return;
   synced_ = true;
+  if (first) distribution_.OnAllRead();
   const bool changed = Rebuild();
   if (!changed && !first) return;
   Log(LogLevel::kInfo, first ? "registry_synced" : "registry_changed",
@@ -166,7 +172,8 @@ void Engine::OnSourceUpdate(SourceUpdate update) {
 void Engine::OnPeerChange(const PeerState& state) {
   const std::string& cluster = state.peer->cluster;
   const bool trust_changed = *peers_[cluster].peer != *state.peer;
-  const bool known_changed = peers_[cluster].exports != state.exports || trust_changed;
+  const bool known_changed = peers_[cluster].exports != state.exports ||
+                             peers_[cluster].configs != state.configs || trust_changed;
   peers_[cluster] = state;
   if (known_changed) {
     unsaved_.insert(cluster);
@@ -399,7 +406,9 @@ bool Engine::Rebuild() {
   for (Problem& problem : CheckTelemetries(index)) others.push_back(std::move(problem));
   std::vector<GatewayApiStatus> exports = ServiceExportStatuses(*world());
   for (Problem& problem : CheckServiceExports(exports)) others.push_back(std::move(problem));
-  ReportFindings({std::move(made->references), CheckHosts(index), std::move(others),
+  std::vector<Problem> hosts = CheckHosts(index);
+  distribution_.OnWorld(made->references, hosts);
+  ReportFindings({std::move(made->references), std::move(hosts), std::move(others),
                   maker_.gateway_api_statuses(), std::move(exports)},
                  made->merged);
   return true;
@@ -454,6 +463,27 @@ void Engine::ReportChanged(std::vector<std::string> findings) {
       Log(LogLevel::kWarning, "config_finding", {{"message", finding}});
   }
   reported_ = std::move(findings);
+}
+
+Task<> Engine::Distribute() {
+  while (true) {
+    co_await Sleep(loop_, kDistributionLook);
+    if (!synced_) continue;
+    const bool changed = distribution_.Look(links_, maker_.config_conflicts(), loop_.Now());
+    if (changed && options_.status != nullptr) {
+      options_.status->OnDistribution(distribution_.statuses());
+    }
+  }
+}
+
+std::vector<ProxyRefusal> Engine::Refusals() const {
+  std::vector<ProxyRefusal> refusals;
+  for (const ProxyStatus& proxy : ads_.Proxies()) {
+    for (const TypeStatus& type : proxy.types) {
+      if (!type.error.empty()) refusals.push_back({proxy.node, type.error});
+    }
+  }
+  return refusals;
 }
 
 std::vector<PeerStatus> Engine::PeerStatuses() const {

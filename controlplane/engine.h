@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "controlplane/ads/ads_service.h"
+#include "controlplane/config_distribution.h"
 #include "controlplane/federation/own_state.h"
 #include "controlplane/federation/peer_folder.h"
 #include "controlplane/federation/peer_link.h"
@@ -105,6 +106,9 @@ class Engine {
   void AckPeerTrust();
   // The link whose control plane has this identity, or null.
   PeerLink* FindLink(const certs::SpiffeId& identity) const;
+  const ConfigDistribution& distribution() const { return distribution_; }
+  // What proxies refuse at present.
+  std::vector<ProxyRefusal> Refusals() const;
 
  private:
   absl::Status StartSource();
@@ -136,6 +140,7 @@ class Engine {
   void PublishOwnState();
   void Report(const std::vector<Problem>& problems);
   void ReportChanged(std::vector<std::string> findings);
+  Task<> Distribute();
 
   EventLoop& loop_;
   const EngineOptions options_;
@@ -164,6 +169,7 @@ class Engine {
   KeySetTexts key_sets_;
   std::unique_ptr<JwksFetcher> jwks_fetcher_;
   std::map<std::string, std::unique_ptr<PeerLink>> links_;
+  ConfigDistribution distribution_;
   Scope tasks_;
   // What a thread of the source posts may arrive after this is gone.
   std::shared_ptr<Engine*> alive_;

@@ -27,7 +27,9 @@ void WorldMaker::SetKeySets(std::map<std::string, std::shared_ptr<const std::str
 }
 
 World WorldMaker::Preview() {
-  World world = MergeWorld(registry_.BuildLocal(), peers_, nullptr).world;
+  const World& local = registry_.BuildLocal();
+  World world = MergeWorld(local, peers_, nullptr).world;
+  configs_.Apply(local, peers_, world);
   gateway_api_.Apply(world);
   return HoldDangling(std::move(world), nullptr).world;
 }
@@ -49,6 +51,7 @@ std::optional<WorldMaker::Made> WorldMaker::Make() {
     return std::nullopt;
   }
   MergedWorld merged = Merge(local);
+  configs_.Apply(local, peers_, merged.world);
   merged.world.key_sets = key_sets_;
   Made made;
   if (world_ != nullptr) made.change = ChangeBetween(from_.world, merged.world);

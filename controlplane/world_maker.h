@@ -13,6 +13,7 @@
 
 #include "controlplane/federation/exports.h"
 #include "controlplane/federation/merge.h"
+#include "controlplane/federation/merge_configs.h"
 #include "controlplane/model/gateway_api.h"
 #include "controlplane/model/gateway_api_status.h"
 #include "controlplane/model/problem.h"
@@ -57,6 +58,8 @@ class WorldMaker {
   PeerExports exports() const { return Exports(from_.local); }
   // Other clusters to be linked with, as objects.
   const Configs<v1alpha1::LinkSpec>& links() const { return registry_.links(); }
+  // Of what peers distribute here, in the last World.
+  std::shared_ptr<const ConfigConflicts> config_conflicts() const { return configs_.conflicts(); }
   // Of the Gateway API's objects in the last World.
   const std::vector<GatewayApiStatus>& gateway_api_statuses() const {
     return gateway_api_.statuses();
@@ -66,6 +69,7 @@ class WorldMaker {
   MergedWorld Merge(const World& local) const;
 
   Registry registry_;
+  ConfigMerge configs_;
   GatewayApiMerge gateway_api_;
   std::map<std::string, PeerState> peers_;
   std::map<std::string, std::shared_ptr<const std::string>> key_sets_;

@@ -94,6 +94,30 @@ std::string ClusterPage(const std::vector<RemoteStatus>& remotes) {
   return Dump(page);
 }
 
+std::string DistributionPage(
+    const std::map<ObjectKey, DistributionStatus>& ours,
+    const std::map<std::string, std::shared_ptr<const ConfigReports>>& received) {
+  Json page = {{"distributed", Json::array()}, {"received", Json::array()}};
+  for (const auto& [key, status] : ours) {
+    page["distributed"].push_back({{"object", ToString(key)},
+                                   {"revision", status.revision},
+                                   {"distributed", status.condition.status},
+                                   {"reason", status.condition.reason},
+                                   {"message", status.condition.message},
+                                   {"clusters", status.clusters}});
+  }
+  for (const auto& [cluster, reports] : received) {
+    for (const auto& [key, report] : *reports) {
+      page["received"].push_back({{"object", ToString(key)},
+                                  {"cluster", cluster},
+                                  {"revision", report.revision},
+                                  {"state", std::string(NameOf(report.state))},
+                                  {"message", report.message}});
+    }
+  }
+  return Dump(page);
+}
+
 std::string RegistryPage(const World& world) {
   Json page = Json::array();
   for (const auto& [key, service] : world.services) {

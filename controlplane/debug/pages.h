@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "controlplane/ads/ads_service.h"
+#include "controlplane/federation/distribution.h"
 #include "controlplane/federation/peer_link.h"
 #include "controlplane/model/world.h"
 #include "controlplane/remote_clusters.h"
@@ -19,6 +20,11 @@ std::string SyncPage(const std::vector<ProxyStatus>& proxies, const std::vector<
 std::string AdsPage(const std::vector<ProxyStatus>& proxies);
 // Clusters that are read by their API servers, as Istio's page of that name has them.
 std::string ClusterPage(const std::vector<RemoteStatus>& remotes);
+// Config that this cluster distributes, and what became of it in others; and what others distribute
+// here, by cluster.
+std::string DistributionPage(
+    const std::map<ObjectKey, DistributionStatus>& ours,
+    const std::map<std::string, std::shared_ptr<const ConfigReports>>& received);
 // Services and their endpoints.
 std::string RegistryPage(const World& world);
 // What the clusters of the set export: names, ports, exporters, and what they differ in.

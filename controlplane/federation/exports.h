@@ -20,6 +20,8 @@
 
 namespace weft {
 
+struct PeerConfigs;  // federation/config_object.h
+
 // The ready pods of a service that differ in nothing but their address.
 struct ExportedGroup {
   Locality locality;
@@ -73,6 +75,8 @@ struct PeerState {
   std::vector<GatewayAddress> dead_gateways = {};
   // Of a cluster whose proxies are served here, as it has no control plane; else nothing.
   std::optional<Workloads> workloads = {};
+  // What it distributes to this one; null: nothing.
+  std::shared_ptr<const PeerConfigs> configs = {};
 
   // Whether a request may get there: some gateway answers, whatever became of the control plane
   // behind it; or, where there is none to ask, something was heard lately.

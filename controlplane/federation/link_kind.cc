@@ -37,6 +37,7 @@ std::optional<Peer> PeerOf(const std::string& name, const v1alpha1::LinkSpec& sp
   peer.roots_pem = spec.roots();
   peer.outbound_only = spec.outbound_only();
   peer.cost = spec.cost();
+  peer.accept_config.assign(spec.accept_config().begin(), spec.accept_config().end());
   for (const v1alpha1::LinkSpec::Gateway& gateway : spec.gateways()) {
     peer.gateways.push_back({gateway.address(), static_cast<uint16_t>(gateway.port()),
                              static_cast<uint16_t>(gateway.tunnel_port())});
@@ -50,7 +51,8 @@ std::string LinkSpecOf(const Peer& peer) {
                  {"roots", peer.roots_pem},
                  {"gateways", JsonOf(peer.gateways)},
                  {"outboundOnly", peer.outbound_only},
-                 {"cost", peer.cost}});
+                 {"cost", peer.cost},
+                 {"acceptConfig", peer.accept_config}});
 }
 
 std::string ToldBy(const Peer& linked, const Peer& now) {

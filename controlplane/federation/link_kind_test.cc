@@ -27,6 +27,7 @@ Peer West() {
   peer.roots_pem = NewRoot();
   peer.gateways = {{"192.0.2.1", 15443, 15008}, {"2001:db8::1", 15443, 0}};
   peer.cost = 3;
+  peer.accept_config = {"shop"};
   return peer;
 }
 
@@ -101,6 +102,7 @@ TEST(LinkKind, WhatCannotBeUsedIsRefusedByItsField) {
       {"\"cost\":3", "\"cost\":-1", "spec.cost"},
       {"\"cost\":3", "\"costs\":3", "did you mean 'cost'?"},
       {"BEGIN CERTIFICATE", "BEGIN NOTHING", "spec.roots: "},
+      {"\"shop\"", "\"Shop/x\"", "spec.acceptConfig[0]: 'Shop/x' is not a name"},
   };
   for (const auto& c : cases) {
     const std::string bad = absl::StrReplaceAll(good, {{c.from, c.to}});

@@ -164,7 +164,10 @@ Task<absl::Status> Links::TryToAdd(const Peer& peer) {
   if (!beside.ok()) co_return beside.status();
   Peer added = peer;
   const auto known = beside->peers.find(peer.cluster);
-  if (known != beside->peers.end()) added.cost = known->second.cost;
+  if (known != beside->peers.end()) {
+    added.cost = known->second.cost;
+    added.accept_config = known->second.accept_config;
+  }
   co_return co_await store_->PutLink(std::move(added), *beside);
 }
 

@@ -61,7 +61,7 @@ class Links {
   // Whether we may be linked with it (MayBeLinked). FailedPrecondition while something in the store
   // cannot be read: whose names it holds is not known.
   Task<absl::Status> Check(Peer peer) const;
-  // Links us, or changes how the cluster is reached. Its cost stays.
+  // Links us, or changes how the cluster is reached. Its cost stays, and what config is accepted.
   Task<absl::Status> Add(Peer peer);
   // The token that made it is void from then on, also for who joined by it. NotFound if there is no
   // such link.

@@ -367,6 +367,23 @@ TEST(ClusterDescription, ReadsBackWhatWasSaid) {
   EXPECT_EQ(*ParsePeer(FormatPeer(*peer)), *peer);
 }
 
+TEST(PeerFile, SaysWhichConfigIsAccepted) {
+  Peer peer = *FromWire(DescriptionOf(Identity("west")));
+  for (const std::vector<std::string>& accepted :
+       std::vector<std::vector<std::string>>{{}, {"*"}, {"shop"}, {"shop", "bank"}}) {
+    peer.accept_config = accepted;
+    EXPECT_EQ(*ParsePeer(FormatPeer(peer)), peer);
+  }
+  peer.accept_config.clear();
+  const std::string text = FormatPeer(peer);
+  EXPECT_EQ(*ParsePeer(text + "acceptConfig: []\n"), peer);
+  for (const char* bad : {"shop", "true", "[Shop]", "{shop: true}", "[[shop]]"}) {
+    const auto read = ParsePeer(absl::StrCat(text, "acceptConfig: ", bad, "\n"));
+    ASSERT_FALSE(read.ok()) << bad;
+    EXPECT_TRUE(absl::StartsWith(read.status().message(), "acceptConfig: ")) << read.status();
+  }
+}
+
 TEST(ClusterDescription, WhatIsForeignIsCheckedFieldByField) {
   const ClusterDescription good = DescriptionOf(Identity("west"));
   struct Case {

@@ -72,6 +72,19 @@ absl::Status ReadGateways(const YamlNode& node, Peer& peer) {
   return absl::OkStatus();
 }
 
+absl::Status ReadAcceptConfig(const YamlNode& node, Peer& peer) {
+  const YamlNode accept = node["acceptConfig"];
+  if (!accept.IsDefined() || accept.IsNull()) return absl::OkStatus();
+  constexpr char kWanted[] = "acceptConfig: expected a list of namespaces, or [\"*\"] for all";
+  if (!accept.IsSequence()) return absl::InvalidArgumentError(kWanted);
+  for (const YamlNode& item : accept) {
+    const absl::string_view name = item.Scalar();
+    if (name != "*" && !IsDnsLabel(name)) return absl::InvalidArgumentError(kWanted);
+    peer.accept_config.emplace_back(name);
+  }
+  return absl::OkStatus();
+}
+
 // What need not be there.
 absl::Status ReadOptions(const YamlNode& node, Peer& peer) {
   const absl::string_view outbound_only = node["outboundOnly"].Scalar();
@@ -82,7 +95,7 @@ absl::Status ReadOptions(const YamlNode& node, Peer& peer) {
   if (!cost.empty() && !absl::SimpleAtoi(cost, &peer.cost)) {
     return absl::InvalidArgumentError("cost: not a number from 0 on");
   }
-  return absl::OkStatus();
+  return ReadAcceptConfig(node, peer);
 }
 
 absl::StatusOr<Peer> ReadPeer(const YamlNode& node) {
@@ -114,6 +127,11 @@ absl::StatusOr<Peer> ReadPeer(const YamlNode& node) {
   return peer;
 }
 
+std::string AcceptConfigOf(const Peer& peer) {
+  if (peer.accept_config.empty()) return "";
+  return absl::StrCat("\nacceptConfig: [\"", absl::StrJoin(peer.accept_config, "\", \""), "\"]");
+}
+
 }  // namespace
 
 absl::StatusOr<Peer> ParsePeer(absl::string_view text) {
@@ -132,11 +150,12 @@ std::string FormatPeer(const Peer& peer) {
     if (gateway.tunnel_port != 0) absl::StrAppend(out, "/", gateway.tunnel_port);
     absl::StrAppend(out, "\"");
   };
-  return absl::StrCat(
-      "cluster: \"", peer.cluster, "\"\nnetwork: \"", peer.network, "\"\ntrustDomain: \"",
-      peer.trust_domain, "\"\ngateways: [", absl::StrJoin(peer.gateways, ", ", entry),
-      "]\noutboundOnly: ", peer.outbound_only ? "true" : "false", "\ncost: ", peer.cost,
-      "\nroots: |\n  ", absl::StrReplaceAll(peer.roots_pem, {{"\n", "\n  "}}), "\n");
+  return absl::StrCat("cluster: \"", peer.cluster, "\"\nnetwork: \"", peer.network,
+                      "\"\ntrustDomain: \"", peer.trust_domain, "\"\ngateways: [",
+                      absl::StrJoin(peer.gateways, ", ", entry),
+                      "]\noutboundOnly: ", peer.outbound_only ? "true" : "false",
+                      "\ncost: ", peer.cost, AcceptConfigOf(peer), "\nroots: |\n  ",
+                      absl::StrReplaceAll(peer.roots_pem, {{"\n", "\n  "}}), "\n");
 }
 
 PeerFolder::PeerFolder(std::string folder, std::string own_cluster)

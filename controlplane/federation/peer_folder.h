@@ -6,6 +6,7 @@
 //   gateways: ["192.0.2.1:15443/15008"]  # mesh TLS, and tunnels if it takes any
 //   outboundOnly: false                  # nobody can dial it; then gateways may be []
 //   cost: 0                              # of several clusters, lower ones come first
+//   acceptConfig: [shop]                 # namespaces it may distribute config to; "*": all
 //   roots: |
 //     -----BEGIN CERTIFICATE-----
 //

@@ -60,6 +60,7 @@ void PeerLink::Begin(PeerChannel& channel, bool dialed_by_us, End& end) {
   Stop(absl::AbortedError("another stream took its place"));
   session_.emplace(own_.epoch, view_, dialed_by_us, loop_.Now());
   if (!bundle_in_force_.empty()) session_->AckBundle(bundle_in_force_);
+  session_->TellConfigs(configs_);
   end_ = &end;
   running_.Spawn(RunSession(channel, end));
 }
@@ -228,6 +229,18 @@ void PeerLink::AckBundle(std::string sha256) {
   bundle_in_force_ = std::move(sha256);
   if (session_.has_value()) session_->AckBundle(bundle_in_force_);
   news_.Notify();
+}
+
+void PeerLink::TellConfigs(ConfigsToTell configs) {
+  if (configs_.texts == configs.texts && configs_.reports == configs.reports) return;
+  configs_ = std::move(configs);
+  if (session_.has_value()) session_->TellConfigs(configs_);
+  news_.Notify();
+}
+
+std::shared_ptr<const ConfigReports> PeerLink::config_reports() const {
+  const bool synced = session_.has_value() && session_->synced();
+  return synced ? view_.config_reports() : nullptr;
 }
 
 PeerState PeerLink::state() const {

@@ -83,6 +83,8 @@ class PeerLink {
   void Publish(std::shared_ptr<const OwnState> own);
   // The peer's bundle that is in force here (PeerSession::AckBundle).
   void AckBundle(std::string sha256);
+  // The config that the peer is to have of us, and what became here of its own.
+  void TellConfigs(ConfigsToTell configs);
   // A stream that the peer dialed, as its certificate proved; until it is over.
   Task<absl::Status> Serve(GrpcCall& call);
 
@@ -90,6 +92,8 @@ class PeerLink {
   PeerState state() const;
   PeerKnowledge knowledge() const { return view_.knowledge(); }
   PeerStatus status() const;
+  // What the peer says became of the config that we distribute to it; null: it is not there.
+  std::shared_ptr<const ConfigReports> config_reports() const;
   // SHA-256 of our bundle in force at the peer; empty: not known.
   const std::string& acked_bundle() const { return view_.acked_bundle(); }
 
@@ -123,6 +127,7 @@ class PeerLink {
   PeerView view_;
   std::shared_ptr<const OwnState> own_state_;
   std::string bundle_in_force_;
+  ConfigsToTell configs_;
   const MonotonicTime started_;
   std::optional<MonotonicTime> last_heard_;
   PeerHealth health_ = PeerHealth::kNever;  // as last told

@@ -40,6 +40,8 @@ struct PeerSession::State {
   absl::Duration next_beat;
   absl::Duration last_heard;
   std::string bundle_in_force;  // of the peer's, here
+  ConfigFeed config_feed;
+  ConfigsToTell configs;
   bool hello_sent = false;
   bool ack_due = false;
 };
@@ -70,6 +72,7 @@ std::vector<PeerMessage> PeerSession::Due(std::shared_ptr<const OwnState> own, a
     for (PeerMessage& message : s.feed.Next(std::move(own), s.known_of_us, now)) {
       messages.push_back(std::move(message));
     }
+    s.config_feed.Next(s.configs, s.feed, messages);
     if (std::exchange(s.ack_due, false)) {
       messages.push_back(s.feed.Message());
       messages.back().mutable_ack()->set_bundle_sha256(s.bundle_in_force);
@@ -105,6 +108,8 @@ void PeerSession::AckBundle(std::string sha256) {
   state_->bundle_in_force = std::move(sha256);
   state_->ack_due = true;
 }
+
+void PeerSession::TellConfigs(ConfigsToTell configs) { state_->configs = std::move(configs); }
 
 bool PeerSession::greeted() const { return state_->view.greeted(); }
 bool PeerSession::synced() const { return state_->view.synced(); }

@@ -18,6 +18,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "controlplane/federation/config_feed.h"
 #include "controlplane/federation/peer_feed.h"
 #include "controlplane/federation/peer_view.h"
 
@@ -46,6 +47,10 @@ class PeerSession {
   // The peer's trust bundle that is in force here, by its SHA-256 in hex: with all proxies, not
   // only with us. Told with what is due next.
   void AckBundle(std::string sha256);
+
+  // The config that the peer is to have of us, and what became here of its own. Told with what is
+  // due next.
+  void TellConfigs(ConfigsToTell configs);
 
   bool greeted() const;  // the peer said hello, and is who it should be
   bool synced() const;   // all that it exports was heard on this stream

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "api/weft/peer.pb.h"
 #include "certs/file.h"
+#include "controlplane/federation/config_wire.h"
 #include "controlplane/federation/peer_view.h"
 #include "controlplane/federation/peer_wire.h"
 
@@ -29,8 +30,33 @@ std::string EncodeSnapshot(const Peer& configured, const PeerKnowledge& knowledg
       ToWire(service, *snapshot.add_services());
     }
   }
+  if (knowledge.configs != nullptr) {
+    for (const auto& [key, config] : knowledge.configs->objects) {
+      peer::v1::ConfigObject& wire = *snapshot.add_configs();
+      ToWire(key, *wire.mutable_key());
+      wire.set_json(config->json);
+    }
+  }
   return snapshot.SerializeAsString();
 }
+
+namespace {
+
+// What this version of us cannot use, as another one could, is left out: the peer tells it again.
+std::shared_ptr<const PeerConfigs> ConfigsOf(const Peer& configured,
+                                             const peer::v1::Snapshot& snapshot) {
+  auto configs = std::make_shared<PeerConfigs>();
+  for (const peer::v1::ConfigObject& wire : snapshot.configs()) {
+    const std::optional<ObjectKey> key = FromWire(wire.key());
+    if (!key.has_value()) continue;
+    auto config = ReadConfig(*key, wire.json(), configured.cluster);
+    if (!config.ok()) continue;
+    configs->objects[*key] = std::make_shared<const ReceivedConfig>(*std::move(config));
+  }
+  return configs;
+}
+
+}  // namespace
 
 absl::StatusOr<PeerKnowledge> DecodeSnapshot(const Peer& configured, absl::string_view bytes) {
   peer::v1::Snapshot snapshot;
@@ -56,6 +82,7 @@ absl::StatusOr<PeerKnowledge> DecodeSnapshot(const Peer& configured, absl::strin
   knowledge.exports = std::move(exports);
   knowledge.known = {snapshot.epoch(), snapshot.revision()};
   knowledge.gateways = *std::move(gateways);
+  knowledge.configs = ConfigsOf(configured, snapshot);
   if (snapshot.configured_roots_pem() == configured.roots_pem &&
       snapshot.bundle().roots_pem_size() == 1) {
     knowledge.roots_pem = snapshot.bundle().roots_pem(0);

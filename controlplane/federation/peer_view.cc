@@ -24,7 +24,9 @@ std::string Escaped(const std::string& foreign) { return absl::CHexEscape(foreig
 }  // namespace
 
 PeerView::PeerView(Peer configured, PeerKnowledge known)
-    : configured_(std::move(configured)), known_(known.known) {
+    : configured_(std::move(configured)),
+      known_(known.known),
+      configs_(configured_, std::move(known.configs)) {
   Peer peer = configured_;
   if (!known.roots_pem.empty()) peer.roots_pem = std::move(known.roots_pem);
   if (!known.gateways.empty()) peer.gateways = std::move(known.gateways);
@@ -38,6 +40,7 @@ KnownState PeerView::StartStream() {
   heard_.clear();
   ids_.clear();
   greeted_ = started_ = synced_ = false;
+  configs_.StartStream();
   told_ = known_;
   return told_;
 }
@@ -53,12 +56,13 @@ PeerState PeerView::state() const {
   PeerState state;
   state.peer = peer_;
   state.exports = exports_;
+  state.configs = configs_.configs();
   return state;
 }
 
 PeerKnowledge PeerView::knowledge() const {
   Publish();
-  return {exports_, known_, peer_->roots_pem, peer_->gateways};
+  return {exports_, known_, peer_->roots_pem, peer_->gateways, configs_.configs()};
 }
 
 absl::StatusOr<bool> PeerView::OnMessage(const PeerMessage& message) {
@@ -107,6 +111,11 @@ absl::StatusOr<bool> PeerView::Take(const PeerMessage& message) {
     case PeerMessage::kAck:
       acked_bundle_ = message.ack().bundle_sha256().substr(0, kSha256HexSize);
       return false;
+    case PeerMessage::kConfig:
+    case PeerMessage::kConfigRemoved:
+    case PeerMessage::kConfigsTold:
+    case PeerMessage::kConfigReport:
+      return configs_.OnMessage(message);
     case PeerMessage::kHello:
     case PeerMessage::kHeartbeat:
     case PeerMessage::BODY_NOT_SET:

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "controlplane/federation/config_view.h"
 #include "controlplane/federation/exports.h"
 #include "controlplane/federation/peer_feed.h"
 
@@ -35,6 +36,7 @@ struct PeerKnowledge {
   // As it said last; empty: as configured.
   std::string roots_pem = {};
   std::vector<GatewayAddress> gateways = {};
+  std::shared_ptr<const PeerConfigs> configs = {};  // null for none
 };
 
 class PeerView {
@@ -56,6 +58,8 @@ class PeerView {
   uint64_t heard() const { return heard_count_; }  // messages that were not stale, on all streams
   // SHA-256, in hex, of our bundle that the peer said is in force there; empty before.
   const std::string& acked_bundle() const { return acked_bundle_; }
+  // What it says became of the config that we distribute to it.
+  std::shared_ptr<const ConfigReports> config_reports() const { return configs_.reports(); }
   size_t refused() const { return refused_; }  // services that were malformed or beyond the quota
   const std::string& last_refusal() const { return last_refusal_; }
 
@@ -96,6 +100,7 @@ class PeerView {
   bool started_ = false;
   bool synced_ = false;
   std::string acked_bundle_;
+  ConfigView configs_;
   size_t refused_ = 0;
   std::string last_refusal_;
 };

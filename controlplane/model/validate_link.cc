@@ -40,6 +40,10 @@ void CheckLink(const LinkSpec& spec, Checker& check) {
     const Checker::In item(check, "gateways", i);
     CheckGatewayOf(spec.gateways(i), check);
   }
+  for (int i = 0; i < spec.accept_config_size(); ++i) {
+    if (spec.accept_config(i) == "*") continue;
+    check.Label(absl::StrCat("acceptConfig[", i, "]"), spec.accept_config(i));
+  }
   if (!spec.roots().empty()) {
     if (spec.network().empty()) check.Error("network", "is missing");
     return CheckTrust(spec, check);

@@ -244,6 +244,8 @@ struct Config {
   std::shared_ptr<const Spec> spec;
   Labels annotations = {};
   int64_t generation = 0;  // of the spec, as the API server counts; 0 in files
+  // The one that distributed it to us; empty: it is our own.
+  std::string cluster = {};
 };
 // Ordered by namespace and name, so translation is deterministic.
 template <typename Spec>
@@ -290,6 +292,8 @@ struct Peer {
   bool outbound_only = false;
   bool draining = false;  // any other cluster is to be preferred
   uint32_t cost = 0;      // of several clusters the ones of lower cost come first
+  // Namespaces of which it may distribute config to us (federation/config_view.h); "*": all.
+  std::vector<std::string> accept_config = {};
 
   friend bool operator==(const Peer&, const Peer&) = default;
 };

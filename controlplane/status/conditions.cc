@@ -10,8 +10,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kOurTypes[] = {"Accepted", "ResolvedRefs", "Conflicted", "Programmed",
-                                     "Connected"};
+constexpr const char* kOurTypes[] = {"Accepted",   "ResolvedRefs", "Conflicted",
+                                     "Programmed", "Connected",    "Distributed"};
 
 bool IsOurs(const std::string& type) {
   return std::find(std::begin(kOurTypes), std::end(kOurTypes), type) != std::end(kOurTypes);

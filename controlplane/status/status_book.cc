@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -45,39 +44,10 @@ std::string PluralOf(const std::string& kind) {
   return found == plurals->end() ? "" : found->second;
 }
 
-// Hosts as proxies know them: the name of a service in full.
-std::string InFull(absl::string_view host, const std::string& name_space) {
-  if (!absl::StrContains(host, "."))
-    return absl::StrCat(host, ".", name_space, ".svc.cluster.local");
-  return std::string(host);
-}
-
 std::vector<std::string> NamesOf(const ObjectKey& key, const YamlNode& spec) {
-  std::vector<std::string> names;
-  if (key.kind == "VirtualService" || IsGatewayApiRoute(key.kind)) names.push_back(ConfigPath(key));
-  if (HasGatewayApiStatus(key.kind)) return names;
-  const auto add = [&](const YamlNode& host) {
-    const absl::string_view text = host.Scalar();
-    if (!text.empty() && text[0] != '*') names.push_back(InFull(text, key.namespace_));
-  };
-  add(spec["host"]);
-  for (const YamlNode host : spec["hosts"]) add(host);
-  if (key.kind == "AuthorizationPolicy") {
-    names.push_back(absl::StrCat("ns[", key.namespace_, "]-policy[", key.name, "]"));
-  }
-  return names;
-}
-
-bool IsPartOfAName(char c) { return absl::ascii_isalnum(c) || c == '-' || c == '.'; }
-
-// Whether `text` has `name`, not as a part of a longer one.
-bool Mentions(absl::string_view text, absl::string_view name) {
-  for (size_t at = text.find(name); at != absl::string_view::npos; at = text.find(name, at + 1)) {
-    const size_t end = at + name.size();
-    const bool begins = at == 0 || !IsPartOfAName(text[at - 1]);
-    if (begins && (end == text.size() || !IsPartOfAName(text[end]))) return true;
-  }
-  return false;
+  if (IsGatewayApiRoute(key.kind)) return {ConfigPath(key)};
+  if (HasGatewayApiStatus(key.kind)) return {};
+  return NamesToProxies(key, spec);
 }
 
 std::string Shown(const Problem& problem) {
@@ -100,17 +70,6 @@ std::vector<Problem> Of(const std::vector<Problem>& problems, bool errors) {
 
 std::string RefusalOf(const std::vector<Problem>& errors) {
   return absl::StrCat(ListOf(errors), " (its last good form, if there was one, stays in force)");
-}
-
-std::string QuoteOf(const std::vector<ProxyRefusal>& refusals) {
-  std::string text =
-      absl::StrCat(refusals.size(), refusals.size() == 1 ? " proxy refuses" : " proxies refuse",
-                   " what is made of it: ");
-  const size_t shown = std::min(refusals.size(), StatusBook::kMostProxies);
-  for (size_t i = 0; i < shown; ++i) {
-    absl::StrAppend(&text, i == 0 ? "" : "; ", refusals[i].proxy, ": ", refusals[i].text);
-  }
-  return text;
 }
 
 int64_t NumberIn(const YamlNode& map, const char* field) {
@@ -216,13 +175,7 @@ void StatusBook::ReplaceGatewayApi(const std::vector<GatewayApiStatus>& statuses
 
 void StatusBook::OnProxies(const std::vector<ProxyRefusal>& refusals) {
   for (auto& [key, object] : objects_) {
-    std::vector<ProxyRefusal> now;
-    for (const ProxyRefusal& refusal : refusals) {
-      const bool concerned =
-          std::any_of(object.names.begin(), object.names.end(),
-                      [&](const std::string& name) { return Mentions(refusal.text, name); });
-      if (concerned) now.push_back(refusal);
-    }
+    std::vector<ProxyRefusal> now = RefusalsOf(object.names, refusals);
     if (object.refusals == now) continue;
     object.refusals = std::move(now);
     dirty_.insert(key);
@@ -237,6 +190,17 @@ void StatusBook::OnLinks(const std::vector<LinkReport>& reports) {
     if (IsLink(key.kind)) dirty_.insert(key);
   }
   links_ = std::move(now);
+}
+
+void StatusBook::OnDistribution(const std::map<ObjectKey, DistributionStatus>& statuses) {
+  for (auto& [key, object] : objects_) {
+    const auto found = statuses.find(key);
+    std::optional<GatewayApiCondition> now;
+    if (found != statuses.end()) now = found->second.condition;
+    if (object.distributed == now) continue;
+    object.distributed = std::move(now);
+    dirty_.insert(key);
+  }
 }
 
 void StatusBook::LookAtAll() {
@@ -271,6 +235,7 @@ GatewayApiConditions StatusBook::WantedOf(const ObjectKey& key, const Object& ob
   if (!object.refusals.empty()) {
     wanted.push_back({"Programmed", false, "RefusedByProxies", QuoteOf(object.refusals)});
   }
+  if (object.distributed.has_value()) wanted.push_back(*object.distributed);
   return wanted;
 }
 

@@ -6,6 +6,7 @@
 //   ResolvedRefs  False: it names what is not there (of VirtualServices and DestinationRules)
 //   Conflicted    True: another object has what it claims; absent otherwise
 //   Programmed    False: proxies refuse what was made of it; absent otherwise
+//   Distributed   whether the clusters that it is distributed to have it; absent if there are none
 // Those of ServiceExports are Valid, Ready and Conflict, as the MCS API has them.
 // Those of the Gateway API are its own (model/gateway_api_status.h), and Programmed for the parents
 // of a route that proxies refuse. A Link is Accepted when it is known who the other cluster is, and
@@ -26,27 +27,18 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "controlplane/federation/distribution.h"
 #include "controlplane/model/gateway_api_status.h"
 #include "controlplane/model/problem.h"
+#include "controlplane/model/proxy_refusal.h"
 #include "controlplane/model/raw_object.h"
 #include "controlplane/status/gateway_api_claim.h"
 #include "controlplane/status/link_report.h"
 
 namespace weft {
 
-// A proxy that refused what it was sent (NACK), and has accepted nothing since.
-struct ProxyRefusal {
-  std::string proxy;  // its node id
-  std::string text;
-
-  friend bool operator==(const ProxyRefusal&, const ProxyRefusal&) = default;
-};
-
 class StatusBook {
  public:
-  // Proxies that one condition quotes.
-  static constexpr size_t kMostProxies = 3;
-
   // Objects as they are now, and what was found in them.
   void OnObjects(const std::vector<ObjectDelta>& deltas, const std::vector<Problem>& problems);
   // What was found in all objects together, in place of what was found before.
@@ -62,6 +54,8 @@ class StatusBook {
   void OnProxies(const std::vector<ProxyRefusal>& refusals);
   // Of every object of kind Link; before that nothing is said of one but that it is refused.
   void OnLinks(const std::vector<LinkReport>& reports);
+  // Of every object that is distributed to other clusters.
+  void OnDistribution(const std::map<ObjectKey, DistributionStatus>& statuses);
   // Whoever wrote until now may have left anything.
   void LookAtAll();
 
@@ -92,6 +86,7 @@ class StatusBook {
     std::vector<Problem> findings;
     std::vector<ProxyRefusal> refusals;
     GatewayApiConditions exported;  // of a ServiceExport
+    std::optional<GatewayApiCondition> distributed;
   };
 
   static bool ReadInto(const YamlNode& body, Object& object);

@@ -199,6 +199,23 @@ TEST_F(StatusBookTest, AServiceExportHasTheConditionsOfItsOwnApi) {
   EXPECT_EQ(Written(), "");
 }
 
+TEST_F(StatusBookTest, SaysHowFarAnObjectIsInOtherClusters) {
+  Put(WebObject());
+  Written();
+  Store();
+  DistributionStatus status;
+  status.condition = {"Distributed", false, "InProgress", "wave 1 of 2: west: was told"};
+  book_.OnDistribution({{kWeb, status}});
+  EXPECT_EQ(Written(), absl::StrCat(kFine, " Distributed=False/InProgress"));
+  EXPECT_EQ(Message("Distributed"), "wave 1 of 2: west: was told");
+  Store();
+  book_.OnDistribution({{kWeb, status}});
+  EXPECT_EQ(Written(), "");
+  // It is not marked any more.
+  book_.OnDistribution({});
+  EXPECT_EQ(Written(), kFine);
+}
+
 TEST_F(StatusBookTest, AConflictIsTriedWithTheNewerObject) {
   Put(WebObject());
   ASSERT_EQ(Written(), kFine);

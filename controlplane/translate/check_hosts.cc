@@ -43,13 +43,15 @@ bool Overlap(const VirtualServiceConfig& a, const VirtualServiceConfig& b) {
 
 Problem ConflictOf(const VirtualServiceConfig& config, int host,
                    const VirtualServiceConfig& older) {
+  const bool own = older.cluster.empty() && !config.cluster.empty();
   return {Severity::kWarning,
           "IST0109",
           config.key,
           config.origin,
           absl::StrCat("spec.hosts[", host, "]"),
           absl::StrCat("\"", config.spec->hosts(host), "\" is routed by ", ToString(older.key),
-                       ", which is older: move these routes there, or remove the host here")};
+                       own ? ", which is the cluster's own" : ", which is older",
+                       ": move these routes there, or remove the host here")};
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "controlplane/translate/check_hosts.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "controlplane/translate/world_builder.h"
@@ -52,6 +53,24 @@ TEST(CheckHosts, TheYoungerOfTwoThatSomeClientSees) {
         });
     EXPECT_EQ(losers, c.loser) << c.what;
   }
+}
+
+TEST(CheckHosts, WhatAnotherClusterDistributesIsYoungerThanAllOfOurOwn) {
+  WorldBuilder builder;
+  for (const char* name : {"a", "b"}) {
+    const absl::Status applied = builder.Apply(absl::StrCat(
+        "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: ", name,
+        ", namespace: shop}\nspec: {hosts: [web], http: [{route: [{destination: "
+        "{host: web}}]}]}\n"));
+    ASSERT_TRUE(applied.ok()) << applied;
+  }
+  World world = builder.world();
+  world.virtual_services[{"shop", "a"}].cluster = "east";
+  const TranslationIndex index(world);
+  const std::vector<Problem> problems = CheckHosts(index);
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_EQ(problems[0].key.name, "a");
+  EXPECT_TRUE(absl::StrContains(problems[0].message, "which is the cluster's own"));
 }
 
 }  // namespace

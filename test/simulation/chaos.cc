@@ -51,7 +51,7 @@ void Chaos::Ask() {
 void Chaos::Work() {
   const int cluster = AnyCluster();
   const ServiceName service = AnyService();
-  switch (context_.random.Below(10)) {
+  switch (context_.random.Below(11)) {
     case 0:
       return fleet_.SetService(cluster, service, context_.random.Percent(70));
     case 1:
@@ -65,6 +65,8 @@ void Chaos::Work() {
       }
       return;
     }
+    case 3:
+      return fleet_.SetPolicy(cluster, context_.random.Percent(75));
     default:
       return fleet_.SetPod(cluster, service,
                            static_cast<int>(context_.random.Below(kPodsOfService)),

@@ -121,6 +121,14 @@ void Fleet::SetPod(int cluster, const ServiceName& service, int pod, bool ready)
   Tell(cluster, at(cluster).objects.SetPod(service, pod, ready, context_.time.now()));
 }
 
+void Fleet::SetPolicy(int cluster, bool there) {
+  const std::vector<ObjectDelta> deltas = at(cluster).objects.SetPolicy(there, context_.time.now());
+  context_.journal.Note(
+      NameOf(cluster), ": its policy ",
+      there ? absl::StrCat("is now ", at(cluster).objects.policy().form) : "is gone");
+  Tell(cluster, deltas);
+}
+
 // The first one stays: who lost sight of a cluster that moved as a whole has to link anew.
 void Fleet::ChangeGateways(int cluster) {
   Cluster& changed = at(cluster);
@@ -156,6 +164,7 @@ Weftd::Setup Fleet::SetupOf(const Cluster& cluster) const {
     peer.trust_domain = DomainOf(other);
     peer.roots_pem = RootsPem(other, 1);
     peer.outbound_only = at(other).outbound_only;
+    peer.accept_config = {"shop"};
     if (!peer.outbound_only) peer.gateways = {GatewayOf(other, 0)};
     setup.peers[other] = std::move(peer);
   }

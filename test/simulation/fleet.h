@@ -63,6 +63,7 @@ class Fleet {
   // What may happen.
   void SetService(int cluster, const ServiceName& service, bool there);
   void SetPod(int cluster, const ServiceName& service, int pod, bool ready);
+  void SetPolicy(int cluster, bool there);
   void ChangeGateways(int cluster);
   void StartWeftd(int cluster);
   // `silent`: as when power fails.

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "certs/certificate.h"
+#include "controlplane/federation/config_object.h"
 #include "controlplane/federation/peer_view.h"
 #include "test/simulation/fleet.h"
 #include "test/simulation/pki.h"
@@ -68,6 +69,7 @@ void Invariants::OnHeard(int viewer, int peer, bool speaks, absl::Duration sent)
   if (speaks && fleet_.at(viewer).weftd->Synced(peer)) {
     const auto known = heard_until_.try_emplace(key, sent).first;
     known->second = std::max(known->second, sent);
+    if (fleet_.at(viewer).weftd->ConfigsTold(peer)) configs_heard_until_[key] = known->second;
     // Now it knows again, and its proxies soon will.
     for (const ServiceName& service : AllServices()) {
       const auto forgiven = forgiven_until_.find({viewer, service, peer});
@@ -76,6 +78,7 @@ void Invariants::OnHeard(int viewer, int peer, bool speaks, absl::Duration sent)
     }
   }
   CheckView(viewer, peer);
+  CheckPolicy(viewer, peer);
 }
 
 // No lost removal: what was gone before the last that was heard is believed no more.
@@ -96,7 +99,18 @@ void Invariants::CheckView(int viewer, int peer) {
   }
 }
 
+// The same of what is distributed.
+void Invariants::CheckPolicy(int viewer, int owner) {
+  const auto heard = configs_heard_until_.find({viewer, owner});
+  if (heard == configs_heard_until_.end()) return;
+  if (fleet_.at(viewer).weftd->StateOf(owner).configs->objects.empty()) return;
+  const Fact& there = fleet_.at(owner).objects.policy().there;
+  if (there.WasTrueSince(heard->second - kMostUntold)) return;
+  context_.Fail("lost removal: c", viewer, " believes that c", owner, " distributes a policy");
+}
+
 void Invariants::OnWorld(int viewer, const World& world) {
+  CheckPolicies(viewer, world);
   for (const auto& [name, peer] : world.peers) CheckRoots(viewer, *peer);
   for (const auto& [host, endpoints] : world.endpoints) {
     if (!absl::StrContains(host, ".kube-system.") && !absl::StrContains(host, ".weft-system.")) {
@@ -111,6 +125,32 @@ void Invariants::OnWorld(int viewer, const World& world) {
     const size_t services = fleet_.at(viewer).weftd->StateOf(peer).exports->size();
     if (services <= kMaxServicesOfPeer) continue;
     context_.Fail("c", viewer, " holds ", services, " services of c", peer);
+  }
+}
+
+// A policy that was there is not lost while its owner has it, and nobody has one for the system.
+void Invariants::CheckPolicies(int viewer, const World& world) {
+  const absl::Duration now = context_.time.now();
+  for (const auto& [name, policy] : world.authorization_policies) {
+    if (policy.cluster.empty() || name.first == "shop") continue;
+    context_.Fail("c", viewer, " takes a policy of ", policy.cluster, " for ", name.first);
+  }
+  for (int owner = 0; owner < fleet_.size(); ++owner) {
+    if (owner == viewer || Lies(owner)) continue;
+    const ObjectKey key = Objects::PolicyOf(owner);
+    const std::pair viewed(viewer, owner);
+    const auto known = policy_since_.find(viewed);
+    if (world.authorization_policies.contains({key.namespace_, key.name})) {
+      if (known == policy_since_.end()) policy_since_[viewed] = now;
+      continue;
+    }
+    if (known == policy_since_.end()) continue;
+    const absl::Duration since = known->second;
+    policy_since_.erase(known);
+    const Fact& there = fleet_.at(owner).objects.policy().there;
+    if (there.WasFalseSince(since - kMostOnItsWay)) continue;
+    context_.Fail("lost policy: c", viewer, " had it of c", owner, " since ",
+                  absl::FormatDuration(since));
   }
 }
 
@@ -131,7 +171,11 @@ void Invariants::CheckRoots(int viewer, const Peer& peer) {
 }
 
 void Invariants::OnStart(int viewer, const std::set<int>& unsaved_peers) {
-  for (int peer = 0; peer < fleet_.size(); ++peer) heard_until_.erase({viewer, peer});
+  for (int peer = 0; peer < fleet_.size(); ++peer) {
+    heard_until_.erase({viewer, peer});
+    configs_heard_until_.erase({viewer, peer});
+  }
+  for (int peer : unsaved_peers) policy_since_.erase({viewer, peer});
   for (const auto& [triple, since] : routed_since_) {
     const auto& [who, service, owner] = triple;
     if (who == viewer && unsaved_peers.contains(owner))
@@ -215,6 +259,7 @@ void Invariants::AtEnd() {
       if (state.peer->gateways != fleet_.at(peer).gateways) {
         context_.Fail("at the end: c", viewer, " has other gateways of c", peer);
       }
+      CheckPolicyAtEnd(viewer, peer);
       for (int root = 0; root < fleet_.at(peer).roots; ++root) {
         const std::string pem = RootOf(peer, root).root().ToPem();
         if (absl::StrContains(state.peer->roots_pem, pem)) continue;
@@ -224,6 +269,21 @@ void Invariants::AtEnd() {
     CheckSidecar(viewer);
     CheckGateway(viewer);
   }
+}
+
+// In its newest form, if who gets it first says what became of it.
+void Invariants::CheckPolicyAtEnd(int viewer, int owner) {
+  const Objects::Policy& truth = fleet_.at(owner).objects.policy();
+  const PeerState state = fleet_.at(viewer).weftd->StateOf(owner);
+  const auto found = state.configs->objects.find(Objects::PolicyOf(owner));
+  if ((found != state.configs->objects.end()) != truth.there.value()) {
+    return context_.Fail("at the end: c", viewer, truth.there.value() ? " has not" : " has",
+                         " the policy of c", owner);
+  }
+  if (!truth.there.value() || Lies(0)) return;
+  if (absl::StrContains(found->second->json, Objects::MarkOfForm(truth.form))) return;
+  context_.Fail("at the end: c", viewer, " has the policy of c", owner, " in another form than ",
+                truth.form);
 }
 
 // Has each service's places in all clusters but those that lie, and no others.

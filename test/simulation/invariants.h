@@ -61,6 +61,9 @@ class Invariants {
   void CheckRoots(int viewer, const Peer& peer);
   std::set<int> OwnersOf(int viewer, const ServiceName& service) const;
   void CheckView(int viewer, int peer);
+  void CheckPolicy(int viewer, int owner);
+  void CheckPolicies(int viewer, const World& world);
+  void CheckPolicyAtEnd(int viewer, int owner);
   void CheckSidecar(int viewer);
   void CheckGateway(int owner);
 
@@ -68,7 +71,9 @@ class Invariants {
   const Fleet& fleet_;
   // The latest moment of which the viewer has heard all that the peer had to say.
   std::map<std::pair<int, int>, absl::Duration> heard_until_;
+  std::map<std::pair<int, int>, absl::Duration> configs_heard_until_;  // likewise
   std::map<Triple, absl::Duration> routed_since_;  // by those sidecars that have endpoints there
+  std::map<std::pair<int, int>, absl::Duration> policy_since_;  // viewer and owner
   // Until when what a restart has lost may be missed.
   std::map<Triple, absl::Duration> forgiven_until_;
   std::map<std::pair<int, int>, std::weak_ptr<const Peer>> checked_;

@@ -35,6 +35,20 @@ PeerMessage Service(const std::string& namespace_, const std::string& name, uint
   return message;
 }
 
+// Only shop's are accepted.
+PeerMessage Policy(const std::string& namespace_) {
+  PeerMessage message;
+  peer::v1::ConfigObject& config = *message.mutable_config();
+  config.mutable_key()->set_kind("AuthorizationPolicy");
+  config.mutable_key()->set_namespace_(namespace_);
+  config.mutable_key()->set_name("lie");
+  config.set_json(absl::StrCat(
+      R"({"apiVersion":"security.istio.io/v1","kind":"AuthorizationPolicy","metadata":)"
+      R"({"name":"lie","namespace":")",
+      namespace_, R"("},"spec":{"action":"DENY","rules":[{}]}})"));
+  return message;
+}
+
 }  // namespace
 
 void Liar::Tamper(int peer, std::vector<PeerMessage>& messages) {
@@ -82,7 +96,7 @@ std::vector<PeerMessage> Liar::Flood() {
 std::vector<PeerMessage> Liar::Lies() {
   PeerMessage message;
   const int other = static_cast<int>(context_.random.Below(static_cast<uint64_t>(clusters_)));
-  switch (context_.random.Below(8)) {
+  switch (context_.random.Below(9)) {
     case 0:
       context_.journal.Note("c", cluster_, " lies: it has system services");
       return {Service("kube-system", "vault", 3), Service("weft-system", "weftd", 3)};
@@ -116,6 +130,9 @@ std::vector<PeerMessage> Liar::Lies() {
       context_.journal.Note("c", cluster_, " lies: synced once more");
       message.mutable_synced();
       return {message};
+    case 7:
+      context_.journal.Note("c", cluster_, " lies: policies for the system");
+      return {Policy("weft-system"), Policy("kube-system"), Policy("default")};
     default:
       context_.journal.Note("c", cluster_, " lies: a bundle that is no certificate");
       message.mutable_bundle()->set_trust_domain(DomainOf(cluster_));

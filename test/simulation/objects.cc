@@ -62,6 +62,23 @@ metadata:
                           cluster, zone);
 }
 
+// It changes no traffic.
+std::string PolicyYaml(const ObjectKey& key, int form) {
+  return absl::Substitute(R"(---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata:
+  name: $1
+  namespace: $0
+  annotations:
+    weft.io/distribute-to: "*"
+    weft.io/distribute-order: c0
+    weft.io/distribute-pause: 2s
+spec: {action: AUDIT, rules: [{from: [{source: {namespaces: [$2]}}]}]}
+)",
+                          key.namespace_, key.name, Objects::MarkOfForm(form));
+}
+
 }  // namespace
 
 const std::vector<ServiceName>& AllServices() {
@@ -199,6 +216,20 @@ std::vector<ObjectDelta> Objects::SetPod(const ServiceName& service, int pod, bo
   services_[service].pods[pod].Set(ready, now);
   UpdateFacts(service, now);
   return Put(is_new ? PodYaml(service, pod) + SliceYaml(service) : SliceYaml(service));
+}
+
+ObjectKey Objects::PolicyOf(int cluster) {
+  return {"AuthorizationPolicy", "shop", absl::StrCat("audit-c", cluster)};
+}
+
+std::string Objects::MarkOfForm(int form) { return absl::StrCat("form-", form, "-"); }
+
+std::vector<ObjectDelta> Objects::SetPolicy(bool there, absl::Duration now) {
+  policy_.there.Set(there, now);
+  const ObjectKey key = PolicyOf(cluster_);
+  if (there) return Put(PolicyYaml(key, ++policy_.form));
+  objects_.erase(key);
+  return {{key, nullptr}};
 }
 
 }  // namespace weft::simulation

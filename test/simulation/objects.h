@@ -43,6 +43,15 @@ class Objects {
                      absl::Duration when) const;
   // What others should know once everything has settled.
   PeerExports Exports() const;
+  // The policy that this cluster distributes to all others, the first cluster before the rest.
+  struct Policy {
+    Fact there;
+    int form = 0;  // the newest
+  };
+  const Policy& policy() const { return policy_; }
+  static ObjectKey PolicyOf(int cluster);
+  // By which the JSON of a form is known.
+  static std::string MarkOfForm(int form);
   std::set<std::string> ReadyAddresses(const ServiceName& service) const;
 
   // All there is, as a list would have it.
@@ -51,6 +60,8 @@ class Objects {
   std::vector<ObjectDelta> SetService(const ServiceName& service, bool there, absl::Duration now);
   std::vector<ObjectDelta> SetPod(const ServiceName& service, int pod, bool ready,
                                   absl::Duration now);
+  // Each time in another form.
+  std::vector<ObjectDelta> SetPolicy(bool there, absl::Duration now);
 
  private:
   std::vector<ObjectDelta> Put(const std::string& yaml);
@@ -60,6 +71,7 @@ class Objects {
   const int cluster_;
   std::set<ServiceName> there_;
   std::map<ServiceName, Service> services_;
+  Policy policy_;
   std::map<ObjectKey, ObjectDelta> objects_;
 };
 

@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "certs/spiffe_id.h"
+#include "controlplane/federation/config_reports.h"
 #include "controlplane/federation/peer_snapshot.h"
 
 namespace weft::simulation {
@@ -22,6 +23,7 @@ constexpr absl::Duration kLongestBackoff = absl::Seconds(2);
 // For how long the cluster whose name comes later waits to be dialed.
 constexpr absl::Duration kWaitsForOther = absl::Milliseconds(1500);
 constexpr char kEpochFile[] = "epoch";
+constexpr char kDistributionFile[] = "distribution";
 
 std::string SnapshotFile(int peer) { return absl::StrCat("peers/", NameOf(peer)); }
 
@@ -51,6 +53,7 @@ Weftd::Weftd(Context& context, Network& network, Disk& disk, Setup setup, Surrou
 void Weftd::Start() {
   running_ = true;
   LoadEpoch();
+  LoadDistribution();
   for (const auto& [peer, configured] : setup_.peers) {
     Link& link = links_[peer];
     LoadSnapshot(peer, link);
@@ -104,6 +107,19 @@ void Weftd::LoadSnapshot(int peer, Link& link) {
   link.view = std::make_unique<PeerView>(configured, std::move(known));
 }
 
+void Weftd::LoadDistribution() {
+  Distribution::Records records;
+  if (const auto bytes = disk_.Read(kDistributionFile)) {
+    auto decoded = DecodeRecords(*bytes);
+    if (!decoded.ok()) {
+      return context_.Fail(setup_.self->cluster,
+                           " cannot read what it distributes: ", decoded.status().message());
+    }
+    records = *std::move(decoded);
+  }
+  distribution_.emplace(setup_.self->cluster, std::move(records));
+}
+
 void Weftd::KeepSnapshots() {
   if (!running_ || cut_off_) return;
   bool wrote = false;
@@ -143,9 +159,40 @@ void Weftd::Tick() {
       Dial(peer, link);
     }
   }
+  Distribute();
   context_.time.After(kTick, [self = weak_from_this()] {
     if (const auto weftd = self.lock()) weftd->Tick();
   });
+}
+
+// As ConfigDistribution::Look().
+void Weftd::Distribute() {
+  if (!ready()) return;
+  Distribution::Heard heard;
+  for (const auto& [peer, link] : links_) {
+    heard[NameOf(peer)] = Synced(peer) ? link.view->config_reports() : nullptr;
+  }
+  distribution_->Advance(heard, now());
+  if (!cut_off_ && records_written_ != distribution_->records_version()) {
+    records_written_ = distribution_->records_version();
+    disk_.Write(kDistributionFile, EncodeRecords(distribution_->records()));
+    disk_.Sync();
+  }
+  for (auto& [peer, link] : links_) {
+    TellConfigs(peer, link);
+    Speak(peer);
+  }
+}
+
+void Weftd::TellConfigs(int peer, Link& link) {
+  if (link.session == nullptr) return;
+  ConfigFindings findings;
+  findings.conflicts = maker_.config_conflicts();
+  ConfigReports reports = ReportsOn(NameOf(peer), *link.view->state().configs, findings);
+  if (link.reports == nullptr || *link.reports != reports) {
+    link.reports = std::make_shared<const ConfigReports>(std::move(reports));
+  }
+  link.session->TellConfigs({distribution_->TextsFor(NameOf(peer)), link.reports});
 }
 
 void Weftd::Dial(int peer, Link& link) {
@@ -188,6 +235,8 @@ void Weftd::Begin(int peer, ConnectionId connection, bool dialed_by_us) {
   link.dialed_by_us = dialed_by_us;
   link.session = std::make_unique<PeerSession>(epoch_, *link.view, dialed_by_us, now());
   link.wake = absl::InfiniteDuration();
+  link.configs_told = false;
+  TellConfigs(peer, link);
   const auto self = weak_from_this();
   network_.Attach(connection, dialed_by_us,
                   {[self, peer, connection](const PeerMessage& message, absl::Duration sent) {
@@ -244,6 +293,7 @@ void Weftd::OnMessage(int peer, ConnectionId connection, PeerMessage message, ab
   const bool was_synced = link.session->synced();
   const auto changed = link.session->OnMessage(message, now());
   if (!changed.ok()) return End(peer, std::string(changed.status().message()));
+  link.configs_told |= message.has_configs_told();
   if (link.session->synced()) link.backoff = kFirstBackoff;
   if (*changed) ++link.changes;
   if (*changed || was_synced != link.session->synced()) OnPeersChanged();
@@ -316,6 +366,8 @@ void Weftd::OnObjects(const std::vector<ObjectDelta>& deltas) {
   for (const Problem& problem : maker_.Apply(deltas)) {
     if (problem.severity == Severity::kError) context_.Fail(ToString(problem));
   }
+  distribution_->OnObjects(deltas, {});
+  distribution_->OnAllRead();
   registry_read_ = true;
   Rebuild();
 }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "certs/trust_bundle.h"
+#include "controlplane/federation/distribution.h"
 #include "controlplane/federation/own_state.h"
 #include "controlplane/federation/peer_session.h"
 #include "controlplane/federation/peer_view.h"
@@ -74,6 +76,8 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
   PeerState StateOf(int peer) const { return links_.at(peer).view->state(); }
   const PeerView& ViewOf(int peer) const { return *links_.at(peer).view; }
   bool Synced(int peer) const;
+  // Whether, on the present stream, all was heard that the peer distributes.
+  bool ConfigsTold(int peer) const { return links_.at(peer).configs_told; }
   // Whether a crash now would lose nothing of what is known of the peer.
   bool Saved(int peer) const { return links_.at(peer).saved == links_.at(peer).changes; }
 
@@ -91,6 +95,8 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
     uint64_t changes = 0;                            // of what is known
     uint64_t written = 0;                            // the change that went to disk last
     uint64_t saved = 0;                              // and is safe there
+    std::shared_ptr<const ConfigReports> reports;    // of what the peer distributes
+    bool configs_told = false;
     // Where defences are off.
     uint64_t fake_sequence = 0;
     std::string foreign_roots;
@@ -100,9 +106,12 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
   bool DialsFirst(int peer) const;
   void LoadEpoch();
   void LoadSnapshot(int peer, Link& link);
+  void LoadDistribution();
   void KeepSnapshots();
   void SyncDisk();
   void Tick();
+  void Distribute();
+  void TellConfigs(int peer, Link& link);
   void Dial(int peer, Link& link);
   void Begin(int peer, ConnectionId connection, bool dialed_by_us);
   void End(int peer, const std::string& why);
@@ -131,6 +140,8 @@ class Weftd : public std::enable_shared_from_this<Weftd> {
   bool peers_changed_ = false;
   std::vector<GatewayAddress> gateways_;
   OwnHistory history_;
+  std::optional<Distribution> distribution_;
+  uint64_t records_written_ = 0;  // of it
   std::shared_ptr<const OwnState> own_;
   std::map<int, Link> links_;
   certs::TrustBundles bundles_;
