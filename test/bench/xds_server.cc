@@ -21,10 +21,9 @@
 #include <vector>
 
 #include "controlplane/ads/ads_service.h"
-#include "controlplane/federation/merge.h"
-#include "controlplane/model/registry.h"
 #include "controlplane/translations.h"
 #include "controlplane/transport/grpc_port.h"
+#include "controlplane/world_maker.h"
 #include "proxy/base/log.h"
 #include "proxy/runtime/event_loop.h"
 #include "test/bench/xds_floor.h"
@@ -48,12 +47,12 @@ class WeftdServer {
     auto self = std::make_shared<ClusterIdentity>();
     self->cluster = "bench";
     self->trust_domain = "bench.weft";
-    registry_ = std::make_unique<Registry>(self, ExportPolicy::kAll);
+    maker_ = std::make_unique<WorldMaker>(self, ExportPolicy::kAll);
     for (int i = 0; i < mesh.services; ++i) {
-      registry_->Apply(Parse(ServiceYaml(i, mesh) + SliceYaml(i, 0, mesh)));
+      maker_->Apply(Parse(ServiceYaml(i, mesh) + SliceYaml(i, 0, mesh)));
     }
     for (int i = 0; mesh.namespaces > 1 && i < mesh.namespaces; ++i) {
-      registry_->Apply(Parse(SidecarYaml(i)));
+      maker_->Apply(Parse(SidecarYaml(i)));
     }
     ads_ = std::make_unique<AdsService>(
         loop_, metrics_, [this](const std::shared_ptr<const World>& world, const ProxyView& view) {
@@ -71,7 +70,7 @@ class WeftdServer {
 
   void Change(std::vector<ObjectDelta> deltas) {
     loop_.Post([this, deltas = std::move(deltas)] {
-      registry_->Apply(deltas);
+      maker_->Apply(deltas);
       Publish();
     });
   }
@@ -89,22 +88,18 @@ class WeftdServer {
     at_ = port_->address();
   }
   void Publish() {
-    auto world =
-        std::make_shared<const World>(MergeWorld(registry_->BuildLocal(), {}, world_.get()).world);
-    world_ = world;
-    ads_->Publish(world);
+    if (const auto made = maker_->Make()) ads_->Publish(made->world);
   }
 
   const BenchMesh mesh_;
   EventLoop loop_;
   Metrics metrics_;
   Translations translations_;
-  std::unique_ptr<Registry> registry_;
+  std::unique_ptr<WorldMaker> maker_;
   std::unique_ptr<AdsService> ads_;
   GrpcServices services_;
   Address at_ = *Address::Parse("127.0.0.1:0");
   std::unique_ptr<GrpcPort> port_;
-  std::shared_ptr<const World> world_;
   std::thread thread_;
 };
 
