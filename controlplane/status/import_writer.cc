@@ -1,6 +1,5 @@
 #include "controlplane/status/import_writer.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,7 +10,6 @@ namespace {
 
 constexpr char kKind[] = "ServiceImport";
 constexpr char kGroup[] = "multicluster.x-k8s.io";
-constexpr size_t kShown = 200;  // of an answer that is an error
 
 std::vector<WatchedResource> Watched() {
   return {{"", {"v1"}, "namespaces", "Namespace"},
@@ -51,7 +49,7 @@ ImportWriter::ImportWriter(EventLoop& loop, KubernetesClient& client, const Lead
 
 Task<> ImportWriter::Run() {
   while (true) {
-    absl::Duration pause = kLook;
+    absl::Duration pause = WritePace::kLook;
     std::optional<ImportBook::Write> next = Next();
     if (next.has_value()) pause = co_await Put(*std::move(next));
     co_await Sleep(loop_, pause);
@@ -85,35 +83,30 @@ KubernetesRequest ImportWriter::RequestFor(const ImportBook::Write& write) const
 
 Task<absl::Duration> ImportWriter::Put(ImportBook::Write write) {
   KubernetesRequest request = RequestFor(write);
-  const auto answer = co_await client_.Call(std::move(request), loop_.Now() + kCallTimeout);
+  const auto answer =
+      co_await client_.Call(std::move(request), loop_.Now() + WritePace::kCallTimeout);
   const int status = answer.ok() ? answer->status : 0;
   const bool gone = write.action == ImportBook::Action::kDelete && status == 404;
   if (status == 200 || status == 201 || status == 202 || gone) {
     book_.OnWritten(write, loop_.Now() + kAgain);
-    backoff_ = kBackoffFirst;
-    told_.clear();
     if (write.action != ImportBook::Action::kApplyStatus) {
       Log(LogLevel::kInfo, "service_import_written",
           {{"object", absl::StrCat(write.name.first, "/", write.name.second)},
            {"action", NameOf(write.action)}});
     }
-    co_return kBetweenWrites;
+    co_return pace_.OnWritten();
   }
-  Tell(write, answer.ok() ? absl::StrCat(status, ": ", answer->body.substr(0, kShown))
-                          : std::string(answer.status().message()));
+  Tell(write, TroubleOf(answer));
   // Something about this object: the others may be written.
   if (status == 404 || status == 409 || status == 422) {
     book_.OnNotWritten(write, loop_.Now() + kAgainAfterRefusal);
-    co_return kBetweenWrites;
+    co_return WritePace::kBetweenWrites;
   }
-  const absl::Duration pause = backoff_;
-  backoff_ = std::min(backoff_ * 2, kBackoffMost);
-  co_return pause;
+  co_return pace_.OnTrouble();
 }
 
 void ImportWriter::Tell(const ImportBook::Write& write, const std::string& trouble) {
-  if (trouble == told_) return;
-  told_ = trouble;
+  if (!pace_.IsNews(trouble)) return;
   Log(LogLevel::kWarning, "service_import_not_written",
       {{"object", absl::StrCat(write.name.first, "/", write.name.second)},
        {"action", NameOf(write.action)},

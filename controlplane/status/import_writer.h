@@ -16,6 +16,7 @@
 #include "controlplane/sources/kubernetes/source.h"
 #include "controlplane/status/import_book.h"
 #include "controlplane/status/leader.h"
+#include "controlplane/status/write_pace.h"
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/scope.h"
 #include "proxy/runtime/task.h"
@@ -24,18 +25,11 @@ namespace weft {
 
 class ImportWriter {
  public:
-  // At most 20 a second, as StatusWriter.
-  static constexpr absl::Duration kBetweenWrites = absl::Milliseconds(50);
   // Of one object: somebody who writes something else there is not answered faster.
   static constexpr absl::Duration kAgain = absl::Seconds(2);
   static constexpr absl::Duration kAgainAfterRefusal = absl::Seconds(30);
-  static constexpr absl::Duration kLook = absl::Milliseconds(250);
   // After the start: until then not every cluster may have been heard, and nothing is deleted.
   static constexpr absl::Duration kPatience = absl::Seconds(30);
-  // Ends before another weftd may lead.
-  static constexpr absl::Duration kCallTimeout = absl::Seconds(4);
-  static constexpr absl::Duration kBackoffFirst = absl::Seconds(1);
-  static constexpr absl::Duration kBackoffMost = absl::Seconds(30);
 
   // The World of now, or null before the first.
   using WorldNow = std::function<std::shared_ptr<const World>()>;
@@ -60,8 +54,7 @@ class ImportWriter {
   const MonotonicTime started_;
   ImportBook book_;
   bool listed_ = false;  // what was there at the start
-  absl::Duration backoff_ = kBackoffFirst;
-  std::string told_;
+  WritePace pace_;
   Scope tasks_;
   std::unique_ptr<KubernetesSource> source_;
 };

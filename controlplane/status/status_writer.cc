@@ -1,6 +1,5 @@
 #include "controlplane/status/status_writer.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -8,11 +7,6 @@
 #include "proxy/base/log.h"
 
 namespace weft {
-namespace {
-
-constexpr size_t kShown = 200;  // of an answer that is an error
-
-}  // namespace
 
 StatusWriter::StatusWriter(EventLoop& loop, KubernetesClient& client, const Leader& leader,
                            StatusBook& book, Reports reports)
@@ -26,7 +20,7 @@ Task<> StatusWriter::Run() {
   while (true) {
     if (!leader_.leads()) {
       led = false;
-      co_await Sleep(loop_, kLook);
+      co_await Sleep(loop_, WritePace::kLook);
       continue;
     }
     if (!std::exchange(led, true)) book_.LookAtAll();
@@ -36,7 +30,7 @@ Task<> StatusWriter::Run() {
     }
     book_.OnLinks(reports_.links());
     std::optional<StatusBook::Write> write = book_.Next(absl::Now());
-    absl::Duration pause = kLook;
+    absl::Duration pause = WritePace::kLook;
     if (write.has_value()) pause = co_await Put(*std::move(write));
     co_await Sleep(loop_, pause);
   }
@@ -48,33 +42,26 @@ Task<absl::Duration> StatusWriter::Put(StatusBook::Write write) {
   request.path = absl::StrCat(write.path, "?fieldManager=weftd");
   request.body = std::move(write.body);
   request.content_type = "application/merge-patch+json";
-  auto answer = co_await client_.Call(std::move(request), loop_.Now() + kCallTimeout);
+  auto answer = co_await client_.Call(std::move(request), loop_.Now() + WritePace::kCallTimeout);
   const int status = answer.ok() ? answer->status : 0;
   if (status == 200) {
     book_.OnWritten(write.key, std::move(answer->body));
-    backoff_ = kBackoffFirst;
-    told_.clear();
-    co_return kBetweenWrites;
+    co_return pace_.OnWritten();
   }
-  if (status == 404) co_return kBetweenWrites;  // it went, or its kind has no status
+  if (status == 404) co_return WritePace::kBetweenWrites;  // it went, or its kind has no status
   if (status == 409) {
     book_.OnNotWritten(write.key);
     co_return kAfterConflict;
   }
-  co_return OnTrouble(write.key, answer.ok()
-                                     ? absl::StrCat(status, ": ", answer->body.substr(0, kShown))
-                                     : std::string(answer.status().message()));
+  co_return OnTrouble(write.key, TroubleOf(answer));
 }
 
 absl::Duration StatusWriter::OnTrouble(const ObjectKey& key, const std::string& reason) {
   book_.OnNotWritten(key);
-  if (reason != told_) {
+  if (pace_.IsNews(reason)) {
     Log(LogLevel::kWarning, "status_not_written", {{"object", ToString(key)}, {"reason", reason}});
   }
-  told_ = reason;
-  const absl::Duration pause = backoff_;
-  backoff_ = std::min(backoff_ * 2, kBackoffMost);
-  return pause;
+  return pace_.OnTrouble();
 }
 
 }  // namespace weft

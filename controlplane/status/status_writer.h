@@ -13,6 +13,7 @@
 #include "controlplane/sources/kubernetes/client.h"
 #include "controlplane/status/leader.h"
 #include "controlplane/status/status_book.h"
+#include "controlplane/status/write_pace.h"
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/scope.h"
 #include "proxy/runtime/task.h"
@@ -21,16 +22,9 @@ namespace weft {
 
 class StatusWriter {
  public:
-  // At most 20 a second: a small part of what one client may ask of an API server.
-  static constexpr absl::Duration kBetweenWrites = absl::Milliseconds(50);
-  // Between looks at what there is to do, and at what proxies refuse.
-  static constexpr absl::Duration kLook = absl::Milliseconds(250);
+  // Between looks at what proxies refuse.
   static constexpr absl::Duration kLookAtProxies = absl::Seconds(2);
-  // Ends before another weftd may lead.
-  static constexpr absl::Duration kCallTimeout = absl::Seconds(4);
   static constexpr absl::Duration kAfterConflict = absl::Milliseconds(200);
-  static constexpr absl::Duration kBackoffFirst = absl::Seconds(1);
-  static constexpr absl::Duration kBackoffMost = absl::Seconds(30);
 
   // What the book is told at each look.
   struct Reports {
@@ -55,8 +49,7 @@ class StatusWriter {
   const Leader& leader_;
   StatusBook& book_;
   const Reports reports_;
-  absl::Duration backoff_ = kBackoffFirst;
-  std::string told_;
+  WritePace pace_;
   Scope tasks_;
 };
 

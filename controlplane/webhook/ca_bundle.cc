@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "controlplane/status/write_pace.h"
 #include "proxy/base/log.h"
 
 namespace weft::webhook {
@@ -15,7 +16,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr char kGroup[] = "admissionregistration.k8s.io";
-constexpr size_t kShown = 200;  // of an answer that is an error
 
 bool IsOurs(const YamlNode& configuration, absl::string_view revision) {
   const YamlNode labels = configuration["metadata"]["labels"];
@@ -137,8 +137,7 @@ Task<> CaBundle::WriteOne(ObjectKey key, std::string patch) {
   backoff_ = std::min(backoff_ * 2, kBackoffMost);
   Log(LogLevel::kWarning, "webhook_ca_not_written",
       {{"object", ToString(key)},
-       {"reason", answer.ok() ? absl::StrCat(status, ": ", answer->body.substr(0, kShown))
-                              : std::string(answer.status().message())},
+       {"reason", TroubleOf(answer)},
        {"effect", "the API server cannot call the webhooks"}});
 }
 

@@ -1,6 +1,5 @@
 #include "controlplane/webhook/ca_root.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,8 +8,6 @@
 
 namespace weft::webhook {
 namespace {
-
-constexpr size_t kShown = 200;  // of an answer that is an error
 
 std::vector<WatchedResource> Watched() {
   return {
@@ -35,7 +32,7 @@ CaRoot::CaRoot(EventLoop& loop, KubernetesClient& client, const Leader& leader,
 
 Task<> CaRoot::Run() {
   while (true) {
-    absl::Duration pause = kLook;
+    absl::Duration pause = WritePace::kLook;
     if (listed_ && leader_.leads()) {
       const std::optional<std::string> next = book_.Next(loop_.Now());
       if (next.has_value()) pause = co_await Write(*next);
@@ -52,30 +49,25 @@ Task<absl::Duration> CaRoot::Write(std::string name_space) {
                               "?fieldManager=weftd&force=true");
   request.body = book_.BodyFor(name_space);
   request.content_type = "application/apply-patch+yaml";
-  const auto answer = co_await client_.Call(std::move(request), loop_.Now() + kCallTimeout);
+  const auto answer =
+      co_await client_.Call(std::move(request), loop_.Now() + WritePace::kCallTimeout);
   const int status = answer.ok() ? answer->status : 0;
   if (status == 200 || status == 201) {
     book_.OnWritten(name_space, loop_.Now() + kAgain);
-    backoff_ = kBackoffFirst;
-    told_.clear();
     Log(LogLevel::kInfo, "ca_root_written", {{"namespace", name_space}});
-    co_return kBetweenWrites;
+    co_return pace_.OnWritten();
   }
-  Tell(name_space, answer.ok() ? absl::StrCat(status, ": ", answer->body.substr(0, kShown))
-                               : std::string(answer.status().message()));
+  Tell(name_space, TroubleOf(answer));
   // Something about this namespace, or this object: the others may be written.
   if (status == 404 || status == 409 || status == 422) {
     book_.OnNotWritten(name_space, loop_.Now() + kAgainAfterRefusal);
-    co_return kBetweenWrites;
+    co_return WritePace::kBetweenWrites;
   }
-  const absl::Duration pause = backoff_;
-  backoff_ = std::min(backoff_ * 2, kBackoffMost);
-  co_return pause;
+  co_return pace_.OnTrouble();
 }
 
 void CaRoot::Tell(const std::string& name_space, const std::string& trouble) {
-  if (trouble == told_) return;
-  told_ = trouble;
+  if (!pace_.IsNews(trouble)) return;
   Log(LogLevel::kWarning, "ca_root_not_written",
       {{"namespace", name_space},
        {"reason", trouble},

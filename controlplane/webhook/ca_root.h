@@ -15,6 +15,7 @@
 #include "controlplane/sources/kubernetes/client.h"
 #include "controlplane/sources/kubernetes/source.h"
 #include "controlplane/status/leader.h"
+#include "controlplane/status/write_pace.h"
 #include "controlplane/webhook/ca_root_book.h"
 #include "proxy/runtime/event_loop.h"
 #include "proxy/runtime/scope.h"
@@ -24,17 +25,10 @@ namespace weft::webhook {
 
 class CaRoot {
  public:
-  // At most 20 a second, as StatusWriter.
-  static constexpr absl::Duration kBetweenWrites = absl::Milliseconds(50);
   // Of one namespace: somebody who writes something else there, again and again, is not answered
   // faster.
   static constexpr absl::Duration kAgain = absl::Seconds(2);
   static constexpr absl::Duration kAgainAfterRefusal = absl::Seconds(30);
-  static constexpr absl::Duration kLook = absl::Milliseconds(250);
-  // Ends before another weftd may lead.
-  static constexpr absl::Duration kCallTimeout = absl::Seconds(4);
-  static constexpr absl::Duration kBackoffFirst = absl::Seconds(1);
-  static constexpr absl::Duration kBackoffMost = absl::Seconds(30);
 
   // On the loop's thread; what is given must outlive this.
   CaRoot(EventLoop& loop, KubernetesClient& client, const Leader& leader, std::string roots_pem);
@@ -52,8 +46,7 @@ class CaRoot {
   const Leader& leader_;
   CaRootBook book_;
   bool listed_ = false;  // what was there at the start
-  absl::Duration backoff_ = kBackoffFirst;
-  std::string told_;
+  WritePace pace_;
   Scope tasks_;
   std::unique_ptr<KubernetesSource> source_;
 };
