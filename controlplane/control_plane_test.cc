@@ -441,31 +441,6 @@ TEST(ControlPlane, DiscoveryOverTlsIsForWhoeverProvesToBeTheNode) {
 
 // ---- Two clusters, each with a gateway in front of its peer port.
 
-// A gateway with a thread of its own; its calls are made there.
-class Gateway {
- public:
-  Gateway() : gateway_(loop_), address_(gateway_.address()) {
-    thread_ = std::thread([this] { loop_.Run(); });
-  }
-  ~Gateway() {
-    loop_.Stop();
-    thread_.join();
-  }
-  std::string address() const { return absl::StrCat(address_.address, ":", address_.port); }
-  void LeadTo(const Cluster& cluster) {
-    loop_.Post([this, to = cluster.control_plane->peer()] { gateway_.LeadTo(to); });
-  }
-  void Freeze(bool frozen) {
-    loop_.Post([this, frozen] { gateway_.Freeze(frozen); });
-  }
-
- private:
-  EventLoop loop_;
-  GatewayForTest gateway_;
-  const GatewayAddress address_;
-  std::thread thread_;
-};
-
 class TwoClusters : public testing::Test {
  protected:
   void SetUp() override {
@@ -473,11 +448,11 @@ class TwoClusters : public testing::Test {
     west_.registry.Write("hello.yaml", HelloYaml({"10.0.0.1", "10.0.0.2"}));
     east_.Start();
     west_.Start();
-    east_gateway_.LeadTo(east_);
-    west_gateway_.LeadTo(west_);
+    east_gateway_.LeadTo(east_.control_plane->peer());
+    west_gateway_.LeadTo(west_.control_plane->peer());
     // They name no gateways of their own, so the other goes on with those configured.
-    east_.peers.Write("west.yaml", west_.PeerYaml(west_gateway_.address()));
-    west_.peers.Write("east.yaml", east_.PeerYaml(east_gateway_.address()));
+    east_.peers.Write("west.yaml", west_.PeerYaml(west_gateway_.ToString()));
+    west_.peers.Write("east.yaml", east_.PeerYaml(east_gateway_.ToString()));
   }
   // A stream of a proxy in east, which has seen `expected`.
   std::unique_ptr<Proxy> ProxyThatSees(const std::string& expected) {
@@ -496,13 +471,13 @@ class TwoClusters : public testing::Test {
     }
   }
   std::string InWest(int pods) const {
-    return absl::StrCat(" ", west_gateway_.address(), "*", pods);
+    return absl::StrCat(" ", west_gateway_.ToString(), "*", pods);
   }
 
   Cluster east_{"east"};
   Cluster west_{"west"};
-  Gateway east_gateway_;
-  Gateway west_gateway_;
+  GatewayOnThread east_gateway_;
+  GatewayOnThread west_gateway_;
 };
 
 TEST_F(TwoClusters, ShareTheirServicesAndKeepThemWhenAControlPlaneDies) {

@@ -10,7 +10,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -47,28 +46,6 @@ std::string NewFolder() {
   char pattern[] = "/tmp/weft-link-XXXXXX";
   return mkdtemp(pattern);
 }
-
-// A gateway with a thread of its own.
-class Gateway {
- public:
-  Gateway() : gateway_(loop_), address_(gateway_.address()) {
-    thread_ = std::thread([this] { loop_.Run(); });
-  }
-  ~Gateway() {
-    loop_.Stop();
-    thread_.join();
-  }
-  const GatewayAddress& address() const { return address_; }
-  void LeadTo(const Address& to) {
-    loop_.Post([this, to] { gateway_.LeadTo(to); });
-  }
-
- private:
-  EventLoop loop_;
-  GatewayForTest gateway_;
-  const GatewayAddress address_;
-  std::thread thread_;
-};
 
 // ---- Calls, blocking.
 
@@ -221,7 +198,7 @@ struct Cluster {
 
   const std::string name;
   const std::string folder;
-  Gateway gateway;
+  GatewayOnThread gateway;
   ControlPlaneOptions options;
   std::unique_ptr<ControlPlane> weftd;
 };

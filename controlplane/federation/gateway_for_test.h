@@ -6,8 +6,11 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
+#include <thread>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "controlplane/model/world.h"
 #include "proxy/base/buffer.h"
 #include "proxy/net/tcp.h"
@@ -96,6 +99,34 @@ class GatewayForTest {
   size_t passed_ = 0;
   Scope connections_;
   Scope accepting_;
+};
+
+// One with a loop and a thread of its own, where its calls are made.
+class GatewayOnThread {
+ public:
+  GatewayOnThread() : gateway_(loop_), address_(gateway_.address()) {
+    thread_ = std::thread([this] { loop_.Run(); });
+  }
+  ~GatewayOnThread() {
+    loop_.Stop();
+    thread_.join();
+  }
+
+  const GatewayAddress& address() const { return address_; }
+  // As flags and files have it.
+  std::string ToString() const { return absl::StrCat(address_.address, ":", address_.port); }
+  void LeadTo(const Address& to) {
+    loop_.Post([this, to] { gateway_.LeadTo(to); });
+  }
+  void Freeze(bool frozen) {
+    loop_.Post([this, frozen] { gateway_.Freeze(frozen); });
+  }
+
+ private:
+  EventLoop loop_;
+  GatewayForTest gateway_;
+  const GatewayAddress address_;
+  std::thread thread_;
 };
 
 }  // namespace weft

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -16,7 +15,6 @@
 #include "controlplane/federation/gateway_for_test.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "proxy/runtime/event_loop.h"
 #include "test/integration/process.h"
 #include "test/kubernetes/cluster.h"
 
@@ -31,29 +29,6 @@ using testing::HasSubstr;
 constexpr char kDefinition[] = "controlplane/federation/link_definition.yaml";
 constexpr char kNamespace[] = "apiVersion: v1\nkind: Namespace\nmetadata: {name: weft-system}\n";
 
-// A gateway with a thread of its own.
-class Gateway {
- public:
-  Gateway() : gateway_(loop_), address_(gateway_.address()) {
-    thread_ = std::thread([this] { loop_.Run(); });
-  }
-  ~Gateway() {
-    loop_.Stop();
-    thread_.join();
-  }
-  std::string address() const { return absl::StrCat(address_.address, ":", address_.port); }
-  void LeadTo(const Weftd& weftd) {
-    const Address to = *Address::Ip("127.0.0.1", static_cast<uint16_t>(weftd.peer_port()));
-    loop_.Post([this, to] { gateway_.LeadTo(to); });
-  }
-
- private:
-  EventLoop loop_;
-  GatewayForTest gateway_;
-  const GatewayAddress address_;
-  std::thread thread_;
-};
-
 // With a service that the other one is to see.
 struct Side {
   explicit Side(const std::string& name) : name(name) {
@@ -61,16 +36,21 @@ struct Side {
     cluster.Out({"apply", "-f", "-"}, kNamespace);
     cluster.Out({"create", "-f", "-"}, ServiceYaml(name + "-web", 80, {}));
     weftd = NewWeftd();
-    gateway.LeadTo(*weftd);
+    LeadTo(*weftd);
   }
   std::unique_ptr<Weftd> NewWeftd(const std::string& user = "weftd", const std::string& ca = "") {
     WeftdOptions options;
     options.cluster = name;
     options.registry = cluster.Registry(user);
-    options.flags = {"--network",       name + "-net", "--gateway-address",
-                     gateway.address(), "--export",    "all"};
+    options.flags = {"--network",        name + "-net", "--gateway-address",
+                     gateway.ToString(), "--export",    "all"};
     options.ca = ca;
     return std::make_unique<Weftd>(std::move(options));
+  }
+
+  // Whom the gateway leads to.
+  void LeadTo(const Weftd& of) {
+    gateway.LeadTo(*Address::Ip("127.0.0.1", static_cast<uint16_t>(of.peer_port())));
   }
 
   // But for the CA, which is not the links' to keep.
@@ -138,7 +118,7 @@ struct Side {
 
   const std::string name;
   Cluster cluster;
-  Gateway gateway;
+  GatewayOnThread gateway;
   std::unique_ptr<Weftd> weftd;
 };
 
@@ -210,7 +190,7 @@ TEST_F(LinksTest, AClusterThatRotatedItsRootIsFoundAgainWithoutADisk) {
 TEST_F(LinksTest, AnyWeftdOfAClusterRedeemsATokenOfAnother) {
   const std::string token = east_.Weftctl({"token"});
   const auto second = east_.NewWeftd("weftd-2", east_.weftd->data_folder());
-  east_.gateway.LeadTo(*second);
+  east_.LeadTo(*second);
   // As soon as it has heard of the token.
   std::string joined;
   EXPECT_TRUE(Eventually([&] {
@@ -223,7 +203,7 @@ TEST_F(LinksTest, AnyWeftdOfAClusterRedeemsATokenOfAnother) {
            absl::StrContains(east_.Weftctl(*second, {"list"}), "west");
   }));
   Side north("north");
-  east_.gateway.LeadTo(*east_.weftd);
+  east_.LeadTo(*east_.weftd);
   EXPECT_THAT(north.Weftctl({"join", token}), HasSubstr("was used by another cluster"));
   EXPECT_TRUE(north.Link("east").empty());
 }
